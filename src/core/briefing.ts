@@ -5,7 +5,8 @@ import { notesOf } from "./job-notes.ts";
 /** What an agent is told of its sandbox. */
 export interface BriefedSandbox {
   readonly workdir: string;
-  readonly home: string;
+  /** null = not known before the sandbox is there. */
+  readonly home: string | null;
   readonly notes: readonly string[];
 }
 
@@ -14,26 +15,31 @@ const knowable = (job: Job, sandbox: BriefedSandbox): string[] => [
   ...new Set([...sandbox.notes, ...notesOf(job), ...portNotes(job.ports)]),
 ];
 
-/** The job with the facts that its system text keeps from now on. */
-export function withBriefing(job: Job, sandbox: BriefedSandbox): Job {
+/**
+ * The job with the facts that its system text keeps from now on.
+ * @param hasProject whether its sandbox has the project's files, or will have them
+ */
+export function withBriefing(job: Job, sandbox: BriefedSandbox, hasProject = job.base !== null): Job {
   if (job.briefing) return job;
   const notes = knowable(job, sandbox);
   const { workdir, home } = sandbox;
-  return { ...job, briefing: { workdir, home, notes, inText: notes.length } };
+  return { ...job, briefing: { workdir, home, notes, inText: notes.length, hasProject } };
 }
 
 /** What has changed since the agent was told: notes, and the place of its files. */
 export interface News {
   readonly notes: readonly string[];
   /** null = they are where the system text says. */
-  readonly place: { readonly workdir: string; readonly home: string } | null;
+  readonly place: { readonly workdir: string; readonly home: string | null } | null;
 }
 
 export function newsFor(job: Job, sandbox: BriefedSandbox): News {
   const { briefing } = job;
   if (!briefing) return { notes: [], place: null };
-  const isMoved = sandbox.workdir !== briefing.workdir || sandbox.home !== briefing.home;
   const { workdir, home } = sandbox;
+  // A text without the home says how to find it.
+  const isOtherHome = home !== briefing.home && home !== null && briefing.home !== null;
+  const isMoved = workdir !== briefing.workdir || isOtherHome;
   return {
     notes: knowable(job, sandbox).filter((note) => !briefing.notes.includes(note)),
     place: isMoved ? { workdir, home } : null,

@@ -19,7 +19,7 @@ import type { TreeUpdate } from "./tree-update.ts";
  * J3  `completed`, `failed` and `cancelled` are ends. Only a follow-up leaves them, back to `queued`, so that the first
  *     cause of an end wins.
  * J4  A job enters `running` with a live sandbox, and an agent's with a child session. The sandbox may be lost while it
- *     runs.
+ *     runs. The model of an agent may work already while the job is `starting`.
  */
 export type JobState =
   | { readonly kind: "queued"; readonly since: number }
@@ -73,7 +73,10 @@ export const NOTHING_GIVEN: GivenFiles = { instructions: [], imagesFrom: null };
 /** The facts in a job's system text. They stay as they were at its first prompt, because that text must not change. */
 export interface Briefing {
   readonly workdir: string;
-  readonly home: string;
+  /** null = it was not known yet. */
+  readonly home: string | null;
+  /** Whether the text says that the project's files are there. Absent = an earlier version wrote it: they are if the job has a base. */
+  readonly hasProject?: boolean | undefined;
   /** Notes that the job has been told of, in the text or later in a prompt. The first `inText` are in the text. */
   readonly notes: readonly string[];
   readonly inText: number;

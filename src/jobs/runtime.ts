@@ -22,7 +22,7 @@ import { createSessionActivity, type SessionActivity } from "./execution/session
 import { createUndoneJobs, type UndoneJobs } from "./execution/undone-jobs.ts";
 import { createWaitingJobs, type WaitingJobs } from "./execution/waiting-jobs.ts";
 import { createWatchdog, type Watchdog } from "./execution/watchdog.ts";
-import { createWorkers, type WorkerContext } from "./execution/workers.ts";
+import { createWorkers, type WorkerContext, type Workers } from "./execution/workers.ts";
 import { type Foundation, type FoundationDeps, openFoundation } from "./foundation.ts";
 import { createMeasurements, type Measurements } from "./measure/measurements.ts";
 import { createOutbox, type Outbox } from "./notify/outbox.ts";
@@ -61,6 +61,7 @@ export interface Runtime
   readonly jobFiles: JobFiles;
   readonly measurements: Measurements;
   readonly activity: SessionActivity;
+  readonly workers: Pick<Workers, "owesNews" | "settleNews">;
   readonly sessions: Pick<ChildSessions, "closed">;
   readonly outbox: Outbox;
   readonly userMessages: UserMessages;
@@ -199,6 +200,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     jobFiles,
     measurements,
     activity,
+    workers,
     sessions,
     outbox,
     userMessages,

@@ -1,16 +1,18 @@
-import type { News } from "../core/briefing.ts";
+import type { BriefedSandbox, News } from "../core/briefing.ts";
 import type { Job } from "../core/job.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import { renderInstructions } from "./given-instructions.ts";
 import { type LoadedSkill, renderLoadedSkill } from "./loaded-skill.ts";
 
 export interface WorkerFacts {
-  readonly job: Pick<Job, "task" | "base" | "given">;
+  readonly job: Pick<Job, "task" | "given">;
+  /** Whether its sandbox has the project's files, or will have them. */
+  readonly hasProject: boolean;
   /** false where the user has switched off the isolation of local sandboxes. */
   readonly isIsolated: boolean;
   /** null for a job that never ran. */
-  readonly briefing: { readonly workdir: string; readonly home: string; readonly notes: readonly string[] } | null;
-  /** Whether it has a sandbox now. */
+  readonly briefing: BriefedSandbox | null;
+  /** Whether it has a sandbox now, or will have one shortly. */
   readonly hasSandbox: boolean;
   /** The folder of the project that OpenCode is open in, relative to its root; "" = the root. */
   readonly openFolder: string;
@@ -28,12 +30,12 @@ const NOTE_LIMIT = 2_000;
  * requests.
  */
 export function renderWorkerBlock(facts: WorkerFacts): string {
-  const { job, briefing, skills, agentPrompt, openFolder } = facts;
+  const { job, briefing, hasProject, skills, agentPrompt, openFolder } = facts;
   const { instructions } = job.given;
   const parts = [facts.isIsolated ? `${ALONE} ${ISOLATED} ${WORKER}` : `${ALONE} ${NOT_ISOLATED} ${WORKER}`];
   if (!job.task.forbidden.includes("agents_start")) parts.push(RUNS);
-  if (briefing) parts.push(`Your sandbox: working directory ${briefing.workdir}, home ${briefing.home}.`);
-  if (job.base) parts.push(openFolder === "" ? PROJECT : `${PROJECT} ${renderOpenFolder(openFolder)}`);
+  if (briefing) parts.push(`Your sandbox: working directory ${briefing.workdir}, home ${briefing.home ?? "$HOME"}.`);
+  if (hasProject) parts.push(openFolder === "" ? PROJECT : `${PROJECT} ${renderOpenFolder(openFolder)}`);
   if (agentPrompt) parts.push(agentPrompt);
   if (instructions.length > 0) parts.push(renderInstructions(instructions));
   for (const skill of skills) parts.push(renderLoadedSkill({ ...skill, notes: [] }));
@@ -47,7 +49,7 @@ export function renderWorkerBlock(facts: WorkerFacts): string {
 
 /** What has changed since the system text was written, for the next prompt; "" for nothing. */
 export function renderNews({ notes, place }: News): string {
-  const moved = place === null ? [] : [`Your sandbox was made anew: working directory ${place.workdir}, home ${place.home}.`]; // biome-ignore format: one line
+  const moved = place === null ? [] : [`Your sandbox was made anew: working directory ${place.workdir}, home ${place.home ?? "$HOME"}.`]; // biome-ignore format: one line
   const parts = [...moved, ...(notes.length > 0 ? [renderNotes(notes)] : [])];
   return parts.map((part) => `${part}\n\n`).join("");
 }

@@ -123,6 +123,13 @@ export interface ListedSandbox {
   readonly createdAt: number | null;
 }
 
+/** Absolute paths in a sandbox. */
+export interface Place {
+  readonly workdir: string;
+  /** null = its image says. */
+  readonly home: string | null;
+}
+
 export interface SandboxProvider {
   readonly name: ProviderName;
   /**
@@ -146,6 +153,8 @@ export interface SandboxProvider {
   terminate(sandboxID: string): Promise<void>;
   /** The sandboxes that exist, for garbage collection. */
   list(): Promise<readonly ListedSandbox[]>;
+  /** Where the folders of a sandbox with this working directory will be. null = only the sandbox itself tells. */
+  readonly place: ((workdir: string) => Place) | null;
   /** null = the provider cannot take snapshots. */
   readonly snapshots: SnapshotStore | null;
   /** Which files of this machine its sandboxes can read besides the job's own; null where they run elsewhere. */

@@ -15,6 +15,7 @@ import { sandboxProcessTool } from "./sandbox-process.ts";
 import { sandboxReadTool } from "./sandbox-read.ts";
 import { sandboxSnapshotTool } from "./sandbox-snapshot.ts";
 import { sandboxWriteTool } from "./sandbox-write.ts";
+import { tellingNews } from "./telling-news.ts";
 import type { Tool } from "./tool.ts";
 
 export const createTools = (deps: ToolDeps): readonly Tool[] =>
@@ -35,5 +36,5 @@ export const createTools = (deps: ToolDeps): readonly Tool[] =>
       sandboxWriteTool,
       sandboxEditTool,
       jobReportTool,
-    ].map((create) => create(deps)),
+    ].map((create) => tellingNews(deps, create(deps))),
   );

@@ -5,6 +5,7 @@ import type { SessionJobs } from "../jobs/session/session-jobs.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { forbiddenTool } from "./find-worker.ts";
 import type { ToolCall } from "./tool.ts";
+import { untilSandbox } from "./until-sandbox.ts";
 
 /** Who makes a call that is about jobs. */
 export interface Caller {
@@ -22,6 +23,8 @@ export async function findCaller(runtime: Runtime, call: ToolCall, tool: string)
   const mark = await call.job();
   if (!mark) return { sessionJobs: await runtime.sessionJobs(call.sessionID), job: null };
   const worker = runtime.worker(call.sessionID);
+  const begun = worker?.sessionJobs.get(worker.jobID);
+  if (begun) await untilSandbox(runtime, begun, call); // runs start from its files
   const job = worker?.sessionJobs.get(worker.jobID);
   const refuse = (message: string) => new PluginError("not_found", message, { retryable: false });
   if (!worker || job?.state.kind !== "running")

@@ -5,7 +5,7 @@ import { JOB_REPORT } from "../prompt/tool-descriptions.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { findWorker } from "./find-worker.ts";
+import { findOwnJob, findWorker } from "./find-worker.ts";
 
 const STATUS_LIMIT = 300;
 
@@ -29,8 +29,11 @@ export const jobReportTool = (deps: ToolDeps) =>
     description: JOB_REPORT,
     args,
     parse: z.strictObject({ ...args, metrics: named(metricValue, undefined, metricName).optional() }),
-    async run({ status: given, metrics: numbers, step }, { sessionID }) {
-      const { runtime, sessionJobs, jobID } = await findWorker(deps, sessionID, "job_report");
+    async run({ status: given, metrics: numbers, step }, call) {
+      const own = await findOwnJob(deps, call.sessionID, "job_report");
+      // It needs no sandbox, so it waits for none that is being made.
+      const isStarting = own.job.state.kind === "starting";
+      const { runtime, sessionJobs, jobID } = isStarting ? own : await findWorker(deps, call, "job_report");
       const at = runtime.clock.now();
       const status = given === undefined ? undefined : oneLine(given, STATUS_LIMIT);
       const metrics = Object.fromEntries(Object.entries(numbers ?? {}).map(([name, value]) => [toName(name), value]));

@@ -20,8 +20,8 @@ export const sandboxEditTool = (deps: ToolDeps) =>
       new_string: z.string().describe("Text to put in its place."),
       replace_all: z.boolean().default(false).describe("Replace every occurrence."),
     },
-    async run({ path, old_string, new_string, replace_all }, { sessionID }) {
-      const { sandbox, jobID } = await findWorker(deps, sessionID, "sandbox_edit", path);
+    async run({ path, old_string, new_string, replace_all }, call) {
+      const { sandbox, jobID } = await findWorker(deps, call, "sandbox_edit", path);
       const request = { oldText: old_string, newText: new_string, all: replace_all };
       // One at a time: models ask for several edits of a file at once, and each must see what the others have written.
       return deps.fileChanges.run(jobID, async () => {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { createOutputWindow, type OutputWindow } from "../core/output-window.ts";
 import { isNoGpu } from "../core/task.ts";
+import { recordFirstCommand } from "../jobs/execution/first-steps.ts";
 import { type CommandEnd, followCommand, shellCommand } from "../jobs/execution/follow-command.ts";
 import { watchMemory } from "../jobs/execution/memory-kill.ts";
 import { toCodeBlock } from "../prompt/quoted-text.ts";
@@ -45,7 +46,7 @@ export const sandboxExecTool = (deps: ToolDeps) =>
     parse: z.strictObject({ ...ARGS, timeout_seconds: ARGS.timeout_seconds.removeDefault().optional() }),
     isVerbatim: true,
     async run({ command, workdir, timeout_seconds: limit, background, tty, gpu }, call) {
-      const worker = await findWorker(deps, call.sessionID, "sandbox_exec");
+      const worker = await findWorker(deps, call, "sandbox_exec");
       const { runtime, jobID, sandbox } = worker;
       if (gpu !== undefined && !isNoGpu(gpu)) {
         const message =
@@ -57,6 +58,7 @@ export const sandboxExecTool = (deps: ToolDeps) =>
         sandbox,
         environments: runtime.options.environments,
       });
+      recordFirstCommand(worker, runtime.clock.now());
       const process = await sandbox.start({
         argv: shellCommand(command, { input: background || tty }),
         ...(workdir !== undefined && { workdir }),
@@ -80,6 +82,7 @@ export const sandboxExecTool = (deps: ToolDeps) =>
       const timeoutSeconds = limit ?? DEFAULT_SECONDS;
       const output = createOutputWindow();
       const progress = call.progress();
+      if (worker.hasWaited) show(progress, command, output);
       const endCommand = runtime.activity.beginCommand(jobID, oneLine(command, 200), (lines) => output.tail(lines));
       try {
         const end = await followCommand(process, {
@@ -104,7 +107,7 @@ export const sandboxExecTool = (deps: ToolDeps) =>
 function show(progress: Progress, command: string, output: OutputWindow): void {
   progress.show(() => {
     const tail = output.tail(12);
-    return { title: command, text: toCodeBlock(tail), metadata: { output: tail } };
+    return { title: command, text: tail === "" ? "" : toCodeBlock(tail), metadata: { output: tail } };
   });
 }
 

@@ -22,7 +22,7 @@ export const sandboxProcessTool = (deps: ToolDeps) =>
     },
     isVerbatim: true,
     async run({ process: id, input, signal, wait_seconds }, call) {
-      const worker = await findWorker(deps, call.sessionID, "sandbox_process");
+      const worker = await findWorker(deps, call, "sandbox_process");
       const { runtime, jobID } = worker;
       const process = deps.processes.get(jobID, id);
       if (!process) {

@@ -26,7 +26,7 @@ export const sandboxReadTool = (deps: ToolDeps) =>
     },
     isVerbatim: true,
     async run({ path, offset, limit }, call) {
-      const { sandbox } = await findWorker(deps, call.sessionID, "sandbox_read", path);
+      const { sandbox } = await findWorker(deps, call, "sandbox_read", path);
       try {
         const bytes = await readWhole(sandbox, path);
         const kind = fileKindOf(bytes);

@@ -9,6 +9,7 @@ import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { forbiddenTool } from "./find-worker.ts";
 import { pathArgument } from "./path-argument.ts";
 import { requirePermission } from "./permission.ts";
+import { untilSandbox } from "./until-sandbox.ts";
 
 export const sandboxSnapshotTool = (deps: ToolDeps) =>
   defineTool({
@@ -30,12 +31,13 @@ export const sandboxSnapshotTool = (deps: ToolDeps) =>
       const { sessionID } = call;
       const runtime = await deps.runtime();
       const worker = runtime.worker(sessionID);
+      const own = worker?.sessionJobs.get(worker.jobID);
       const jobID = job ?? worker?.jobID;
-      if (worker?.sessionJobs.get(worker.jobID)?.task.forbidden.includes("sandbox_snapshot"))
-        throw forbiddenTool("sandbox_snapshot");
+      if (own?.task.forbidden.includes("sandbox_snapshot")) throw forbiddenTool("sandbox_snapshot");
       const refuse = (message: string) => new PluginError("not_found", message, { retryable: false });
       if (jobID === undefined) throw refuse("Name the job whose files are to be frozen.");
       if (worker && jobID !== worker.jobID) throw refuse(`A job can freeze only itself, not ${jobID}.`);
+      if (own) await untilSandbox(runtime, own, call);
       if (!worker) await requirePermission(call, "sandbox_snapshot", [jobID]); // nobody answers in a job
       const orchestrator = worker?.sessionJobs.orchestrator ?? sessionID;
       const request = { job: jobID, label: label ?? null, path: path ?? null };

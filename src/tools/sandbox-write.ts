@@ -14,8 +14,8 @@ export const sandboxWriteTool = (deps: ToolDeps) =>
       path: pathArgument().describe("File; relative to the working directory, or absolute."),
       content: z.string().describe("The whole text of the file."),
     },
-    async run({ path, content }, { sessionID }) {
-      const { sandbox, jobID } = await findWorker(deps, sessionID, "sandbox_write", path);
+    async run({ path, content }, call) {
+      const { sandbox, jobID } = await findWorker(deps, call, "sandbox_write", path);
       return deps.fileChanges.run(jobID, async () => {
         const before = await readBeginning(sandbox, path);
         await sandbox.writeFile(path, new TextEncoder().encode(content));

@@ -150,7 +150,9 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
 
 /** What it runs now, and its words on that: a run's are the newest line of its output. */
 function toDoing({ state, status, task }: Job, live: Activity): Pick<JobView, "tool" | "command" | "line" | "status"> {
-  if (state.kind !== "running") return { ...(status !== null && { status: oneLine(status, STATUS_LIMIT) }) };
+  // The model of an agent may work before its sandbox is there.
+  const isWorking = state.kind === "running" || (state.kind === "starting" && task.run === null);
+  if (!isWorking) return { ...(status !== null && { status: oneLine(status, STATUS_LIMIT) }) };
   const own = task.run?.command.trim().split("\n", 1)[0];
   const [tool, command] = [own ?? live.tool, own ?? live.command ?? null];
   const words = status ?? (own !== undefined && live.line ? live.line : null);
@@ -215,7 +217,7 @@ function toReason(
 }
 
 /** What a creation waits for; null once it is under way, which is short. */
-function describeStep(step: CreationStep, now: number): string | null {
+export function describeStep(step: CreationStep, now: number): string | null {
   const waited = inWords(now - step.since);
   switch (step.kind) {
     case "building":

@@ -1,5 +1,6 @@
 import { benchExec } from "./exec.ts";
 import { benchExperiments } from "./experiments.ts";
+import { benchFirstRequest } from "./first-request.ts";
 import { benchModal } from "./modal.ts";
 import { benchReplay } from "./replay.ts";
 import { benchRuns } from "./runs.ts";
@@ -16,6 +17,7 @@ const ROUNDS = 9;
 const benches: Record<string, (rounds: number, count?: number) => Promise<void>> = {
   startup: benchStartup,
   "start-call": benchStartCall,
+  "first-request": benchFirstRequest,
   "wake-up": benchWakeUp,
   exec: benchExec,
   experiments: benchExperiments,

@@ -18,6 +18,7 @@ export function createProviderRecorder(create: () => SandboxProvider): ProviderR
       const store = provider.snapshots;
       return {
         name: provider.name,
+        place: provider.place,
         lent: provider.lent,
         prices: provider.prices,
         async create(spec, signal) {

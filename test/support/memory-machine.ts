@@ -208,6 +208,7 @@ export function createMemoryMachine(): MemoryMachine {
       return {
         name: "local",
         prices: null,
+        place: (workdir) => ({ workdir, home: "/home/agent" }),
         lent: machine.lent && (async () => ({ lent: machine.lent ?? [], refused: [] })),
         create(spec, signal) {
           requireOpen();

@@ -17,6 +17,7 @@ export function createJobSkills(access: Pick<RuntimeAccess, "runtime">, catalog:
     const runtime = await access.runtime();
     const sessionJobs = await runtime.sessionJobs(orchestrator);
     const skill = (await catalog()).skills.find((one) => one.name === name);
+    await runtime.lifecycle.making(jobID);
     const sandbox = runtime.lifecycle.live(jobID);
     if (!skill) return renderSkillFailure(name, "there is no such skill");
     if (!sandbox) return renderSkillFailure(name, "the job has no sandbox now");

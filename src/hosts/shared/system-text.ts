@@ -44,17 +44,20 @@ export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<
 
   async function forJob({ job: jobID, orchestrator }: JobMark): Promise<string> {
     const runtime = await access.runtime();
+    await runtime.runner.atRest(jobID); // a job that is being stopped asks its model nothing more
     const job = (await runtime.sessionJobs(orchestrator)).get(jobID);
     if (!job) return renderMissingJob(jobID);
     const { agents, skills } = await catalog();
     const sandbox = runtime.lifecycle.live(jobID);
     const home = job.briefing?.home ?? sandbox?.home ?? "~";
+    const hasProject = job.briefing?.hasProject ?? job.base !== null;
     return renderWorkerBlock({
       job,
       isIsolated: isIsolated(job.provider, runtime.options.local),
       briefing: job.briefing && { ...job.briefing, notes: job.briefing.notes.slice(0, job.briefing.inText) },
-      hasSandbox: sandbox !== null,
-      openFolder: job.base ? await runtime.trees.openFolder() : "",
+      hasProject,
+      hasSandbox: sandbox !== null || job.state.kind === "starting",
+      openFolder: hasProject ? await runtime.trees.openFolder() : "",
       skills: job.task.skills.flatMap((wanted) =>
         skills
           .filter(({ name }) => name === wanted)

@@ -2,7 +2,7 @@ import type { Job } from "../../core/job.ts";
 import type { ChildSessions, SessionEvent } from "../../core/ports.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
-import type { Workers } from "./workers.ts";
+import type { WorkerContext, Workers } from "./workers.ts";
 
 export interface FirstStepsDeps {
   readonly sessions: Pick<ChildSessions, "on">;
@@ -11,7 +11,13 @@ export interface FirstStepsDeps {
   readonly log: Log;
 }
 
-/** Records of each agent's job when its model first replied, and when its first command began. Returns the function that ends this. */
+/** Records of an agent's job that its first command begins. It may have been asked for long before, without a sandbox. */
+export function recordFirstCommand({ sessionJobs, jobID }: WorkerContext, now: number): void {
+  if (sessionJobs.get(jobID)?.firstCommandAt !== undefined) return;
+  sessionJobs.update(jobID, (job) => ({ ...job, firstCommandAt: job.firstCommandAt ?? now }));
+}
+
+/** Records of each agent's job when its model first replied. Returns the function that ends this. */
 export function recordFirstSteps({ sessions, workers, clock, log }: FirstStepsDeps): () => void {
   return sessions.on((event) => {
     if (event.kind !== "step" && event.kind !== "tool") return;
@@ -31,11 +37,5 @@ export function recordFirstSteps({ sessions, workers, clock, log }: FirstStepsDe
 /** What is new in `event`; null = nothing. A reply counts once it is whole, or calls a tool. */
 function firstSteps(job: Job, event: SessionEvent, now: number): Partial<Job> | null {
   const begins = event.kind === "tool" && event.running;
-  const replies = job.firstReplyAt === undefined && (begins || event.kind === "step");
-  const commands = job.firstCommandAt === undefined && begins && event.tool === COMMAND_TOOL;
-  return replies || commands
-    ? { ...(replies && { firstReplyAt: now }), ...(commands && { firstCommandAt: now }) }
-    : null;
+  return job.firstReplyAt === undefined && (begins || event.kind === "step") ? { firstReplyAt: now } : null;
 }
-
-const COMMAND_TOOL = "sandbox_exec";

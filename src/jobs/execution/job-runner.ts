@@ -44,6 +44,8 @@ export interface JobRunner {
   giveUp(jobID: string, failure: Failure): void;
   /** Resolves when a job that is ending has ended; immediately for any other. */
   settled(jobID: string): Promise<void>;
+  /** The same also for one that was ended by someone else: until then its model is to be asked nothing more. */
+  atRest(jobID: string): Promise<void>;
 }
 
 export interface ExecutionProgress {
@@ -132,6 +134,12 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
     async settled(jobID) {
       const running = executions.get(jobID);
       if (running && isEnding(running.execution.phase)) await running.done;
+    },
+    async atRest(jobID) {
+      const running = executions.get(jobID);
+      if (!running) return;
+      const { phase, abort } = running.execution;
+      if (isEnding(phase) || abort.signal.aborted) await running.done;
     },
   };
 }

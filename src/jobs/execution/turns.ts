@@ -18,10 +18,12 @@ import { type ReloadVolumesDeps, reloadVolumes } from "./reload-volumes.ts";
 import type { SessionActivity } from "./session-activity.ts";
 import { readUnfinished, runTurn, type TurnEnd, type TurnRunnerDeps } from "./turn-runner.ts";
 import { type UpdateFilesDeps, updateFiles } from "./update-files.ts";
+import type { Workers } from "./workers.ts";
 
 export interface JobTurnsDeps extends TurnRunnerDeps, UpdateFilesDeps, ReloadVolumesDeps {
   readonly messageIDs: () => string;
   readonly activity: SessionActivity;
+  readonly workers: Pick<Workers, "add" | "oweNews" | "settleNews">;
 }
 
 const withLossTold = (job: Job): Job =>
@@ -49,7 +51,16 @@ export interface TurnContext {
   readonly jobID: string;
   readonly sessionID: string;
   readonly execution: Execution;
+  /** Until it is there, what is known of it. */
   readonly sandbox: BriefedSandbox & Pick<Sandbox, "reloadVolumes">;
+  /** Where the agent is prompted before its sandbox is there; null once it is. */
+  readonly making: SandboxInMaking | null;
+}
+
+export interface SandboxInMaking {
+  isOver(): boolean;
+  /** null if it cannot be had, or is not wanted any more. */
+  readonly made: Promise<Sandbox | null>;
 }
 
 /** The turns of an execution. Each is recorded before it is prompted, so that another process can take it up. */
@@ -114,10 +125,11 @@ export function createJobTurns(deps: JobTurnsDeps) {
       agent,
       model,
       variant,
-      text: renderNews(news) + text,
+      text: withNews(renderNews(news), text, asked),
       images: text.endsWith(job.task.prompt) ? imagesOf(job, asked) : null,
     };
     sessionJobs.update(jobID, (current) => withTold(current, news.notes));
+    if (!context.making) deps.workers.settleNews(sessionID);
     const turn: Turn = { ...asked, state: "running", messageID: request.messageID };
     sessionJobs.saveTurn(turn); // before the prompt: after a crash the turn is found in the transcript by this id
     if (asked.messageID === null) sessionJobs.update(jobID, (job) => ({ ...job, turns: job.turns + 1 }));
@@ -206,6 +218,10 @@ export async function readLastWords(
   const transcript = await sessions.read(childSession, turn.messageID, true);
   return { turn: turn.position, result: toWords(textsOf(transcript, turn.messageID)) };
 }
+
+/** Before what the agent is asked; after what it is told of an interruption, which explains it. */
+const withNews = (news: string, text: string, asked: Turn): string =>
+  news === "" || text.endsWith(asked.text) ? news + text : `${text}\n\n${news.trimEnd()}`;
 
 type Texts = readonly (string | null)[];
 

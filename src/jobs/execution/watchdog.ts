@@ -97,16 +97,17 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     const times = [money.nextAt];
     for (const job of jobs) {
       if (money.isOut && !isHeld(job.state) && job.sandbox.kind === "live") void lifecycle.park(sessionJobs, job.id);
-      if (job.state.kind === "running") times.push(lookAt(sessionJobs, job, money, now));
+      if (isHeld(job.state)) times.push(lookAt(sessionJobs, job, money, now));
     }
     const next = Math.min(...times.map((at) => at ?? Infinity));
     if (Number.isFinite(next) && jobs.length > 0) arm(sessionJobs, Math.max(next, now + 1));
   }
 
-  /** Checks one running job. @returns when to check again, epoch ms; null = at the next change */
+  /** Checks a running job, or one whose model works before its sandbox is there: its time does not pass yet. @returns when to check again, epoch ms; null = at the next change */
   function lookAt(sessionJobs: SessionJobs, job: Job, money: BudgetState, now: number): number | null {
     const progress = runner.progress(job.id);
-    if (!progress) return null;
+    const isStarting = job.state.kind === "starting";
+    if (!progress || (isStarting && !progress.hasTurn)) return null;
     const own = decideJobBudget(job, sessionJobs.all(), limits.budget, now);
     if (own.isOut)
       return act(sessionJobs, job, { kind: "stop", failure: taskBudgetFailure(job.task.maxUsd ?? 0, job.task) });
@@ -115,6 +116,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
         kind: "stop",
         failure: sessionBudgetFailure(limits.budget.ceilingUsd ?? 0, money.spend.usd, job.task),
       });
+    if (isStarting) return own.nextAt;
     const current = activity.of(job.childSession);
     const { stallMs } = limits.deadlines(job);
     const limit = progress.hasTurn && current.retry ? decideRetry(current.retry, stallMs, now) : null;

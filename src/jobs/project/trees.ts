@@ -32,6 +32,8 @@ export interface ProjectTrees {
   capture(sessionJobs: SessionJobs, jobs: readonly Job[]): void;
   /** The capture under way for a job; null = there is none. */
   capturing(jobID: string): Promise<TreeBase | null> | null;
+  /** Whether the job's sandbox has the project's files, or will have them if it can be made. */
+  hasProject(sessionJobs: SessionJobs, job: Job): Promise<boolean>;
   /**
    * Prepares what a new sandbox of the job starts from, and records the job's base.
    * @returns a snapshot id; null = the bare environment
@@ -178,6 +180,10 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       );
     },
     capturing: (jobID) => captured.get(jobID) ?? null,
+    async hasProject(sessionJobs, job) {
+      if (job.base) return true;
+      return wantsProject(job) ? (await store()) !== null : inherited(sessionJobs, job).base !== null;
+    },
     async startingPoint(sessionJobs, job, provider, signal, onStep) {
       const base = await baseOf(sessionJobs, job);
       if (!base || job.task.snapshotID !== null) return job.task.snapshotID;

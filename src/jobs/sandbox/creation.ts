@@ -76,7 +76,11 @@ export async function createSandbox(
   }
 }
 
-function environmentNotesOf({ environments, hostEnv }: CreationDeps, { task }: Job): string[] {
+/** What its environment means for a job, which is known before its sandbox is there. */
+export function environmentNotesOf(
+  { environments, hostEnv }: Pick<CreationDeps, "environments" | "hostEnv">,
+  { task }: Job,
+): string[] {
   const environment = environments[task.environment];
   if (!environment) return [];
   return [...environmentNotes(environment), ...proxyNotes(hostEnv, toSandboxEnv(environment, hostEnv), environment)];

@@ -8,6 +8,7 @@ import { PluginError } from "../../shared/error-code.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import { attachSandbox } from "./attach.ts";
 import { createFirstSandbox, reviveSandbox, type SourcesDeps } from "./create-or-revive.ts";
+import { type ExpectedSandbox, expectedSandbox } from "./expected-sandbox.ts";
 import type { LiveSandboxes } from "./live-sandboxes.ts";
 import type { Parking, ParkingDeps } from "./parking.ts";
 import type { PriceList } from "./price-list.ts";
@@ -19,6 +20,10 @@ export interface SandboxLifecycle
     Pick<LiveSandboxes, "pendingSince" | "isUnterminated"> {
   /** The job's live sandbox: the one it has, else revived, else new. @throws PluginError */
   obtain(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<Sandbox>;
+  /** The sandbox that `obtain` is getting for the job; null when it is getting none. */
+  making(jobID: string): Promise<Sandbox> | null;
+  /** What an agent can be told of its sandbox before that is there; null where only the sandbox itself will tell. */
+  expected(sessionJobs: SessionJobs, jobID: string): Promise<ExpectedSandbox | null>;
   /** What the creation of the job's sandbox is doing; null when none is under way here, or nothing is known. */
   creating(jobID: string): CreationStep | null;
   /** The live sandbox of the job in this process; null when there is none. */
@@ -54,6 +59,8 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     stopTimer: parking.stopTimer,
     park: (sessionJobs, jobID) => parking.parkLater(sessionJobs, jobID, 0),
   });
+  /** By job id. */
+  const making = new Map<string, Promise<Sandbox>>();
   /** What creations under way are doing, by job id. */
   const steps = new Map<string, CreationStep>();
 
@@ -128,7 +135,18 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
         if (signal.aborted) parking.parkLater(sessionJobs, jobID, 0);
         return sandbox;
       });
-      return unlessAborted(obtained, signal, "it had a sandbox");
+      const promised = unlessAborted(obtained, signal, "it had a sandbox");
+      making.set(jobID, promised);
+      const forget = () => {
+        if (making.get(jobID) === promised) making.delete(jobID);
+      };
+      promised.then(forget, forget);
+      return promised;
+    },
+    making: (jobID) => making.get(jobID) ?? null,
+    async expected(sessionJobs, jobID) {
+      const job = requireJob(sessionJobs, jobID);
+      return expectedSandbox(deps, sessionJobs, await deps.provider(job.provider), job);
     },
     creating: (jobID) => steps.get(jobID) ?? null,
     live: liveSandboxes.get,

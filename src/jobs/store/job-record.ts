@@ -139,9 +139,10 @@ const given: z.ZodType<GivenFiles> = z.object({
 
 const briefing: z.ZodType<Briefing> = z.object({
   workdir: z.string(),
-  home: z.string(),
+  home: z.string().nullable(),
   notes: texts,
   inText: z.number(),
+  hasProject: z.boolean().optional(),
 });
 
 const update: z.ZodType<TreeUpdate> = z.object({ at: time, conflicts: texts, problem: z.string().nullable() });

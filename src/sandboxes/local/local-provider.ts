@@ -7,6 +7,7 @@ import type { Log } from "../../shared/log.ts";
 import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
 import { isRealFolder } from "../../shared/private-files.ts";
 import type { ListedSandbox, Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
+import { HOME } from "./bubblewrap/bwrap-args.ts";
 import { endOrphans } from "./bubblewrap/orphans.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { FifoPool } from "./fifo-pool.ts";
@@ -67,6 +68,7 @@ class LocalProvider implements SandboxProvider {
   readonly prices = null;
   readonly snapshots;
   readonly lent = async () => (await this.#backend()).lent?.() ?? { lent: [], refused: [] };
+  readonly place;
   readonly #deps: LocalProviderDeps;
   readonly #watch: DiskWatch;
   readonly #reserve: () => Promise<HostReserve>;
@@ -90,6 +92,10 @@ class LocalProvider implements SandboxProvider {
     this.#deps = deps;
     const reserve = () => readReserve(deps.rootDir, hostFreeMiB(deps.limits));
     this.#reserve = reserve;
+    const { isolation } = deps;
+    // Without namespaces each has folders of this machine of its own.
+    this.place =
+      isolation === "auto" || isolation === "bubblewrap" ? (workdir: string) => ({ workdir, home: HOME }) : null;
     this.snapshots = createLocalSnapshots({
       ...deps,
       backend: this.#backend,

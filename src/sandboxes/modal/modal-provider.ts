@@ -45,6 +45,7 @@ const MIN_PREPARE_MS = 5_000;
 class ModalProvider implements SandboxProvider {
   readonly name = "modal";
   readonly lent = null;
+  readonly place = (workdir: string) => ({ workdir, home: null });
   readonly snapshots;
   readonly #deps: ModalProviderDeps;
   readonly #limits: ModalLimits;

@@ -8,6 +8,7 @@ export interface Fault {
   readonly times?: number;
   /** "after": the server does its work, and only the reply is affected. Default "before". */
   readonly when?: "before" | "after";
+  /** Ends early when the faults are cleared. */
   readonly delayMs?: number;
   /** Does not answer until the client gives up or the server stops. */
   readonly hang?: boolean;
@@ -45,6 +46,7 @@ export interface FaultContext {
 export class FaultBook implements Faults {
   #entries: { readonly fault: Fault; left: number }[] = [];
   readonly #stopped: AbortSignal;
+  #cleared = new AbortController();
 
   constructor(stopped: AbortSignal) {
     this.#stopped = stopped;
@@ -56,6 +58,8 @@ export class FaultBook implements Faults {
 
   clear(): void {
     this.#entries = [];
+    this.#cleared.abort();
+    this.#cleared = new AbortController();
   }
 
   left(): readonly Fault[] {
@@ -87,14 +91,14 @@ export class FaultBook implements Faults {
   async #pause(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(done, ms);
-      const stopped = this.#stopped;
+      const early = AbortSignal.any([this.#stopped, this.#cleared.signal]);
       function done(): void {
         clearTimeout(timer);
-        stopped.removeEventListener("abort", done);
+        early.removeEventListener("abort", done);
         resolve();
       }
-      stopped.addEventListener("abort", done);
-      if (stopped.aborted) done();
+      early.addEventListener("abort", done);
+      if (early.aborted) done();
     });
     if (this.#stopped.aborted) throw new Refusal(Code.UNAVAILABLE, "the server stops");
   }

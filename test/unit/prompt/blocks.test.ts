@@ -110,9 +110,8 @@ test.each([
 describe("the worker's block", () => {
   const job = {
     task: { snapshotID: null as string | null, forbidden: [] as readonly string[] },
-    base: null,
     given: NOTHING_GIVEN,
-  } as WorkerFacts["job"];
+  } as unknown as WorkerFacts["job"];
   const briefing = { workdir: "/workspace", home: "/home/agent", notes: ["No network."] };
   const skill = {
     name: "golf",
@@ -124,6 +123,7 @@ describe("the worker's block", () => {
     renderWorkerBlock({
       job,
       isIsolated: true,
+      hasProject: false,
       briefing,
       hasSandbox: true,
       openFolder: "",
@@ -173,10 +173,10 @@ describe("the worker's block", () => {
   });
 
   test("names the folder that the user works in, where the job has the project's files", () => {
-    const based = { ...job, base: {} as NonNullable<WorkerFacts["job"]["base"]> };
-    expect(render({ job: based, openFolder: "packages/a" })).toContain("its folder packages/a: relative paths in your");
-    expect(render({ job: based })).not.toContain("The user works in");
-    expect(render({ openFolder: "packages/a" })).not.toContain("The user works in");
+    const openFolder = "packages/a";
+    expect(render({ hasProject: true, openFolder })).toContain("its folder packages/a: relative paths in your");
+    expect(render({ hasProject: true })).not.toContain("The user works in");
+    expect(render({ openFolder })).not.toContain("The user works in");
   });
 
   test("frames instruction files, which cannot leave their frame", () => {

@@ -1,7 +1,7 @@
 import { createSerialQueues } from "../../../src/shared/serial-queues.ts";
 import { createTools } from "../../../src/tools/all-tools.ts";
 import { createProcessTable } from "../../../src/tools/process-table.ts";
-import type { AskAnswer, ProgressView, Question, ToolAnswer, ToolCall } from "../../../src/tools/tool.ts";
+import type { AskAnswer, Progress, ProgressView, Question, ToolAnswer, ToolCall } from "../../../src/tools/tool.ts";
 import { CATALOG, ORCHESTRATOR, type World } from "../jobs/runtime-world.ts";
 
 /** Every tool over the runtime of a world, called as a host calls them. */
@@ -19,7 +19,29 @@ export function openTools(world: World) {
     instructionFiles: async () => ({ files: [], left: [] }),
     onJobsStarting: () => {},
   });
-  const callIn = (sessionID: string, abort: AbortSignal, ask: () => Promise<AskAnswer>): ToolCall => ({
+  /** One for each call, as a host has it. */
+  function createProgress(): Progress {
+    let isShown = false;
+    const show = (view: () => ProgressView) => {
+      if (!isShown) open++;
+      isShown = true;
+      shown.push(view());
+    };
+    return {
+      show,
+      showNow: async (view) => show(view),
+      async stop() {
+        if (isShown) open--;
+        isShown = false;
+      },
+    };
+  }
+  const callIn = (
+    sessionID: string,
+    abort: AbortSignal,
+    ask: () => Promise<AskAnswer>,
+    progress = createProgress(),
+  ): ToolCall => ({
     sessionID,
     messageID: "msg_1",
     callID: "call_1",
@@ -32,18 +54,7 @@ export function openTools(world: World) {
     job: async () => null,
     forbiddenToJobs: async () => [],
     sees: () => sight.sees,
-    progress() {
-      open++;
-      return {
-        show: (view) => shown.push(view()),
-        showNow: async (view) => {
-          shown.push(view());
-        },
-        stop: async () => {
-          open--;
-        },
-      };
-    },
+    progress: () => progress,
     ask(question) {
       asked.push(question);
       return ask();

@@ -105,7 +105,7 @@ test(
     created.open();
     await world.clock.advance(10);
     expect(world.machine.operations).toEqual([`create ${id}`, "terminate sbx_1"]);
-    expect(world.sessions.created).toEqual([]);
+    expect(world.sessions.running()).toEqual([]);
   }),
 );
 
@@ -125,7 +125,7 @@ test(
 
 const withSkill = { description: "d", prompt: "say 1", skills: ["golf"] };
 
-test("cancelling a job while its skills are installed parks its sandbox and creates no session", async () => {
+test("cancelling a job while its skills are installed parks its sandbox and stops its model", async () => {
   const installing = gate();
   const body = async (world: World) => {
     const [id = ""] = await world.start(withSkill);
@@ -134,7 +134,7 @@ test("cancelling a job while its skills are installed parks its sandbox and crea
     installing.open();
     await world.clock.until("the call returns", hasReturned);
     expect(world.machine.sandboxes()).toEqual([]);
-    expect(world.sessions.created).toEqual([]);
+    expect(world.sessions.running()).toEqual([]);
     expect(leaseCount(world.runtime)).toBe(0);
   };
   await inWorld(body, {}, { catalog: () => installing.passed.then(() => NO_SKILLS) })();

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Job } from "../../../../src/core/job.ts";
 import type { SessionEvent } from "../../../../src/core/ports.ts";
-import { recordFirstSteps } from "../../../../src/jobs/execution/first-steps.ts";
+import { recordFirstCommand, recordFirstSteps } from "../../../../src/jobs/execution/first-steps.ts";
 import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
 import { jobIn } from "../../views/job-in.ts";
@@ -31,13 +31,14 @@ function open() {
     log: () => {},
   });
   const emit = (event: Record<string, unknown>) => listener({ sessionID: "ses_child", ...event } as SessionEvent);
-  return { clock, emit, job: () => job, writes: () => writes };
+  return { clock, emit, sessionJobs, job: () => job, writes: () => writes };
 }
 
 const tool = (name: string, running = true) => ({ kind: "tool", call: "c", tool: name, running });
 
 test("records the first reply and the first command of an agent's job, once each", async () => {
-  const { clock, emit, job, writes } = open();
+  const { clock, emit, job, sessionJobs, writes } = open();
+  const command = () => recordFirstCommand({ sessionJobs, jobID: "job_1" }, clock.now());
   const begun = clock.now();
   emit({ kind: "output" }); // the prompt's own parts are told in the same way
   emit({ ...tool("sandbox_exec"), sessionID: "ses_other" });
@@ -45,11 +46,12 @@ test("records the first reply and the first command of an agent's job, once each
   await clock.advance(2_000);
   emit(tool("sandbox_read"));
   await clock.advance(3_000);
+  emit(tool("sandbox_exec")); // which may wait for the sandbox
   emit({ kind: "step" });
-  emit(tool("sandbox_exec"));
-  emit(tool("sandbox_exec", false));
+  expect(job().firstCommandAt).toBeUndefined();
+  command();
   await clock.advance(1_000);
-  emit(tool("sandbox_exec"));
+  command();
   emit({ kind: "step" });
   expect([job().firstReplyAt, job().firstCommandAt, writes()]).toEqual([begun + 2_000, begun + 5_000, 2]);
 });

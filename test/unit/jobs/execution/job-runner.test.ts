@@ -53,7 +53,7 @@ describe("a job fails alone, with its code, and its lease is freed", () => {
         });
         expect((await world.reaches(second, "completed")).sandbox.kind).toBe("live");
         expect(world.job(first).sandbox.kind).toBe("none");
-        expect(world.sessions.created.length).toBe(1);
+        expect(world.sessions.running()).toEqual([]);
         expect(leaseCount(world.runtime)).toBe(0);
       }),
     );

@@ -1,0 +1,146 @@
+import { startModalServerProcess } from "../support/modal-server/own-process.ts";
+import type { ModelReply, ModelRequest } from "../support/model-server.ts";
+import { call, say, script } from "../support/scripted.ts";
+import { startSetup, type TestSetup } from "../support/test-setup.ts";
+import { until } from "../support/wait.ts";
+import { median } from "./stats.ts";
+
+const THINK_MS = 1_000;
+const COUNTS = [1, 8, 32];
+const ROUNDS = 3;
+
+/** A job of two seconds: a command in the middle says when it ran. */
+const STAMP = "date +%s%N";
+const jobOf = (word: string, tool: string): ModelReply[] => [
+  { ...call(tool, { command: STAMP, description: word }), delayMs: THINK_MS },
+  { ...say("done"), delayMs: THINK_MS },
+];
+
+/** Milliseconds after the start: when the last job's model was asked first, its first command ran, and it was asked last. */
+interface Times {
+  readonly asked: number;
+  readonly command: number;
+  readonly makespan: number;
+}
+
+/**
+ * Times from the start of 1, 8 and 32 jobs to their first model requests and first commands, and until the last of them is
+ * done: ours with local sandboxes and on a Modal server with the times of the real service, child sessions made and prompted
+ * by hand, which have no sandbox, and the built-in task tool.
+ */
+export async function benchFirstRequest(_rounds: number, only?: number): Promise<void> {
+  const modal = await startModalServerProcess({ profile: "realistic", latencySecondMs: 1_000 });
+  const options = { maxRunningJobs: 32, parkAfterSeconds: 3_600, budget: { usdPerSession: null } };
+  const host = { snapshot: true, config: { permission: { bash: "allow" } } };
+  const local = await startSetup({ ...options, provider: "local" }, host);
+  const remote = await startSetup(
+    { ...options, modal: { createsPerSecond: 1_000, createsBurst: 1_000 } },
+    { ...host, env: modal.env },
+  );
+  const sides: [name: string, measure: (count: number) => Promise<Times>][] = [
+    ["child sessions by hand, no sandbox", (count) => byHand(local, count)],
+    ["agents_start, local", (count) => ours(local, count)],
+    ["agents_start, Modal's times", (count) => ours(remote, count)],
+    ["the built-in task tool, no sandbox", (count) => builtIn(local, count)],
+  ];
+  try {
+    for (const [, measure] of sides) await measure(1); // opens the stores
+    for (const count of only === undefined ? COUNTS : [only]) {
+      const samples = new Map<string, Times[]>();
+      for (let round = 0; round < ROUNDS; round++)
+        for (const [name, measure] of sides) samples.set(name, [...(samples.get(name) ?? []), await measure(count)]);
+      print(count, samples);
+    }
+  } finally {
+    await local.stop();
+    await remote.stop();
+    await modal.stop();
+  }
+}
+
+let words = 0;
+const newWord = (): string => `mark${String(++words).padStart(5, "0")}`;
+
+async function ours({ server, model }: TestSetup, count: number): Promise<Times> {
+  const marks = Array.from({ length: count }, newWord);
+  const from = model.requests.length;
+  const tasks = marks.map((word) => ({ description: word, prompt: script(...jobOf(word, "sandbox_exec")) }));
+  const session = await server.createSession();
+  await server.prompt(session.id, script(call("agents_start", { tasks }), call("agents_wait", {}), say("ok")));
+  const [part] = await server.toolParts(session.id, "agents_start");
+  if (part?.state.status !== "completed") throw new Error("agents_start failed");
+  return timesOf(model.requests.slice(from), marks, "sandbox_exec", part.state.time.start);
+}
+
+async function byHand({ server, model }: TestSetup, count: number): Promise<Times> {
+  const marks = Array.from({ length: count }, newWord);
+  const from = model.requests.length;
+  const parent = await server.createSession();
+  const since = Date.now();
+  await Promise.all(
+    marks.map(async (word) => {
+      const { id } = await server.createSession({ parentID: parent.id, title: word });
+      const text = script(...jobOf(word, "bash"));
+      await server.client.session.promptAsync({ sessionID: id, agent: "build", parts: [{ type: "text", text }] });
+    }),
+  );
+  const last = () => model.requests.slice(from).filter(isLast).length === count;
+  await until(last, { what: "all have answered", timeoutMs: 120_000 });
+  const times = timesOf(model.requests.slice(from), marks, "bash", since);
+  await until(async () => Object.keys((await server.client.session.status()).data ?? {}).length === 0, {
+    what: "all are at rest",
+  });
+  return times;
+}
+
+async function builtIn({ server, model }: TestSetup, count: number): Promise<Times> {
+  const marks = Array.from({ length: count }, newWord);
+  const from = model.requests.length;
+  const session = await server.createSession();
+  const toolCalls = marks.map((word) => {
+    const args = { description: word, prompt: script(...jobOf(word, "bash")), subagent_type: "general" };
+    return { name: "task", arguments: args };
+  });
+  await server.prompt(session.id, script({ toolCalls }, say("ok")));
+  const parts = await server.toolParts(session.id, "task");
+  const starts = parts.map(({ state }) => ("time" in state ? state.time.start : Number.POSITIVE_INFINITY));
+  return timesOf(model.requests.slice(from), marks, "bash", Math.min(...starts));
+}
+
+const isLast = ({ messages }: ModelRequest): boolean => messages.at(-1)?.role === "tool";
+
+function timesOf(requests: readonly ModelRequest[], marks: readonly string[], tool: string, since: number): Times {
+  const asked: number[] = [];
+  const commands: number[] = [];
+  const ends: number[] = [];
+  for (const word of marks) {
+    const own = requests.filter(
+      ({ tools, messages }) =>
+        tools.includes(tool) && messages.some(({ role, content }) => role === "user" && content.includes(word)),
+    );
+    const first = own[0];
+    const last = own.find(isLast);
+    const stamp = /\b(\d{19})\b/.exec(last?.messages.at(-1)?.content ?? "")?.[1];
+    if (!first || !last || !stamp)
+      throw new Error(`${word} did not run: ${JSON.stringify(own.map(({ lastUser }) => lastUser))}`);
+    asked.push(first.at - since);
+    commands.push(Number(BigInt(stamp) / 1_000_000n) - since);
+    ends.push(last.at + THINK_MS - since);
+  }
+  return { asked: Math.max(...asked), command: Math.max(...commands), makespan: Math.max(...ends) };
+}
+
+function print(count: number, samples: ReadonlyMap<string, readonly Times[]>): void {
+  console.log(
+    `${count} ${count === 1 ? "job" : "jobs"} of two seconds: the last one's first model request, first command, and end (ms)`,
+  );
+  const middle = (times: readonly Times[], key: keyof Times) => median(times.map((one) => one[key]));
+  const [floor = []] = samples.values();
+  for (const [name, times] of samples) {
+    const columns = (["asked", "command", "makespan"] as const).map(
+      (key) => `${middle(times, key).toFixed(0).padStart(8)} (${(middle(times, key) / middle(floor, key)).toFixed(2)})`,
+    );
+    console.log(`  ${name.padEnd(38)}${columns.join("")}`);
+  }
+  console.log("");
+}
