@@ -48,8 +48,11 @@ async function play(setup: ChaosSetup, plan: Plan, token: string, findings: Find
   const { id: sessionID } = await setup.server.createSession();
   let next = firstTurn(plan);
   for (const kill of plan.kills) {
+    if (kill.creationMs > 0)
+      await setup.modal?.faults.add({ method: "SandboxCreateV2", delayMs: kill.creationMs, times: plan.tasks.length });
     await setup.server.promptAsync(sessionID, script(...next, say("done")));
     await killAt(setup, sessionID, kill);
+    await setup.modal?.faults.clear();
     if (!setup.modal) await until(() => commandsWith(token).length === 0, within("no command outlives its OpenCode"));
     problems.push(...damaged(stateDir));
     next = laterTurn(plan, recorded(stateDir, sessionID).jobs > 0);
@@ -65,11 +68,12 @@ async function play(setup: ChaosSetup, plan: Plan, token: string, findings: Find
   await checkNothingIsLeft(setup, sessionID, findings);
 }
 
-/** Kills OpenCode after the events and the delay that the kill names, or once all work is done. */
-async function killAt(setup: ChaosSetup, sessionID: string, { events, afterMs }: Kill): Promise<void> {
-  const { server, home } = setup;
+/** Kills OpenCode at the moment that the kill names, or once all work is done. */
+async function killAt(setup: ChaosSetup, sessionID: string, { at, afterMs }: Kill): Promise<void> {
+  const { server, home, model } = setup;
   const before = server.events.all.length;
   const published = () => server.events.all.length - before;
+  const isAsked = () => model.requests.some(({ tools }) => tools.includes("job_report"));
   const isAllDone = async () => {
     const { jobs, undelivered } = recorded(home.stateDir, sessionID);
     return jobs > 0 && undelivered === 0 && !(sessionID in must(await server.client.session.status()));
@@ -77,7 +81,7 @@ async function killAt(setup: ChaosSetup, sessionID: string, { events, afterMs }:
   let looks = 0;
   const isTime = async () => {
     looks += 1;
-    return published() >= events || (looks % 100 === 0 && (await isAllDone()));
+    return (at === "asked" ? isAsked() : published() >= at) || (looks % 100 === 0 && (await isAllDone()));
   };
   await until(isTime, { ...within("the moment to kill OpenCode", published), everyMs: 5 });
   await new Promise((resolve) => setTimeout(resolve, afterMs));

@@ -2,10 +2,16 @@ import type { ModelReply } from "../support/model-server.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { message, shell, start, task, wait } from "../support/turns.ts";
 
-/** OpenCode is killed `afterMs` after its server has published `events` events since the session was prompted. */
 export interface Kill {
-  readonly events: number;
+  /**
+   * When OpenCode is killed: after its server has published so many events since the session was prompted, or once the model
+   * of a job was asked, whose sandbox may still be in the making.
+   */
+  readonly at: number | "asked";
+  /** How long after that. */
   readonly afterMs: number;
+  /** How much longer than usual Modal takes until then for a sandbox. */
+  readonly creationMs: number;
 }
 
 /** Everything in a run that is random, drawn from its seed. */
@@ -26,21 +32,25 @@ type Draw = (limit: number) => number;
 const WHOLE_BATCH_EVENTS = 450;
 /** Events of the work that is left after a first kill. */
 const REST_EVENTS = 250;
+/** Time in which a local sandbox is usually there, and its first command runs. */
+const EARLY_MS = 1_000;
 
 /** @param token digits that are part of every command of the run */
 export function drawPlan(seed: number, token: string): Plan {
   const draw = drawsOf(seed);
-  const kill = (events: number): Kill => ({ events: 1 + draw(events), afterMs: draw(60) });
+  const kill = (events: number): Kill => ({ at: 1 + draw(events), afterMs: draw(60), creationMs: 0 });
   const first = kill(WHOLE_BATCH_EVENTS);
-  const kills = draw(3) === 0 ? [first, kill(REST_EVENTS)] : [first];
-  return {
+  const others = draw(3) === 0 ? [kill(REST_EVENTS)] : [];
+  const drawn = {
     seed,
-    kills,
     maxRunningJobs: 2 + draw(5),
     parkAfterSeconds: draw(2),
     tasks: drawTasks(draw, token),
     askedAgain: draw(6),
   };
+  const isEarly = draw(4) === 0;
+  const early: Kill = { at: "asked", afterMs: draw(EARLY_MS), creationMs: draw(2 * EARLY_MS) };
+  return { ...drawn, kills: [isEarly ? early : first, ...others] };
 }
 
 function drawTasks(draw: Draw, token: string): Plan["tasks"] {
@@ -85,5 +95,5 @@ function drawsOf(seed: number): Draw {
 /** The seed and its draws in one line. */
 export const describePlan = ({ seed, kills, maxRunningJobs, parkAfterSeconds }: Plan): string =>
   `seed ${seed}: ${maxRunningJobs} at once, parked after ${parkAfterSeconds} s, killed at ${kills
-    .map(({ events, afterMs }) => `event ${events} + ${afterMs} ms`)
+    .map(({ at, afterMs }) => `${at === "asked" ? "the first request of a job" : `event ${at}`} + ${afterMs} ms`)
     .join(" and ")}`;
