@@ -3,6 +3,7 @@ import type { SandboxPort } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/project/capture-tree.ts";
 import type { Compute } from "./cost.ts";
+import type { GpuUse } from "./gpu-use.ts";
 import type { GpuWait } from "./gpu-wait.ts";
 import type { JobTask } from "./job-task.ts";
 import type { MetricSource, MetricValue, Stopped } from "./run-task.ts";
@@ -160,6 +161,8 @@ export interface Job {
   readonly gpuWait: GpuWait | null;
   /** What the GPUs of its newest sandbox report to be, e.g. "NVIDIA H200"; empty = none, or not known. */
   readonly devices: readonly string[];
+  /** How busy its GPUs were. Absent = it had none yet, or an earlier version did not measure it. */
+  readonly gpuUse?: GpuUse | undefined;
   /** Ports of its newest sandbox that are reachable from outside. */
   readonly ports: readonly SandboxPort[];
   readonly childSession: string | null;

@@ -38,6 +38,7 @@ const KEPT = [
   ...(["id", "kind", "state", "queuePosition", "agent", "model", "variant", "environment", "provider", "gpu"] as const),
   ...([
     "devices",
+    "gpuUse",
     "sessionID",
     "sandboxID",
     "sandbox",

@@ -12,6 +12,7 @@ import type { SnapshotRecord } from "../core/snapshot-record.ts";
 import type { TreeUpdate } from "../core/tree-update.ts";
 import type { CreationStep } from "../sandboxes/creation-steps.ts";
 import { oneLine } from "../shared/plain-text.ts";
+import { type GpuUseView, toGpuUseView } from "./gpu-use-view.ts";
 
 /**
  * A job as the model, the user and every view see it. Field names are the public contract's. Fields that clients show in
@@ -37,6 +38,8 @@ export interface JobView {
   readonly gpu?: string;
   /** What the GPUs of its newest sandbox report to be, e.g. ["NVIDIA H200"], which may be a better type than asked for. */
   readonly devices?: readonly string[];
+  /** How busy its GPUs were, as far as it was measured. Absent = it had none, or nobody looked. */
+  readonly gpuUse?: GpuUseView;
   readonly sessionID?: string;
   readonly sandboxID?: string;
   readonly sandbox: Job["sandbox"]["kind"];
@@ -116,6 +119,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     provider: job.provider,
     ...((job.gpu ?? task.gpu) !== null && { gpu: (job.gpu ?? task.gpu) as string }),
     ...(job.devices.length > 0 && { devices: job.devices.map((name) => oneLine(name, NAME_LIMIT)) }),
+    ...(job.gpuUse && { gpuUse: toGpuUseView(job, job.gpuUse, now) }),
     ...(job.childSession !== null && { sessionID: job.childSession }),
     ...(sandbox.kind === "live" && { sandboxID: sandbox.id }),
     sandbox: sandbox.kind,

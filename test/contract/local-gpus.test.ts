@@ -3,6 +3,7 @@ import { existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { createGpuMachine, LIBRARIES } from "../support/gpu-machine.ts";
+import { firstGpuAnswer } from "./gpu-use-support.ts";
 import { leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
 import { sh } from "./sandbox-shell.ts";
 
@@ -29,8 +30,12 @@ const specWith = (devices: readonly string[], env: Record<string, string> = {}) 
   return localSpec({ env, machine: { ...none, ...more, ...asked } });
 }; // biome-ignore format: the rest of a machine
 
-async function withSandbox(devices: readonly string[], use: (sandbox: Sandbox) => Promise<void>): Promise<void> {
-  const sandbox = await provider.create(specWith(devices, { CUDA_VISIBLE_DEVICES: "7" }));
+async function withSandbox(
+  devices: readonly string[],
+  use: (sandbox: Sandbox) => Promise<void>,
+  env: Record<string, string> = {},
+): Promise<void> {
+  const sandbox = await provider.create(specWith(devices, { CUDA_VISIBLE_DEVICES: "7", ...env }));
   try {
     await use(sandbox);
   } finally {
@@ -119,6 +124,25 @@ describe.skipIf(why !== null)("a local sandbox with GPUs", () => {
     await again.terminate();
   });
 
+  test("says how busy its GPUs are, as its own nvidia-smi has it, and nothing where there is none", async () => {
+    const path = { PATH: "/tmp:/usr/bin:/bin" };
+    await withSandbox(
+      ["0", "2"],
+      async (sandbox) => {
+        expect(await firstGpuAnswer(sandbox)).toMatchObject({ isMissing: true, samples: 0, measuredSeconds: 0 });
+        const script =
+          '#!/bin/sh\n[ $# = 2 ] && echo "30, 10, 100"; echo "$PARALLEL_AGENTS_RUN" | grep -q . && echo "90, 5, 100"\n';
+        await sandbox.writeFile("/tmp/nvidia-smi", Buffer.from(script), { executable: true });
+        const latest = { utilization: 60, gpus: 2, memoryUsedMiB: 15, memoryTotalMiB: 200 };
+        expect(await firstGpuAnswer(sandbox)).toMatchObject({ isMissing: false, samples: 1, latest });
+        await sandbox.writeFile("/tmp/nvidia-smi", Buffer.from("#!/bin/sh\nexec yes 30, 1, 2\n"), { executable: true });
+        expect(await firstGpuAnswer(sandbox)).toMatchObject({ samples: 0, failures: 1, latest: null });
+        expect(await said(sandbox, "pgrep -x yes")).toBe("");
+      },
+      path,
+    );
+  });
+
   test("is refused where a GPU is gone, with the reason, and leaves nothing", async () => {
     await expect(provider.create(specWith(["5"]))).rejects.toMatchObject({
       code: "no_capacity",
@@ -131,9 +155,13 @@ describe.skipIf(why !== null)("a local sandbox with GPUs", () => {
 test("without isolation a job is told its GPUs by name, and that the others are not hidden", async () => {
   const root = newRoot();
   const plain = localProvider(root, { isolation: "none", gpus: machine.gpus() });
-  const sandbox = await plain.create(specWith(["2"]));
+  const sandbox = await plain.create(specWith(["2"], { PATH: `${machine.root}/own:${process.env.PATH}` }));
   expect(await said(sandbox, "echo $CUDA_VISIBLE_DEVICES")).toBe("GPU-00000002-1111-2222-3333-444444444444");
   expect(sandbox.notes.join(" ")).toContain("not hidden");
+  const script = '#!/bin/sh\n[ "$1 $2" = "-i $CUDA_VISIBLE_DEVICES" ] && echo "70, [N/A], 100"\n';
+  machine.write("own/nvidia-smi", script, 0o755);
+  const latest = { utilization: 70, gpus: 1, memoryUsedMiB: null, memoryTotalMiB: 100 };
+  expect(await firstGpuAnswer(sandbox)).toMatchObject({ samples: 1, latest });
   await sandbox.terminate();
   await plain.close();
   rmSync(root, { recursive: true, force: true });

@@ -1,6 +1,7 @@
 import { expect } from "bun:test";
 import { DEFAULT_MACHINE } from "../../src/sandboxes/modal/create-params.ts";
 import { modalTest } from "../support/modal-test.ts";
+import { firstGpuAnswer } from "./gpu-use-support.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
 
 const modal = useModalServer({
@@ -56,5 +57,15 @@ modalTest("a sandbox has a meter while it lives, and says since when it costs mo
   expect(await sandbox.usage?.()).toEqual({ cpuCoreSeconds: 0, memoryGiBSeconds: 0, gpuSeconds: 0 });
   await modal().faults.add({ method: "SandboxGetResourceUsage", code: 12, times: 1 });
   expect(await sandbox.usage?.()).toBeNull();
+  await provider.close();
+});
+
+modalTest("a sandbox says how busy its GPUs are, and is asked no more where it has no nvidia-smi", async () => {
+  const provider = modalProvider();
+  const [h100, t4] = [await provider.create(spec("busy", "H100")), await provider.create(spec("silent", "T4"))];
+  const latest = { utilization: 50, gpus: 1, memoryUsedMiB: 1024, memoryTotalMiB: 81559 };
+  expect(await firstGpuAnswer(h100)).toMatchObject({ samples: 1, isMissing: false, latest });
+  expect(await firstGpuAnswer(t4)).toMatchObject({ samples: 0, failures: 0, isMissing: true, latest: null });
+  await Promise.all([h100.terminate(), t4.terminate()]);
   await provider.close();
 });

@@ -55,6 +55,8 @@ export interface MemoryMachine {
   onMeter: ((sandboxID: string) => SandboxUsage | null | Promise<SandboxUsage | null>) | null;
   /** Called to reload the volumes of a sandbox. */
   onReload: (sandboxID: string) => VolumeReload | Promise<VolumeReload>;
+  /** Names of the GPUs that new sandboxes have which ask for some; null: they have none. */
+  devices: readonly string[] | null;
   /** Processes killed so far in each sandbox for lack of memory; null: it does not tell. */
   memoryKills: number | null;
   /** Runs commands; while it is null every command is refused. */
@@ -98,7 +100,7 @@ export function createMemoryMachine(): MemoryMachine {
       workdir: spec.workdir,
       home: "/home/agent",
       notes: [],
-      gpu: null,
+      gpu: machine.devices && spec.machine?.gpu ? { granted: spec.machine.gpu, devices: machine.devices } : null,
       billedSince: null,
       ports: [],
       memory: { limitMiB: 512, kills: () => machine.memoryKills },
@@ -172,8 +174,7 @@ export function createMemoryMachine(): MemoryMachine {
 
   const machine: MemoryMachine = {
     operations,
-    keepsLast: false,
-    memoryKills: null,
+    ...{ keepsLast: false, memoryKills: null, devices: null },
     sandboxes: () => [...live.values()],
     snapshotIDs: () => [...snapshots.keys()],
     lose(id, message = "the machine crashed") {
@@ -183,10 +184,7 @@ export function createMemoryMachine(): MemoryMachine {
     onCreate: () => {},
     onSnapshot: () => {},
     leftOut: [],
-    snapshotsExpireAt: null,
-    derives: false,
-    retires: false,
-    lent: null,
+    ...{ snapshotsExpireAt: null, derives: false, retires: false, lent: null },
     charges: [],
     onRead: () => {},
     untilEnd: null,

@@ -14,6 +14,7 @@ import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import { createCharges } from "./charges.ts";
 import type { MadeSandbox } from "./creation.ts";
+import { createGpuSampler } from "./gpu-sampler.ts";
 import { keepLostFiles, UNSEEN, withLoss } from "./keep-lost-files.ts";
 import { createMeter, isCounted, type Meter } from "./meter.ts";
 import { type TrackedSandbox, trackRequests } from "./pending-requests.ts";
@@ -88,12 +89,13 @@ const TERMINATE_RETRY_MS = 60_000;
 
 export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   const { pool, limits, clock, log } = deps;
-  const live = new Map<string, { readonly raw: Sandbox; readonly tracked: TrackedSandbox }>();
+  const live = new Map<string, Readonly<{ raw: Sandbox; tracked: TrackedSandbox; stopSampling(): void }>>();
   /** Sandboxes that have not ended, by job: a revived job has a second one while its first is ending. */
   const notEnded = new Map<string, Set<string>>();
   const operations = createSerialQueues();
   const meter = createMeter(deps);
   const charges = createCharges(deps);
+  const gpuSampler = createGpuSampler(deps);
   /** Terminations that failed and wait for another try. */
   const retries = new Set<() => void>();
   const lost = new Map<string, { readonly sandbox: Sandbox; readonly failure: Failure; readonly at: number }>();
@@ -106,7 +108,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     madeAt: number | null,
   ): Sandbox {
     const granted = sandbox.gpu?.granted ?? null;
-    hold(job, sandbox);
+    hold(sessionJobs, job, sandbox, madeAt === null);
     if (from !== null) pool.saveOrigin(sandbox.id, from);
     sessionJobs.update(job.id, (current) => ({
       ...withNotes(current, notes),
@@ -124,11 +126,11 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   function handOver(sessionJobs: SessionJobs, from: Job, to: Job, { notes, after }: HandedOver): void {
     const sandbox = live.get(from.id)?.raw;
     if (!sandbox) return;
-    live.delete(from.id);
+    forget(from.id);
     const now = clock.now();
     const { until } = from.compute;
     // First of all, so that whoever collects garbage meanwhile asks the job that goes on with it.
-    hold(to, sandbox);
+    hold(sessionJobs, to, sandbox, false);
     sessionJobs.update(from.id, (job) => withNotes({ ...settled(job, sandbox.id), sandbox: after }, notes.from));
     sessionJobs.update(to.id, (job) => ({
       ...withNotes(job, notes.to),
@@ -145,18 +147,25 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     forgetEnded(from.id, sandbox.id);
   }
 
-  function hold(job: Job, sandbox: Sandbox): void {
-    live.set(job.id, { raw: sandbox, tracked: trackRequests(sandbox, clock) });
+  function hold(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox, isFoundAgain: boolean): void {
+    const tracked = trackRequests(sandbox, clock);
+    const stopSampling = gpuSampler.follow({ sessionJobs, job, sandbox, isBusy: tracked.isBusy, isFoundAgain });
+    live.set(job.id, { raw: sandbox, tracked, stopSampling });
     notEnded.set(job.id, (notEnded.get(job.id) ?? new Set()).add(sandbox.id));
     pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, clock.now());
     pool.ownSandbox(sandbox.id, deps.owner);
+  }
+
+  function forget(jobID: string): void {
+    live.get(jobID)?.stopSampling();
+    live.delete(jobID);
   }
 
   /** Clears the sandbox away when it ends by itself. */
   function follow(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox): void {
     void sandbox.ended.then((failure) => {
       if (live.get(job.id)?.raw !== sandbox || suspended) return;
-      live.delete(job.id);
+      forget(job.id);
       if (!failure) return recordTerminated(sessionJobs, job.id, sandbox.id);
       const at = clock.now();
       log("warn", "a sandbox ended by itself", { jobID: job.id, sandboxID: sandbox.id, reason: failure.message });
@@ -265,7 +274,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     isUnterminated: (jobID) => notEnded.has(jobID),
     adopt,
     handOver,
-    release: (jobID) => void live.delete(jobID),
+    release: forget,
     ...meter,
     charge: charges.charge,
     recordTerminated,
@@ -278,6 +287,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
       suspended = true;
       for (const cancel of retries) cancel();
       charges.recordAll();
+      for (const { stopSampling } of live.values()) stopSampling();
       await operations.settled();
       charges.recordAll();
       live.clear();

@@ -6,11 +6,20 @@ export interface TrackedSandbox {
   readonly sandbox: Sandbox;
   /** When the oldest unanswered request was sent, epoch ms; null when every request is answered. */
   pendingSince(): number | null;
+  /** Whether a command that was started through it runs. */
+  isBusy(): boolean;
 }
 
 /** Times requests that a healthy sandbox answers within moments: starting a command, reading or writing a piece of a file. */
 export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
   const pending = new Map<symbol, number>();
+  let running = 0;
+  const start: Sandbox["start"] = async (request) => {
+    const process = await sandbox.start(request);
+    running++;
+    void process.exit.then(() => running--);
+    return process;
+  };
   const timed = async <T>(request: () => Promise<T>): Promise<T> => {
     const key = Symbol();
     pending.set(key, clock.now());
@@ -35,11 +44,12 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       ended,
       view,
       reloadVolumes,
-      start: (request) => timed(() => sandbox.start(request)),
+      start: (request) => timed(() => start(request)),
       readFile: (path, range) => timed(() => sandbox.readFile(path, range)),
       writeFile: (path, content, options) => timed(() => sandbox.writeFile(path, content, options)),
       terminate: () => sandbox.terminate(),
     },
     pendingSince: () => (pending.size === 0 ? null : Math.min(...pending.values())),
+    isBusy: () => running > 0,
   };
 }

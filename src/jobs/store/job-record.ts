@@ -2,6 +2,7 @@ import { z } from "zod";
 import { named } from "../../config/fields.ts";
 import { PROVIDER_NAMES } from "../../config/provider-names.ts";
 import { type Compute, NO_COMPUTE } from "../../core/cost.ts";
+import type { GpuUse } from "../../core/gpu-use.ts";
 import {
   type Briefing,
   type GivenFiles,
@@ -177,6 +178,26 @@ const compute: z.ZodType<Compute> = z
   // Earlier versions knew one price.
   .transform(({ leastPerHour, ...known }) => ({ ...known, leastPerHour: leastPerHour ?? known.usdPerHour }));
 
+const gpuUse: z.ZodType<GpuUse> = z.object({
+  heldSeconds: amount,
+  measuredSeconds: amount,
+  busySeconds: amount,
+  samples: amount,
+  failures: amount,
+  isMissing: z.boolean(),
+  latest: z
+    .object({
+      at: time,
+      utilization: z.number(),
+      gpus: z.number(),
+      memoryUsedMiB: z.number().nullable(),
+      memoryTotalMiB: z.number().nullable(),
+    })
+    .nullable(),
+  mostMemoryMiB: z.number().nullable(),
+  until: time,
+});
+
 export const jobRecord: z.ZodType<Job> = z.object({
   id: z.string(),
   orchestrator: z.string(),
@@ -203,6 +224,7 @@ export const jobRecord: z.ZodType<Job> = z.object({
   gpu: z.string().nullable().default(null),
   gpuWait: z.object({ since: time, retryAt: time.nullable() }).nullable().default(null).catch(null),
   devices: texts.default([]),
+  gpuUse: gpuUse.optional().catch(undefined),
   ports: z.array(z.object({ port: z.number(), url: z.string() })).default([]),
   childSession: z.string().nullable(),
   processes: z.array(startedProcess).default([]),

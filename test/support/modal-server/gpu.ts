@@ -11,7 +11,10 @@ const DEVICES: Readonly<Record<string, string>> = {
   H100: "NVIDIA H100 80GB HBM3", "H100!": "NVIDIA H100 80GB HBM3", H200: "NVIDIA H200", B200: "NVIDIA B200", "B200+": "NVIDIA B300",
 }; // biome-ignore format: a table
 
-/** A fake `nvidia-smi` that prints the names of the devices, whatever its arguments. */
+/**
+ * A fake `nvidia-smi` that prints the names of the devices, whatever its arguments; asked how busy they are, the line in the
+ * file `use` beside it for each, or "50, 1024, 81559".
+ */
 export async function installDriver(
   root: string,
   gpu: { readonly type: string; readonly count: number },
@@ -20,8 +23,10 @@ export async function installDriver(
   const [name = DEVICES[gpu.type] ?? gpu.type, ...others] = devices ?? [];
   const names = others.length > 0 ? [name, ...others] : Array.from({ length: gpu.count }, () => name);
   if (devices?.length === 0) return;
+  const list = (lines: string) => `cat <<END\n${lines}\nEND`;
+  const isAskedForUse = 'case "$*" in *utilization.gpu*)';
+  const use = `use=$(cat "\${0%/*}/use" 2>/dev/null || echo "50, 1024, 81559")\n${list(names.map(() => "$use").join("\n"))}`;
+  const script = `#!/bin/sh\n${isAskedForUse} ${use}\nexit;; esac\n${list(names.join("\n"))}\n`;
   await mkdir(join(root, DRIVER_PATH), { recursive: true });
-  await writeFile(join(root, DRIVER_PATH, "nvidia-smi"), `#!/bin/sh\ncat <<'END'\n${names.join("\n")}\nEND\n`, {
-    mode: 0o755,
-  });
+  await writeFile(join(root, DRIVER_PATH, "nvidia-smi"), script, { mode: 0o755 });
 }

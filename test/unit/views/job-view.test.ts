@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { NO_COMPUTE } from "../../../src/core/cost.ts";
 import { STOPPED_EARLY } from "../../../src/core/early-stopping.ts";
+import { type GpuUse, NO_GPU_USE } from "../../../src/core/gpu-use.ts";
 import type { Job, JobSandbox } from "../../../src/core/job.ts";
 import { type JobFacts, toJobView, toSnapshotView } from "../../../src/views/job-view.ts";
 import { AT, jobIn } from "./job-in.ts";
@@ -153,4 +154,22 @@ test("a job that starts says what the creation of its sandbox waits for, and for
 test("an error of several lines is one line in which they stay apart", () => {
   const failed = jobIn({ kind: "failed", failure: { ...failure, message: "a\nb" } });
   expect(toJobView(failed, facts()).error?.message).toBe("a ⏎ b");
+});
+
+test("a job's GPU use is its mean over the measured time, with the newest sample while it runs, or why there is none", () => {
+  const latest = { at: AT, utilization: 71.26, gpus: 2, memoryUsedMiB: 900, memoryTotalMiB: 2_000 };
+  const measured = { ...NO_GPU_USE, heldSeconds: 100, measuredSeconds: 80, busySeconds: 50, samples: 4, latest };
+  const view = (gpuUse: GpuUse, kind: "running" | "completed" = "running") =>
+    toJobView(jobIn({ kind, result: "" }, { gpuUse, sandbox: live }), facts({ now: AT + 30_000 })).gpuUse;
+  const mean = { utilization: 62.5, heldSeconds: 100, measuredSeconds: 80, samples: 4, memoryTotalMiB: 2_000 };
+  expect(view(measured)).toEqual({ ...mean, now: 71.3 });
+  expect(view(measured, "completed")).toEqual(mean);
+  expect(view({ ...measured, latest: { ...latest, at: AT - 60_000 } })).toEqual(mean);
+  const none = { ...NO_GPU_USE, heldSeconds: 9 };
+  expect([none, { ...none, isMissing: true }, { ...none, failures: 1 }].map((use) => view(use)?.unmeasured)).toEqual([
+    "no command ran long enough to be measured",
+    "its sandbox has no nvidia-smi",
+    "nvidia-smi did not say how busy its GPUs are",
+  ]);
+  expect(view(none)?.utilization).toBeNull();
 });
