@@ -126,6 +126,8 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     sessionJobs.forgetNotices(obsolete);
     // While a tool is to tell all of them, nothing is to be decided; whoever holds them looks when it lets go.
     if (notices.every(({ delivery, job }) => !delivery && (isAwaited(orchestrator, job.id) || isNested(job)))) return;
+    // By the state in which the notices were read: of runs that end meanwhile there are none among them.
+    const tellAt = tellTimes(notices, sessionJobs.all());
     const held = await deps.tree.heldBelow(sessionJobs);
     const view = await viewOf(orchestrator, notices);
     if (suspended) return;
@@ -135,7 +137,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       resume: deps.resume,
       isAwaited: (jobID: string) =>
         held.has(jobID) || isAwaited(orchestrator, jobID) || isNested(sessionJobs.get(jobID)),
-      tellAt: tellTimes(notices, sessionJobs.all()),
+      tellAt,
     };
     const { delivered, send, wake, recheckMs } = decideOutbox(notices, view, context);
     if (recheckMs !== null) look(orchestrator, recheckMs);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { FAILED_ALIKE, GROUP_MS } from "../../../../src/core/run-groups.ts";
-import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
+import { gate, inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 import { expectAllDelivered } from "./outbox-support.ts";
 import { commandFailed, endRun, recordRuns } from "./runs-support.ts";
 
@@ -26,6 +26,23 @@ test(
     expect(posts(world)).toBe(1);
     await expectAllDelivered(world);
     expect(posts(world)).toBe(1);
+  }),
+);
+
+test(
+  "runs that end while the session is read are told with the others",
+  inWorld(async (world) => {
+    const ids = await recordRuns(world, 3);
+    await endRun(world, ids[0] as string);
+    const reading = gate();
+    world.orchestrators.onCall = () => reading.passed;
+    await world.clock.advance(2_000);
+    for (const id of ids.slice(1)) await endRun(world, id);
+    await world.clock.advance(2_000);
+    reading.open();
+    await world.clock.advance(5_000);
+    expect([posts(world), named(world, ids)]).toEqual([1, ids]);
+    await expectAllDelivered(world);
   }),
 );
 
