@@ -14,7 +14,10 @@ export interface Spend {
 /** A session's jobs that run or whose sandbox costs money, and what all others have cost. */
 export interface Accounts {
   readonly open: readonly Job[];
+  /** With what sandboxes have cost until now that are kept ready for the session. */
   readonly settled: Spend;
+  /** What those cost at the moment, USD per hour; absent = nothing. */
+  readonly warmPerHour?: number;
 }
 
 const NOTHING: Spend = { usd: 0, modelUsd: 0, computeUsd: 0 };
@@ -136,12 +139,14 @@ export interface BudgetState {
 /**
  * Whether a session is close to its ceiling or at it, and when to check again.
  * @param settled what jobs have cost that are not among `jobs`
+ * @param warmPerHour what costs money besides them, USD per hour
  */
 export function decideBudget(
   jobs: readonly Job[],
   limits: BudgetLimits,
   now: number,
   settled: Spend = NOTHING,
+  warmPerHour = 0,
 ): BudgetState {
   const running = spendOf(jobs, now);
   const modelUsd = settled.modelUsd + running.modelUsd;
@@ -149,7 +154,10 @@ export function decideBudget(
   const spend = { usd: modelUsd + compute, modelUsd, computeUsd: compute };
   const { ceilingUsd, warnAt } = limits;
   if (ceilingUsd === null) return { spend, isLow: false, isOut: false, nextAt: null };
-  const perHour = jobs.reduce((sum, { compute }) => sum + (compute.since === null ? 0 : compute.usdPerHour), 0);
+  const perHour = jobs.reduce(
+    (sum, { compute }) => sum + (compute.since === null ? 0 : compute.usdPerHour),
+    warmPerHour,
+  );
   const untilLow = ceilingUsd * warnAt - spend.usd;
   const untilOut = ceilingUsd - spend.usd - reservesOf(jobs, limits);
   const next = Math.min(...[untilLow, untilOut].filter((left) => left > 0));

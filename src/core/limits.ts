@@ -11,6 +11,7 @@ import { type GpuWaitLimits, toGpuWaitLimits } from "./gpu-wait.ts";
 import type { Job } from "./job.ts";
 import { meteredUsd } from "./metered-cost.ts";
 import { reuseKey } from "./sandbox-reuse.ts";
+import { WARM_AGE_MS } from "./warm.ts";
 
 /** Of an environment that is no longer configured. */
 const NO_WISHES = { cpu: null, cpuLimit: null, memoryMiB: null, memoryLimitMiB: null };
@@ -27,6 +28,8 @@ export interface Limits {
   sandboxMs(job: Job): number;
   /** When the provider ends a sandbox requested at `madeAt`, epoch ms; null = never. */
   sandboxUntil(job: Job, madeAt: number): number | null;
+  /** Lifetime to request for a sandbox that is kept ready for a job like this one, milliseconds. */
+  warmMs(job: Job): number;
   /** Least and most that the job's sandbox costs with this GPU. */
   rates(job: Pick<Job, "task" | "provider">, gpu: GpuRequest | null): RateRange;
   /** Most that it may cost with the most expensive GPU that it may be granted, USD per hour. */
@@ -88,6 +91,8 @@ export function createLimits(options: Options, pricesOf: (provider: ProviderName
     sandboxMs,
     // A local provider ends no sandbox by itself: the environment's lifetime is kept only by the rescue of its job.
     sandboxUntil: (job, madeAt) => (job.provider === "local" && ownMs(job) === null ? null : madeAt + sandboxMs(job)),
+    // A lifetime that the user has set holds for all sandboxes of the environment.
+    warmMs: (job) => Math.min(sandboxMs(job) + (ownMs(job) === null ? WARM_AGE_MS : 0), LONGEST_LIFETIME_MS),
     rates,
     highestRate(job) {
       const gpus = gpusOf(job.task.gpu);

@@ -15,6 +15,12 @@ export const toTags = (job: Owner, identity: string): Record<string, string> => 
   lab: identity,
 });
 
+/** Tags of a sandbox that is kept ready and is no job's yet. @param warmID of its record */
+export const toWarmTags = (warmID: string, identity: string): Record<string, string> => ({
+  warm: warmID,
+  lab: identity,
+});
+
 /** Tags of a sandbox that this process makes to read a job's files, and terminates afterwards. No job names it. */
 export const toReaderTags = (job: Owner, identity: string): Record<string, string> => ({
   ...toTags(job, identity),

@@ -102,7 +102,13 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
   };
   const prices = createPriceList({ options, clock, log });
   const limits = createLimits(options, prices.of);
-  const registry = createSessionRegistry({ stateDir, clock, ids, log });
+  const registry = createSessionRegistry({
+    stateDir,
+    clock,
+    ids,
+    log,
+    warmCost: (orchestrator) => pool.warmCost(orchestrator, clock.now()),
+  });
   const localQueue = createLocalQueue({ pool, owner, clock, log });
   const leases = createLeases({ pool, localQueue, limits: admissionLimits, owner, clock, ids, log });
   const git = createGit(clock, hostEnv);

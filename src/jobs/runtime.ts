@@ -31,6 +31,7 @@ import type { GarbageReport } from "./sandbox/garbage-collector.ts";
 import { copySkill } from "./sandbox/install-skills.ts";
 import { createJobFiles, type JobFiles } from "./sandbox/job-files.ts";
 import { createSandboxLifecycle, type SandboxLifecycle } from "./sandbox/lifecycle.ts";
+import { createWarmPool, type WarmPool } from "./sandbox/warm/warm-pool.ts";
 import type { SessionJobs } from "./session/session-jobs.ts";
 import { createSessionTree } from "./session/session-tree.ts";
 
@@ -58,6 +59,7 @@ export interface Runtime
   readonly waiting: WaitingJobs;
   readonly runner: JobRunner;
   readonly lifecycle: SandboxLifecycle;
+  readonly warm: WarmPool;
   readonly jobFiles: JobFiles;
   readonly measurements: Measurements;
   readonly activity: SessionActivity;
@@ -113,7 +115,8 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const tree = createSessionTree(orchestrators);
   const activity = createSessionActivity({ sessions, workers, clock, log });
   const sandboxDeps = { ...deps, ...foundation, environments: options.environments };
-  const lifecycle = createSandboxLifecycle(sandboxDeps);
+  const warm = createWarmPool(sandboxDeps);
+  const lifecycle = createSandboxLifecycle({ ...sandboxDeps, warm });
   const stopNoting = noteQuestions({ sessions, registry, log });
   const stopRecording = recordFirstSteps({ sessions, workers, clock, log });
   const jobFiles = createJobFiles({ ...sandboxDeps, lifecycle });
@@ -160,6 +163,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     lifecycle,
     runner,
     waiting,
+    warm,
     machineGpus: foundation.machineGpus,
     clock,
     log,
@@ -197,6 +201,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     waiting,
     runner,
     lifecycle,
+    warm,
     jobFiles,
     measurements,
     activity,
@@ -231,8 +236,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
       cancelCollection();
       scheduler.suspend();
       const unfinished = (await registry.allInUse()).filter(isUnfinished).map(({ orchestrator }) => orchestrator);
-      const suspending = recovery
-        .interruptAll()
+      const suspending = Promise.all([recovery.interruptAll(), warm.suspend()])
         .then(() => measurements.settled())
         .then(() => trees.suspend())
         .then(() => lifecycle.suspend());

@@ -145,6 +145,7 @@ function boundSandbox(sandbox: Sandbox, clock: Clock): Sandbox {
       return limited(sandbox.writeFile(path, content, options), fileMs(content.length), `Writing ${path}`);
     },
     reloadVolumes: reloadVolumes && (() => limited(reloadVolumes(), START_MS, "Reloading the volumes")),
+    setTags: (tags) => limited(sandbox.setTags(tags), START_MS, "Changing its tags"),
     // No limit here, because `use` has its own.
     view: view && ((use) => view((files) => use(boundSandbox(files, clock)))),
     terminate: () => limited(sandbox.terminate(), TERMINATE_MS, "Ending everything"),

@@ -276,6 +276,8 @@ export interface Sandbox {
    * @throws PluginError `sandbox_lost`
    */
   readonly reloadVolumes: (() => Promise<VolumeReload>) | null;
+  /** Replaces the tags of its spec: it is somebody else's from now on. @throws PluginError `sandbox_lost` */
+  setTags(tags: SandboxSpec["tags"]): Promise<void>;
   /** Ends the sandbox as `SandboxProvider.terminate` does. From then on nothing can be done in it. Idempotent. */
   terminate(): Promise<void>;
 }

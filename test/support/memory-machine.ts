@@ -70,7 +70,7 @@ type Files = Map<string, Uint8Array>;
 /** A sandbox that has not been terminated, whichever processes are attached to it. */
 interface LiveSandbox {
   readonly id: string;
-  readonly spec: SandboxSpec;
+  spec: SandboxSpec;
   readonly files: Files;
   /** Called with the reason when it ends, one for each handle. */
   readonly onEnd: Set<(failure: Failure | null) => void>;
@@ -89,9 +89,10 @@ export function createMemoryMachine(): MemoryMachine {
   let count = 0;
 
   /** One process's handle of a sandbox. It ends with the sandbox, or when that process detaches. */
-  function openHandle({ id, spec, files, onEnd }: LiveSandbox): { sandbox: Sandbox; detach(): void } {
+  function openHandle(one: LiveSandbox): { sandbox: Sandbox; detach(): void } {
+    const { id, spec, files } = one;
     const { promise: ended, resolve } = Promise.withResolvers<Failure | null>();
-    onEnd.add(resolve);
+    one.onEnd.add(resolve);
     const requireLive = () => {
       if (!live.has(id) || closing.has(id)) throw lostError(id);
     };
@@ -107,9 +108,10 @@ export function createMemoryMachine(): MemoryMachine {
       ended,
       usage: machine.onMeter && (async () => machine.onMeter?.(id) ?? null),
       view: null,
-      async reloadVolumes() {
+      reloadVolumes: async () => machine.onReload(id),
+      async setTags(tags) {
         requireLive();
-        return machine.onReload(id);
+        one.spec = { ...one.spec, tags };
       },
       async start(request) {
         requireLive();
@@ -134,10 +136,7 @@ export function createMemoryMachine(): MemoryMachine {
         if (isFolder(files, at)) throw new FileError("is_directory", `${path} is a directory.`);
         files.set(at, content.slice());
       },
-      async terminate() {
-        await machine.onCall("terminate", id);
-        beginEnd(id);
-      },
+      terminate: () => Promise.resolve(machine.onCall("terminate", id)).then(() => beginEnd(id)),
     };
     return { sandbox, detach: () => resolve(null) };
   }

@@ -1,12 +1,4 @@
-import {
-  type AdmissionLimits,
-  countGpus,
-  createLine,
-  type LeaseUse,
-  type Line,
-  type QueuePlace,
-  slotsOf,
-} from "../../core/admission.ts";
+import { type AdmissionLimits, createLine, type LeaseUse, type Line, type QueuePlace } from "../../core/admission.ts";
 import { expectRate } from "../../core/cost.ts";
 import { isHeld, type Job, transition } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
@@ -19,23 +11,17 @@ import type { Log } from "../../shared/log.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { LocalQueue, QueuedJob } from "../queue/local-queue.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
+import type { WarmPool } from "../sandbox/warm/warm-pool.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { LeaseStore, PoolState } from "../store/lease-store.ts";
 import type { JobRunner } from "./job-runner.ts";
 import { createLentSlots } from "./lent-slots.ts";
 import { createMachineWait } from "./machine-wait.ts";
 import { createPausedJobs } from "./paused-jobs.ts";
+import { countPool, lookAtPool, type PoolCounts, type PoolLook } from "./pool-look.ts";
 import { placesInQueue } from "./queue-places.ts";
 import { createStartBudget, type StartBudget } from "./start-budget.ts";
 import type { WaitingJobs } from "./waiting-jobs.ts";
-
-export interface PoolCounts {
-  /** Jobs of all processes. */
-  readonly running: number;
-  /** Jobs of this process. */
-  readonly queued: number;
-  readonly gpus: ReturnType<typeof countGpus>;
-}
 
 /** Starts queued jobs, in the order that admission and the budget decide, while slots and GPUs are free. */
 export interface Scheduler {
@@ -61,17 +47,10 @@ export interface SchedulerDeps {
   readonly lifecycle: Pick<SandboxLifecycle, "isUnterminated" | "parkWaiting">;
   readonly runner: Pick<JobRunner, "run">;
   readonly waiting: WaitingJobs;
+  readonly warm: Pick<WarmPool, "reserve" | "release" | "makeWay">;
   readonly machineGpus: MachineGpus;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-/** The pool at one moment. */
-interface PoolLook {
-  readonly state: PoolState;
-  readonly line: Line;
-  /** Jobs that other processes run. */
-  readonly elsewhere: ReadonlySet<string>;
 }
 
 const CHANGED = { now: null };
@@ -83,6 +62,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   const { pool, owner, admissionLimits, limits, leases, localQueue, clock, log } = deps;
   const heldElsewhere = createEmitter<QueuedJob>((e) => log("error", "a listener failed", { reason: String(e) }));
   const lentSlots = createLentSlots({ waiting: deps.waiting, limits: admissionLimits });
+  const lookNow = (state: PoolState): PoolLook => lookAtPool(state, owner, admissionLimits, clock.now());
   let stopPoll: (() => void) | null = null;
   const machine = createMachineWait({
     machineGpus: deps.machineGpus,
@@ -136,21 +116,16 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       const mayStart = isAffordable(next, blocked, budget);
       if (wasBlocked !== localQueue.isBlocked(next) || !localQueue.has(next)) look = null; // the queue is another one now
       if (!mayStart) continue;
-      look ??= lookAtPool(pool.poolState(clock.now()));
+      look ??= lookNow(pool.poolState(clock.now()));
       const change = admit(next, look);
       if (!change) continue;
-      look = change.now && lookAtPool(change.now);
+      look = change.now && lookNow(change.now);
       budget = createStartBudget(limits, clock);
     }
     if (localQueue.all().length === 0) return;
     deps.lifecycle.parkWaiting();
+    deps.warm.makeWay(() => localQueue.all().flatMap(({ sessionJobs, jobID }) => sessionJobs.get(jobID) ?? []));
     if (pool.isShared(owner, clock.now())) stopPoll = clock.after(OTHER_PROCESS_POLL_MS, startJobs);
-  }
-
-  function lookAtPool(state: PoolState): PoolLook {
-    const elsewhere = state.leases.filter((one) => one.owner !== owner && one.slots > 0);
-    const line = createLine(state, admissionLimits, clock.now());
-    return { state, line, elsewhere: new Set(elsewhere.map(({ jobID }) => jobID)) };
   }
 
   /**
@@ -194,8 +169,18 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     return true;
   }
 
+  /** A sandbox with GPUs that is kept ready for such jobs is set aside first, so that its GPUs are no others' than the job's. */
+  function admit(next: QueuedJob, look: PoolLook): { readonly now: PoolState | null } | null {
+    const job = next.sessionJobs.get(next.jobID);
+    const mayReserve = job?.state.kind === "queued" && gpusWanted(job).length > 0;
+    if (!mayReserve || !deps.warm.reserve(job)) return admitIn(next, look);
+    const change = admitIn(next, lookNow(pool.poolState(clock.now())));
+    if (next.sessionJobs.get(job.id)?.state.kind === "queued") deps.warm.release(job.id);
+    return change;
+  }
+
   /** @returns null = it has changed nothing; `now`: the pool as it is then, where that is known */
-  function admit(next: QueuedJob, { state, line, elsewhere }: PoolLook): { readonly now: PoolState | null } | null {
+  function admitIn(next: QueuedJob, { state, line, elsewhere }: PoolLook): { readonly now: PoolState | null } | null {
     const { sessionJobs, jobID } = next;
     const queued = sessionJobs.get(jobID);
     if (queued?.state.kind !== "queued") {
@@ -250,6 +235,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       // The GPUs stay with the sandbox that has them, which may outlive the execution.
       if (deps.lifecycle.isUnterminated(jobID)) leases.releaseSlot(lease.id);
       else leases.release(lease.id);
+      deps.warm.release(jobID); // it may have ended before it asked for a sandbox
     });
     return { now: { leases: [...others.leases, lease], queue: others.queue } };
   }
@@ -282,9 +268,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     },
     places: (jobIDs) => placesInQueue({ pool, localQueue, paused: paused.all, limits: admissionLimits, clock }, jobIDs),
     counts() {
-      const { leases: all } = pool.poolState(clock.now());
       const queued = localQueue.all().length + paused.all().length;
-      return { running: slotsOf(all), queued, gpus: countGpus(all, admissionLimits.gpus, admissionLimits.machine) };
+      return countPool(pool.poolState(clock.now()), queued, admissionLimits);
     },
     onHeldByOtherProcess: (listener) => heldElsewhere.on(listener),
     suspend() {

@@ -87,8 +87,8 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
 
   function lookNow(sessionJobs: SessionJobs): void {
     const now = clock.now();
-    const { open: jobs, settled } = sessionJobs.accounts();
-    const money = decideBudget(jobs, limits.budget, now, settled);
+    const { open: jobs, settled, warmPerHour } = sessionJobs.accounts();
+    const money = decideBudget(jobs, limits.budget, now, settled, warmPerHour);
     if (money.isLow && !warnings.has(sessionJobs.orchestrator) && jobs.length > 0) {
       warnings.set(sessionJobs.orchestrator, money.spend);
       const { orchestrator } = sessionJobs;

@@ -24,7 +24,9 @@ import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { SnapshotBases } from "../store/snapshot-use-store.ts";
-import { createPreparedTrees } from "./prepared-trees.ts";
+import type { WarmTree } from "../store/warm-store.ts";
+import { createPreparedTrees, type TreeRequest } from "./prepared-trees.ts";
+import { bringToBase, toWarmTree } from "./warm-trees.ts";
 
 /** The user's project in sandboxes: captured when jobs are started, sent once for all jobs that start from the same files. */
 export interface ProjectTrees {
@@ -46,6 +48,15 @@ export interface ProjectTrees {
     signal: AbortSignal,
     onStep?: StepListener,
   ): Promise<string | null>;
+  /** What a new job of the environment would start from now; for a sandbox that is made before there is the job. @throws as above */
+  freshStart(request: FreshStart): Promise<{ readonly snapshotID: string | null; readonly tree: WarmTree | null }>;
+  /**
+   * Records the job's base, and brings a fresh sandbox's files to it.
+   * @param tree the files that it has; null = none
+   * @returns false where that cannot be done: it has files of another kind
+   * @throws as above
+   */
+  bringUpToDate(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox, tree: WarmTree | null): Promise<boolean>;
   /** Forgets a prepared snapshot that no sandbox could start from: it is prepared anew next time. */
   forgetSnapshot(snapshotID: string): void;
   /** The project as it is now; null where there is none. @throws PluginError `workspace_failed` */
@@ -80,6 +91,9 @@ export interface ProjectTreesDeps {
   readonly ids: IdGenerator;
   readonly log: Log;
 }
+
+/** @see TreeRequest */
+type FreshStart = Pick<TreeRequest, "job" | "provider" | "charge" | "onStep">;
 
 interface Opened {
   readonly store: ProjectStore | null;
@@ -199,6 +213,20 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       const { snapshotID, form } = await ready;
       if (form === "files") sessionJobs.update(job.id, (current) => withNotes(current, [NO_GIT_NOTE]));
       return snapshotID;
+    },
+    async freshStart(request) {
+      const base = wantsProject(request.job) ? await captureNow() : null;
+      const project = base && (await store());
+      if (!project || !base) return { snapshotID: null, tree: null };
+      const made = await prepared.get({ ...request, project, base });
+      return { snapshotID: made.snapshotID, tree: toWarmTree(base, made) };
+    },
+    async bringUpToDate(sessionJobs, job, sandbox, tree) {
+      const base = await baseOf(sessionJobs, job);
+      const project = base && (await store());
+      if (!project || !base || !tree) return base === null && tree === null;
+      if (tree.form === "files") sessionJobs.update(job.id, (current) => withNotes(current, [NO_GIT_NOTE]));
+      return bringToBase({ store: project, base, sandbox, clock, scratchID: deps.ids("send") }, tree);
     },
     forgetSnapshot(snapshotID) {
       pool.deletePreparedTree(snapshotID);

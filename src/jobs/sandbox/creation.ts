@@ -39,6 +39,15 @@ export interface MadeSandbox {
   readonly notes: readonly string[];
   /** Id at the provider of the snapshot it was made from; null = none, or another process made it. */
   readonly from: string | null;
+  /** Of one that was made before there was the job. */
+  readonly warm?: WarmOrigin;
+}
+
+export interface WarmOrigin {
+  /** Since when it is the job's, which pays for it from then on, epoch ms. */
+  readonly takenAt: number;
+  /** When its provider ends it, epoch ms; null = never. */
+  readonly until: number | null;
 }
 
 /** What a sandbox starts from. */
@@ -65,8 +74,7 @@ export async function createSandbox(
   const sandbox = await create(deps, provider, job, snapshotID, signal);
   await onMade?.(sandbox);
   try {
-    const notes = [...sandbox.notes, ...gpuNotes(sandbox.gpu), ...environmentNotesOf(deps, job)];
-    return { sandbox, notes: [...notes, ...(await installSkills(deps, job, sandbox))], from: snapshotID };
+    return { sandbox, notes: await furnish(deps, job, sandbox), from: snapshotID };
   } catch (cause) {
     await sandbox.terminate();
     deps.charge(sandbox, sandbox.gpu?.granted ?? null);
@@ -75,6 +83,14 @@ export async function createSandbox(
     throw new PluginError("sandbox_create_failed", message, { cause });
   }
 }
+
+/** Puts the job's skills into its sandbox. @returns what a user or model should know of both, one sentence each @throws Error */
+export async function furnish(deps: FurnishDeps, job: Job, sandbox: Sandbox): Promise<readonly string[]> {
+  const notes = [...sandbox.notes, ...gpuNotes(sandbox.gpu), ...environmentNotesOf(deps, job)];
+  return [...notes, ...(await installSkills(deps, job, sandbox))];
+}
+
+export type FurnishDeps = SkillInstallerDeps & Pick<CreationDeps, "environments" | "hostEnv">;
 
 /** What its environment means for a job, which is known before its sandbox is there. */
 export function environmentNotesOf(

@@ -12,6 +12,7 @@ import type { SessionRegistry } from "../session/session-registry.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { Parking } from "./parking.ts";
 import type { Snapshots } from "./snapshots.ts";
+import { collectWarm, forgetAbandonedWarm, isBeingTaken } from "./warm/collect-warm.ts";
 
 /** What a garbage collection did, by id. */
 export interface GarbageReport {
@@ -72,9 +73,16 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     for (const name of names) {
       await attempt(`look at the sandboxes of ${name}`, async () => {
         const provider = await deps.provider(name);
-        for (const sandbox of await ownedOf(name, provider)) {
+        const { owned, warm } = await ownedOf(name, provider);
+        for (const sandbox of owned) {
           await attempt(`look at the sandbox ${sandbox.id}`, () => collectSandbox(provider, sandbox, report));
         }
+        for (const sandbox of warm) {
+          await attempt(`look at the sandbox ${sandbox.id}`, async () => {
+            if (await collectWarm({ pool, clock, log }, provider, sandbox)) report.ended.push(sandbox.id);
+          });
+        }
+        forgetAbandonedWarm({ pool, clock, log }, name, warm);
         for (const snapshot of await unrecordedOf(provider)) {
           await attempt(`remove the unrecorded snapshot ${snapshot}`, async () => {
             await provider.snapshots?.remove(snapshot);
@@ -101,14 +109,20 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
   }
 
   /** The provider's sandboxes that are recorded here, or say that they are ours. */
-  async function ownedOf(name: ProviderName, provider: SandboxProvider): Promise<Owned[]> {
+  async function ownedOf(
+    name: ProviderName,
+    provider: SandboxProvider,
+  ): Promise<{ readonly owned: readonly Owned[]; readonly warm: readonly ListedSandbox[] }> {
     const recorded = new Map(pool.sandboxes().map((row) => [row.id, row]));
     const listed = await provider.list();
     const present = new Set(listed.map(({ id }) => id));
     for (const { id, provider: itsProvider } of recorded.values()) {
       if (itsProvider === name && !present.has(id)) pool.deleteSandbox(id); // it has ended
     }
-    return listed.flatMap((sandbox) => {
+    const warm = listed.filter(
+      ({ id, tags }) => tags.warm !== undefined && tags.lab === pool.identity() && !recorded.has(id),
+    );
+    const owned = listed.flatMap((sandbox) => {
       const { job, session, lab } = sandbox.tags;
       const row = recorded.get(sandbox.id);
       const isOurs = row !== undefined || lab === pool.identity();
@@ -116,6 +130,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       const orchestrator = row?.orchestrator ?? session;
       return isOurs && jobID && orchestrator ? [{ ...sandbox, jobID, orchestrator }] : [];
     });
+    return { owned, warm };
   }
 
   /** Snapshots whose process died before it recorded them. Those older than the records may be in lost ones. */
@@ -132,6 +147,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     { id, createdAt, orchestrator, jobID, tags }: Owned,
     report: { ended: string[]; parked: string[]; failures: string[] },
   ): Promise<void> {
+    if (isBeingTaken(pool, id, clock.now())) return;
     const onDamaged = (aside: string) => void report.failures.push(describeDamagedSession(aside));
     const collect = async (sessionJobs: SessionJobs | null) => {
       const job = sessionJobs?.get(jobID) ?? null;

@@ -13,6 +13,8 @@ import type { LiveSandboxes } from "./live-sandboxes.ts";
 import type { Parking, ParkingDeps } from "./parking.ts";
 import type { PriceList } from "./price-list.ts";
 import { createTakeovers, OFFER_MS } from "./takeovers.ts";
+import { handOverWarm } from "./warm/hand-over.ts";
+import type { WarmPool } from "./warm/warm-pool.ts";
 
 /** Gives jobs their sandboxes and takes them back: everything that creates, revives, parks or terminates one starts here. */
 export interface SandboxLifecycle
@@ -46,6 +48,7 @@ export interface SandboxLifecycle
 }
 
 export interface SandboxLifecycleDeps extends Omit<SourcesDeps, "pool" | "charge">, ParkingDeps {
+  readonly warm: WarmPool;
   readonly parking: Parking;
   readonly prices: Pick<PriceList, "read">;
 }
@@ -66,6 +69,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
 
   function noteStep(sessionJobs: SessionJobs, jobID: string, step: CreationStep): void {
     steps.set(jobID, step);
+    if (step.kind === "limited") deps.warm.clear(step.why);
     const job = sessionJobs.get(jobID);
     if (step.kind !== "waiting" || job?.gpuWait?.retryAt === null || !job || !isHeld(job.state)) return;
     const since = job.gpuWait?.since ?? step.since;
@@ -97,9 +101,13 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     const given = await takeovers.takeOver(sessionJobs, jobID);
     if (given) return given;
     sessionJobs.update(jobID, (current) => ({ ...current, sandbox: { kind: "creating" } }));
+    deps.warm.started(job);
     try {
-      const made = await createFirstSandbox(sources, sessionJobs, provider, job, signal);
+      const { devices = null } = deps.leases.machineGpusOf(jobID) ?? {};
+      const warm = await handOverWarm(sources, sessionJobs, job, devices, signal);
+      const made = warm?.made ?? (await createFirstSandbox(sources, sessionJobs, provider, job, signal));
       const sandbox = liveSandboxes.adopt(sessionJobs, job, made, madeAt);
+      if (warm) deps.warm.given(warm.id, jobID);
       await takeovers.prepare(job, made);
       return sandbox;
     } catch (error) {

@@ -13,7 +13,7 @@ import type { Leases } from "../queue/leases.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import { createCharges } from "./charges.ts";
-import type { MadeSandbox } from "./creation.ts";
+import type { MadeSandbox, WarmOrigin } from "./creation.ts";
 import { createGpuSampler } from "./gpu-sampler.ts";
 import { keepLostFiles, UNSEEN, withLoss } from "./keep-lost-files.ts";
 import { createMeter, isCounted, type Meter } from "./meter.ts";
@@ -104,7 +104,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
   function adopt(
     sessionJobs: SessionJobs,
     job: Job,
-    { sandbox, notes, from }: MadeSandbox,
+    { sandbox, notes, from, warm }: MadeSandbox,
     madeAt: number | null,
   ): Sandbox {
     const granted = sandbox.gpu?.granted ?? null;
@@ -117,7 +117,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
       gpuWait: null,
       devices: devicesOf(sandbox) ?? (madeAt === null ? current.devices : []),
       ports: madeAt === null ? current.ports : sandbox.ports,
-      compute: madeAt === null ? current.compute : startCost(current, sandbox, madeAt),
+      compute: madeAt === null ? current.compute : startCost(current, sandbox, madeAt, warm),
     }));
     follow(sessionJobs, job, sandbox);
     return sandbox;
@@ -185,8 +185,9 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
 
   const devicesOf = ({ gpu }: Sandbox) => (gpu && gpu.devices.length > 0 ? gpu.devices : null);
 
-  const startCost = (job: Job, { gpu, billedSince }: Sandbox, madeAt: number): Compute => {
+  const startCost = (job: Job, { gpu, billedSince }: Sandbox, madeAt: number, warm?: WarmOrigin): Compute => {
     const rates = limits.rates(job, gpu?.granted ?? null);
+    if (warm) return openCompute(job.compute, rates, warm.takenAt, warm.until);
     return openCompute(job.compute, rates, billedSince ?? clock.now(), limits.sandboxUntil(job, madeAt));
   };
 

@@ -47,6 +47,7 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       start: (request) => timed(() => start(request)),
       readFile: (path, range) => timed(() => sandbox.readFile(path, range)),
       writeFile: (path, content, options) => timed(() => sandbox.writeFile(path, content, options)),
+      setTags: (tags) => sandbox.setTags(tags),
       terminate: () => sandbox.terminate(),
     },
     pendingSince: () => (pending.size === 0 ? null : Math.min(...pending.values())),

@@ -86,7 +86,12 @@ export interface SessionJobsDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly changes: Pick<Emitter<JobChange>, "emit">;
+  /** What sandboxes that are kept ready for the session have cost until now, USD, and cost per hour; absent = nothing. */
+  readonly warmCost?: WarmCost | undefined;
 }
+
+/** By session. */
+export type WarmCost = (orchestrator: string) => { readonly usd: number; readonly usdPerHour: number };
 
 /** For callers that know the job exists. @throws Error when it does not */
 export function requireJob(sessionJobs: SessionJobs, jobID: string): Job {
@@ -95,7 +100,8 @@ export function requireJob(sessionJobs: SessionJobs, jobID: string): Job {
   return job;
 }
 
-export function createSessionJobs({ orchestrator, store, ids, clock, log, changes }: SessionJobsDeps): SessionJobs {
+export function createSessionJobs(deps: SessionJobsDeps): SessionJobs {
+  const { orchestrator, store, ids, clock, log, changes } = deps;
   const firstVersion = store.version();
   const jobs = new Map(store.jobs().map((job) => [job.id, job]));
   /** What the store's version was when a job was read again, by job id. */
@@ -139,7 +145,7 @@ export function createSessionJobs({ orchestrator, store, ids, clock, log, change
       all ??= [...jobs.values()];
       return all;
     },
-    accounts: account.state,
+    accounts: () => withWarmCost(account.state(), deps.warmCost?.(orchestrator)),
     get: (jobID) => jobs.get(jobID),
     nextPosition: () => jobs.size + 1,
     add(entries) {
@@ -215,6 +221,13 @@ export function createSessionJobs({ orchestrator, store, ids, clock, log, change
     },
   };
   return sessionJobs;
+}
+
+function withWarmCost(accounts: Accounts, warm: ReturnType<WarmCost> | undefined): Accounts {
+  if (!warm || (warm.usd === 0 && warm.usdPerHour === 0)) return accounts;
+  const { usd, modelUsd, computeUsd } = accounts.settled;
+  const settled = { usd: usd + warm.usd, modelUsd, computeUsd: computeUsd + warm.usd };
+  return { ...accounts, settled, warmPerHour: warm.usdPerHour };
 }
 
 /** @throws Error when no transition makes this change (J2, J4) */

@@ -8,7 +8,7 @@ import type { Log } from "../../shared/log.ts";
 import { PromiseCache } from "../../shared/memoize-until-failure.ts";
 import { openSessionStore, sessionFile } from "../store/session-store.ts";
 import { allAside, lastSetAside } from "../store/set-aside.ts";
-import { createSessionJobs, type JobChange, type SessionJobs } from "./session-jobs.ts";
+import { createSessionJobs, type JobChange, type SessionJobs, type WarmCost } from "./session-jobs.ts";
 
 /** The sessions whose jobs this process has open, and the state files of all others. It starts nothing. */
 export interface SessionRegistry {
@@ -50,9 +50,10 @@ export interface SessionRegistryDeps {
   readonly clock: Clock;
   readonly ids: IdGenerator;
   readonly log: Log;
+  readonly warmCost?: WarmCost;
 }
 
-export function createSessionRegistry({ stateDir, clock, ids, log }: SessionRegistryDeps): SessionRegistry {
+export function createSessionRegistry({ stateDir, clock, ids, log, warmCost }: SessionRegistryDeps): SessionRegistry {
   const sessions = new PromiseCache<string, SessionJobs>();
   const onFailure = (error: unknown) => log("error", "a listener failed", { reason: String(error) });
   const changes = createEmitter<JobChange>(onFailure);
@@ -72,7 +73,7 @@ export function createSessionRegistry({ stateDir, clock, ids, log }: SessionRegi
       onDamaged(aside);
     }
     damaged.set(orchestrator, [...(damaged.get(orchestrator) ?? []), ...store.damaged()]);
-    return createSessionJobs({ orchestrator, store, ids, clock, log, changes: emitter });
+    return createSessionJobs({ orchestrator, store, ids, clock, log, changes: emitter, warmCost });
   }
 
   const isDeleted = (orchestrator: string): boolean => {

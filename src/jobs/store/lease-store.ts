@@ -16,6 +16,7 @@ import {
   saveWish,
 } from "./lease-rows.ts";
 import { type RowReader, remembered } from "./rows.ts";
+import { warmLeases } from "./warm-store.ts";
 
 export type { Lease, LeaseRequest, QueueRequest } from "./lease-rows.ts";
 
@@ -198,15 +199,12 @@ export function createLeaseStore(database: Database): LeaseStore {
       last = end;
     }
   }
-  const poolState = (now: number): PoolState => ({
-    leases: [
-      ...database
-        .all(knownLease, `${SELECT_LEASES} WHERE expires_at >= ?`, now)
-        .filter(({ owner }) => !seemsDead(owner, now)),
-      ...lapsed(now),
-    ],
-    queue: { [Symbol.iterator]: () => queueFrom(now) },
-  });
+  const poolState = (now: number): PoolState => {
+    const current = database.all(knownLease, `${SELECT_LEASES} WHERE expires_at >= ?`, now);
+    const leases = [...current.filter(({ owner }) => !seemsDead(owner, now)), ...lapsed(now)];
+    const all = [...leases, ...warmLeases(database, leases, now)];
+    return { leases: all, queue: { [Symbol.iterator]: () => queueFrom(now) } };
+  };
   const unsettledUntil = () => {
     const at = database.get(lastLossRow, "SELECT max(at) AS at FROM losses")?.at ?? null;
     return at === null ? 0 : at + SETTLE_MS;

@@ -47,6 +47,8 @@ import {
   SNAPSHOT_USE_TABLES,
   type SnapshotUseStore,
 } from "./snapshot-use-store.ts";
+import { checkWarmRows, createWarmStore, WARM_TABLES, type WarmStore } from "./warm-store.ts";
+import { checkWarmUseRows, createWarmUseStore, WARM_USE_TABLE, type WarmUseStore } from "./warm-use-store.ts";
 
 /** The state that all OpenCode processes with the same state directory share. */
 export interface PoolStore
@@ -56,7 +58,9 @@ export interface PoolStore
     SnapshotRecords,
     SnapshotUseStore,
     CreationRateStore,
-    SessionProjectStore {
+    SessionProjectStore,
+    WarmStore,
+    WarmUseStore {
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
   deleteSandbox(id: string): void;
   /** Records that this process parks the sandbox once its job has ended. */
@@ -108,6 +112,8 @@ function checkRows(rows: RowReader): void {
   checkLineageRows(rows);
   checkCreationRateRows(rows);
   checkSessionProjectRows(rows);
+  checkWarmRows(rows);
+  checkWarmUseRows(rows);
   rows.all(sandboxRow, SANDBOXES);
   rows.all(ownerRow, "SELECT sandbox, owner FROM sandbox_owners");
   if (!rows.get(identityRow, SELECT_IDENTITY)) throw damage("no identity");
@@ -149,6 +155,8 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
       ...SNAPSHOT_USE_TABLES,
       CREATION_RATE_TABLE,
       SESSION_PROJECT_TABLE,
+      ...WARM_TABLES,
+      WARM_USE_TABLE,
     ],
     sideIndexes: [...QUEUE_INDEXES, ...SNAPSHOT_INDEXES, ...LINEAGE_INDEXES, ...SNAPSHOT_USE_INDEXES],
     isShared: true,
@@ -171,6 +179,8 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     ...createSnapshotUseStore(database),
     ...createCreationRateStore(database),
     ...createSessionProjectStore(database),
+    ...createWarmStore(database),
+    ...createWarmUseStore(database),
     insertSandbox: (id, provider, jobID, orchestrator, now) =>
       database.run(
         "INSERT OR REPLACE INTO sandboxes (id, provider, job, orchestrator, created_at) VALUES (?, ?, ?, ?, ?)",

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
@@ -111,6 +111,14 @@ export async function createAtomically(
 // Synchronous, like the folders above: handing each of them to another thread takes several times as long.
 export const writeMeta = (root: string, meta: SandboxMeta | SnapshotMeta): void =>
   writeFileSync(join(root, "meta.json"), JSON.stringify(meta), { mode: 0o600 });
+
+/** Replaces the record of a sandbox, at no moment of which it has none. */
+export function replaceMeta(root: string, meta: SandboxMeta): void {
+  const next = join(root, "meta.json.next");
+  rmSync(next, { force: true });
+  writeFileSync(next, JSON.stringify(meta), { mode: 0o600, flag: "wx" });
+  renameSync(next, join(root, "meta.json"));
+}
 
 export const temporaryPathOf = (root: string): string =>
   join(root, "..", `.${root.slice(root.lastIndexOf("/") + 1)}.${process.pid}.half`);

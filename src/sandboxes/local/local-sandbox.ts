@@ -2,12 +2,12 @@ import { openSync } from "node:fs";
 import { chmod, readdir, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { type Clock, sleep } from "../../shared/clock.ts";
-import type { Failure } from "../../shared/error-code.ts";
+import { type Failure, PluginError } from "../../shared/error-code.ts";
 import { type ExecRequest, FileError, type Sandbox, type SandboxGpu, type SandboxProcess } from "../port.ts";
 import { CommandOutput } from "./command-output.ts";
 import type { FifoPool } from "./fifo-pool.ts";
 import type { Isolation, ResourceLimits } from "./isolation.ts";
-import { PARTS, type SandboxDirs } from "./layout.ts";
+import { PARTS, readMeta, replaceMeta, type SandboxDirs, type SandboxMeta } from "./layout.ts";
 import { readSandboxFile, writeSandboxFile } from "./local-files.ts";
 import { startLocalProcess } from "./local-process.ts";
 
@@ -136,6 +136,13 @@ export class LocalSandbox implements Sandbox {
     } finally {
       await resume().finally(resolve);
     }
+  }
+
+  async setTags(tags: Readonly<Record<string, string>>): Promise<void> {
+    const meta = readMeta<SandboxMeta>(this.dirs.root);
+    if (meta === null || meta === "damaged")
+      throw new PluginError("sandbox_lost", `The record of sandbox ${this.id} is gone.`, { retryable: false });
+    replaceMeta(this.dirs.root, { ...meta, tags });
   }
 
   terminate(): Promise<void> {

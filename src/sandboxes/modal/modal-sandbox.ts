@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import type { Failure } from "../../shared/error-code.ts";
+import { within } from "../../shared/time-limit.ts";
 import {
   type ExecRequest,
   FileError,
@@ -70,6 +71,13 @@ export class ModalSandbox implements Sandbox {
 
   writeFile(path: string, content: Uint8Array, options?: { readonly executable?: boolean }): Promise<void> {
     return writeModalFile(this.core, this.#resolve(path), content, options?.executable ?? false);
+  }
+
+  /** @source Modal JS SDK 0.11.1, Sandbox.setTags: replaces all of them */
+  async setTags(tags: Readonly<Record<string, string>>): Promise<void> {
+    const { clock, limits } = this.core;
+    const limit = { clock, limitMs: limits.callMs, doing: `Changing the tags of sandbox ${this.id}` };
+    await this.core.call((sandbox) => within(sandbox.setTags({ ...tags }), limit)).catch(this.core.rethrowTranslated);
   }
 
   terminate(): Promise<void> {

@@ -44,6 +44,7 @@ export function openScheduler(limit = 1, money: Partial<Pick<Limits, "budget" | 
   const leases = createLeases({ pool, localQueue, limits: admissionLimits, owner, clock, ids, log });
   const waiting = createWaitingJobs(log);
   const scheduler = createScheduler({
+    warm: { reserve: () => false, release: () => {}, makeWay: () => {} },
     pool,
     owner,
     admissionLimits,

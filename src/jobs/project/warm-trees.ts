@@ -1,0 +1,32 @@
+import { fileNameFor } from "../../workspace/paths.ts";
+import type { TreeBase } from "../../workspace/project/capture-tree.ts";
+import { identityOf } from "../../workspace/project/identity.ts";
+import { type SendRequest, sendTree } from "../../workspace/sandbox/send-tree.ts";
+import type { PreparedTree } from "../store/snapshot-store.ts";
+import type { WarmTree } from "../store/warm-store.ts";
+
+/** The files of a sandbox that was made with this prepared tree. */
+export const toWarmTree = (base: TreeBase, { commit, form }: PreparedTree): WarmTree => ({
+  project: base.project,
+  commit,
+  folders: foldersOf(base),
+  form,
+});
+
+/**
+ * Brings the files of a sandbox in which nothing was done yet to a later state of its project, by the difference.
+ * @returns false where that cannot be done
+ * @throws PluginError `workspace_failed`, `sandbox_lost`
+ */
+export async function bringToBase(
+  request: Omit<SendRequest, "from" | "identity">,
+  { project, commit, folders, form }: WarmTree,
+): Promise<boolean> {
+  const { base, store } = request;
+  if (project !== base.project) return false;
+  if (commit === base.commit && folders === foldersOf(base)) return true;
+  if (form === "files") return false; // a difference needs git
+  return (await sendTree({ ...request, from: commit, identity: await identityOf(store) })) === "repository";
+}
+
+const foldersOf = ({ emptyFolders }: TreeBase): string => fileNameFor(JSON.stringify(emptyFolders));

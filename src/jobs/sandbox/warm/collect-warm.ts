@@ -1,0 +1,51 @@
+import type { ProviderName } from "../../../config/provider-names.ts";
+import type { ListedSandbox, SandboxProvider } from "../../../sandboxes/port.ts";
+import type { Clock } from "../../../shared/clock.ts";
+import type { Log } from "../../../shared/log.ts";
+import type { PoolStore } from "../../store/pool-store.ts";
+
+export interface CollectWarmDeps {
+  readonly pool: Pick<PoolStore, "warmSandboxes" | "deleteWarm" | "sandboxes">;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Whether a live process is giving the sandbox to a job, which does not name it yet. */
+export const isBeingTaken = (pool: CollectWarmDeps["pool"], sandboxID: string, now: number): boolean =>
+  pool.warmSandboxes(now).some((warm) => warm.sandboxID === sandboxID && !warm.isAbandoned);
+
+/**
+ * Ends a sandbox that was kept ready by a process that is dead, or of which nothing is recorded any more.
+ * @param listed before the records are read here, so that whoever keeps it ready or has taken it has recorded that
+ */
+export async function collectWarm(
+  { pool, clock, log }: CollectWarmDeps,
+  provider: SandboxProvider,
+  { id, tags }: ListedSandbox,
+): Promise<boolean> {
+  const now = clock.now();
+  const warm = pool.warmSandboxes(now).find((each) => each.id === tags.warm);
+  if (warm && !warm.isAbandoned) return false;
+  if (pool.sandboxes().some((row) => row.id === id)) return false; // a job has it
+  if (!warm) {
+    // Where records were lost, only its tags tell that a job has got it meanwhile.
+    const again = (await provider.list()).find((each) => each.id === id);
+    if (again?.tags.warm !== tags.warm) return false;
+  }
+  await provider.terminate(id);
+  if (warm) pool.deleteWarm(warm.id, clock.now());
+  log("info", "a sandbox that nobody keeps ready any more was ended", { sandboxID: id });
+  return true;
+}
+
+/** Settles what dead processes kept ready, or began to, and that does not exist any more. */
+export function forgetAbandonedWarm(
+  { pool, clock }: CollectWarmDeps,
+  provider: ProviderName,
+  left: readonly ListedSandbox[],
+): void {
+  const isRecorded = new Set(pool.sandboxes().map(({ id }) => id));
+  const isLeft = new Set(left.filter(({ id }) => !isRecorded.has(id)).map(({ tags }) => tags.warm));
+  for (const warm of pool.warmSandboxes(clock.now()))
+    if (warm.isAbandoned && warm.provider === provider && !isLeft.has(warm.id)) pool.deleteWarm(warm.id, clock.now());
+}
