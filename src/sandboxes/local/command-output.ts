@@ -8,7 +8,8 @@ const CHUNK_BYTES = 64 * 1024;
 const FULL_PIPE_BYTES = 1024 * 1024;
 /** Chunks handed on before the event loop gets a turn. */
 const CHUNKS_PER_TURN = 16;
-const MAX_PAUSE_MS = 64;
+/** How long a command that was quiet may stand still when it then writes more at once than a pipe holds. */
+const MAX_PAUSE_MS = 128;
 const DISCARD_PAUSE_MS = 2;
 /** What processes that outlive their command may add to its log: they may write forever. */
 const LOG_BYTES_AFTER_END = 16 * 1024 * 1024;
@@ -163,7 +164,7 @@ export class CommandOutput implements AsyncIterable<OutputChunk> {
   // Short commands are polled closely, and a command that has long been quiet costs next to nothing.
   #quietPause(): number {
     const now = this.#parts.clock.now();
-    return alignedPause(now, Math.min(MAX_PAUSE_MS, Math.max(1, (now - this.#quietSince) / 3)));
+    return alignedPause(now, Math.min(MAX_PAUSE_MS, Math.max(1, now - this.#quietSince)));
   }
 
   #pause(ms: number): Promise<void> {
