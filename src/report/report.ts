@@ -3,6 +3,7 @@ import type { Job } from "../core/job.ts";
 import type { Direction, MetricSource, MetricValue, Params, StopRule } from "../core/run-task.ts";
 import { positionOf, type SeriesRecord } from "../core/series.ts";
 import type { ExperimentView } from "../views/experiment-view.ts";
+import { totalGpuUse } from "../views/gpu-totals.ts";
 import type { JobView, SnapshotView } from "../views/job-view.ts";
 import type { LabView, SpendView } from "../views/lab-view.ts";
 import type { Leaderboard } from "../views/leaderboard.ts";
@@ -133,7 +134,7 @@ export function toReport(facts: ReportFacts): Report {
     ],
     series: [...series].flatMap(([job, metrics]) => [...metrics].map(([name, record]) => toSeries(job, name, record))),
     snapshots: view.snapshots,
-    usage: usageOf(facts.jobs, facts.experiments, facts.branches, Date.parse(view.at)),
+    usage: usageOf(facts.jobs, facts.experiments, facts.branches, totalGpuUse(view.jobs, Date.parse(view.at))),
     problems: [...view.problems, ...facts.problems],
   };
 }

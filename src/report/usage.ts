@@ -1,6 +1,6 @@
-import { gpusOf } from "../config/gpu.ts";
 import type { Experiment } from "../core/experiments/experiment.ts";
-import { isEnded, type Job } from "../core/job.ts";
+import type { Job } from "../core/job.ts";
+import type { GpuTotals } from "../views/gpu-totals.ts";
 
 /** An experiment of the project, whichever session made it. */
 export interface ProjectExperiment {
@@ -28,8 +28,8 @@ export interface Usage {
   /** Seconds from the moment a job left the queue, over the jobs of which it is known. */
   readonly toFirstReply: Spread | null;
   readonly toFirstCommand: Spread | null;
-  /** GPU-seconds that jobs held GPUs for, and in which their work ran on them. */
-  readonly gpu: { readonly heldSeconds: number; readonly workedSeconds: number; readonly share: number } | null;
+  /** null = no job held a GPU. */
+  readonly gpu: GpuTotals | null;
 }
 
 export interface Spread {
@@ -42,7 +42,7 @@ export function usageOf(
   jobs: readonly Job[],
   experiments: readonly ProjectExperiment[],
   branches: Branches | null,
-  now: number,
+  gpu: GpuTotals | null,
 ): Usage {
   const kept = new Map(experiments.map((one) => [one.experiment.job, one]));
   const found = jobs.flatMap(({ id }) => branches?.of.get(id) ?? []);
@@ -55,7 +55,7 @@ export function usageOf(
     },
     toFirstReply: spread(jobs.flatMap(({ startedAt, firstReplyAt }) => between(startedAt, firstReplyAt))),
     toFirstCommand: spread(jobs.flatMap(({ startedAt, firstCommandAt }) => between(startedAt, firstCommandAt))),
-    gpu: gpuUse(jobs, kept, now),
+    gpu,
   };
 }
 
@@ -72,21 +72,4 @@ function spread(seconds: readonly number[]): Spread | null {
     median: (at(Math.floor(half)) + at(Math.ceil(half) - 1)) / 2,
     longest: at(sorted.length - 1),
   };
-}
-
-/** How much of the time in which jobs held GPUs their work ran; how busy the devices were then nobody measures. */
-function gpuUse(jobs: readonly Job[], kept: ReadonlyMap<string, ProjectExperiment>, now: number): Usage["gpu"] {
-  let held = 0;
-  let worked = 0;
-  for (const job of jobs) {
-    const experiment = kept.get(job.id)?.experiment;
-    const count = gpusOf(job.gpu ?? job.task.gpu)[0]?.count ?? 0;
-    if (!experiment || count === 0 || job.startedAt === null || job.attempts > 1) continue;
-    const end = isEnded(job.state) ? job.state.since : now;
-    const ranMs =
-      experiment.ranMs + (experiment.runningSince === null ? 0 : Math.max(0, end - experiment.runningSince));
-    held += (count * Math.max(0, end - job.startedAt)) / 1000;
-    worked += (count * Math.min(ranMs, Math.max(0, end - job.startedAt))) / 1000;
-  }
-  return held === 0 ? null : { heldSeconds: held, workedSeconds: worked, share: worked / held };
 }

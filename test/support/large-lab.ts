@@ -53,6 +53,7 @@ function largeJob(index: number): JobView {
     ...(state !== "queued" && { startedAt: iso(begun + (index % 11) * 15) }),
     ...(isEnded && { endedAt: iso(begun + 400 + (index % 17) * 60) }),
     ...(gpu !== undefined && { gpu }),
+    ...(gpu !== undefined && state !== "queued" && { gpuUse: gpuUseOf(index) }),
     ...(index > 0 && index % 3 === 0 && { parent: `job_${Math.floor(index / 4) * 2}` }),
     ...(state === "failed" && {
       error: { code: "command_failed", message: `exit code 1: ${HOSTILE}`, retryable: false },
@@ -66,6 +67,11 @@ function largeJob(index: number): JobView {
     notes: index === 3 ? [HOSTILE] : [],
   });
 }
+
+const gpuUseOf = (index: number) => ({
+  ...{ utilization: index % 3 === 0 ? null : index % 100, heldSeconds: 400, measuredSeconds: 380, samples: 20 },
+  ...(index % 3 === 0 ? { unmeasured: "its sandbox has no nvidia-smi" } : { now: index % 90 }),
+});
 
 const VERDICTS = ["better", "noise", "worse", null] as const;
 

@@ -1,5 +1,6 @@
 import { formatValue } from "../../prompt/leaderboard.ts";
 import { oneLine, plainText } from "../../shared/plain-text.ts";
+import { jobGpuWords, percent } from "../../views/gpu-totals.ts";
 import type { JobView } from "../../views/job-view.ts";
 import { LEFT_OUT } from "../redact.ts";
 import type { Recipe, Report } from "../report.ts";
@@ -24,6 +25,7 @@ export function jobTable({ jobs }: Report): Html {
       { title: "queued", isNumber: true },
       { title: "ran", isNumber: true },
       { title: "GPU" },
+      { title: "GPU used", isNumber: true },
       { title: "model $", isNumber: true },
       { title: "compute $", isNumber: true },
       { title: "numbers" },
@@ -39,6 +41,7 @@ export function jobTable({ jobs }: Report): Html {
         queued === null ? "" : { shown: duration(queued), by: queued },
         { shown: duration(job.elapsedSeconds), by: job.elapsedSeconds },
         oneLine(job.devices?.[0] ?? job.gpu ?? "", 60),
+        gpuUsed(job),
         { shown: usd(job.usd.model), by: job.usd.model },
         { shown: usd(job.usd.compute), by: job.usd.compute },
         numbersOf(job),
@@ -46,6 +49,11 @@ export function jobTable({ jobs }: Report): Html {
       ];
     }),
   );
+}
+
+function gpuUsed({ gpuUse }: JobView) {
+  const { utilization = null } = gpuUse ?? {};
+  return utilization === null ? "" : { shown: percent(utilization / 100), by: utilization };
 }
 
 const stateOf = (job: JobView): Html =>
@@ -89,6 +97,7 @@ function outcome(job: JobView, room: Room, isRedacted: boolean): HtmlValue[] {
     ],
     ["created, started, ended", [job.createdAt, job.startedAt, job.endedAt].map(moment).filter(Boolean).join(" · ")],
     ["ran", duration(job.elapsedSeconds)],
+    ["GPU time used", job.gpuUse && jobGpuWords(job.gpuUse)],
     ["spend", `${usd(job.usd.model)} model, ${usd(job.usd.compute)} compute`],
     [
       "tokens",

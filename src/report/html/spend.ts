@@ -1,4 +1,5 @@
 import { oneLine } from "../../shared/plain-text.ts";
+import { gpuUseWords, unmeasuredWords } from "../../views/gpu-totals.ts";
 import type { Report } from "../report.ts";
 import { type Html, html } from "./html.ts";
 import { linear } from "./scale.ts";
@@ -51,6 +52,6 @@ export function usage({ usage: { branches, toFirstReply, toFirstCommand, gpu } }
 <dt>Branches collected</dt><dd>${collected}${collected > 0 && later}</dd>
 <dt>From start to first model reply</dt><dd>${spread(toFirstReply)}</dd>
 <dt>From start to first command</dt><dd>${spread(toFirstCommand)}</dd>
-<dt>GPU time used</dt><dd>${gpu === null ? NOT_KNOWN : `work ran in ${Math.round(gpu.share * 100)} % of ${duration(gpu.heldSeconds)} (GPUs × time held); how busy the devices were meanwhile is not known`}</dd>
+<dt>Share of GPU time used</dt><dd>${gpu === null ? "no job held a GPU" : [gpuUseWords(gpu), ...unmeasuredWords(gpu)].join("; ")}</dd>
 </dl>`;
 }

@@ -1,4 +1,5 @@
 import type { SeriesRecord } from "../../core/series.ts";
+import { jobGpuWords } from "../../views/gpu-totals.ts";
 import type { JobView } from "../../views/job-view.ts";
 import { dollars, errorOf, markOf, runningTimeOf } from "../format.ts";
 import { columnsOf, cut, type Line, piece, row, type Tone } from "../text.ts";
@@ -93,6 +94,7 @@ function aboutOf(job: JobView, { parent, children }: DetailFacts): readonly stri
   const about = [
     params.join(" "),
     place.filter(Boolean).join(" · "),
+    job.gpuUse === undefined ? "" : `GPU time used: ${jobGpuWords(job.gpuUse)}`,
     job.kind === "run" ? "" : model.filter(Boolean).join(" · "),
     [forked, children > 0 ? `jobs made from it: ${children}` : ""].filter(Boolean).join(" · "),
     job.startedBy === undefined ? "" : `started by ${job.startedBy}`,

@@ -4,8 +4,8 @@ import { createEventReader } from "../../../src/dashboard/page/layout/events.ts"
 import { forecastOf } from "../../../src/dashboard/page/layout/forecast.ts";
 import { difference, duration, number, usd } from "../../../src/dashboard/page/layout/format.ts";
 import { toLineage } from "../../../src/dashboard/page/layout/lineage.ts";
-import { timeTicks, toPath, toScale } from "../../../src/dashboard/page/layout/scale.ts";
-import { gpuCount, gpuHours, gpuSteps, spanOf, toBar } from "../../../src/dashboard/page/layout/timeline.ts";
+import { timeTicks, toDots, toPath, toScale } from "../../../src/dashboard/page/layout/scale.ts";
+import { gpuSteps, spanOf, toBar } from "../../../src/dashboard/page/layout/timeline.ts";
 import { rowsInView } from "../../../src/dashboard/page/layout/window.ts";
 import { propertyRuns } from "../../support/property-runs.ts";
 import { iso, START, sampleJob } from "../../support/sample-lab.ts";
@@ -67,14 +67,8 @@ describe("the timeline", () => {
       }),
       RUNS,
     );
-    const held = gpuSteps([sampleJob("a", { gpu: "H100:8", startedAt: iso(0), endedAt: iso(1800) })], START);
-    expect(gpuHours(held)).toBe(4);
-  });
-
-  test("GPUs are counted as they are written", () => {
-    expect(["H100", "H100:8", "A100-80GB:2", "H100:4|H200:8", "L4|T4:2", "none", "", undefined].map(gpuCount)).toEqual([
-      1, 8, 2, 4, 1, 0, 0, 0,
-    ]);
+    const half = [sampleJob("a", { gpu: "H100:8", startedAt: iso(0), endedAt: iso(1800) })];
+    expect(gpuSteps(half, START, () => 0.5).map(({ used }) => used)).toEqual([4, 0]);
   });
 });
 
@@ -174,6 +168,7 @@ describe("scales", () => {
 
   test("a line has a gap where a value cannot be drawn", () => {
     expect(toPath([[0, 1], [1, 2], null, [3, 4.06]])).toBe("M0,1L1,2M3,4.1");
+    expect(toDots([[0, 1], [1, 2], null, [3, 4.06], null, null, [7, 8]])).toBe("M3,4.1h0M7,8h0");
   });
 });
 

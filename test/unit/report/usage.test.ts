@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { usageOf } from "../../../src/report/usage.ts";
 import { experimentOf } from "../../support/experiments.ts";
 import { AT } from "../views/job-in.ts";
-import { agent, run } from "./sample.ts";
+import { agent } from "./sample.ts";
 
 const kept = (job: string, more: object = {}) => ({
   experiment: { ...experimentOf(0), job, ...more },
@@ -20,21 +20,12 @@ test("counts branches that git has, those of them that are merged, and those tha
     { ...kept("job_3"), branch: "agents/job_3" },
     { ...kept("job_1"), branch: "agents/job_1" },
   ];
-  expect(usageOf(jobs, experiments, { of }, AT).branches).toEqual({ collected: 3, merged: 1, gone: 1 });
-  expect(usageOf(jobs, experiments, null, AT).branches).toEqual({ collected: 2, merged: null, gone: null });
+  expect(usageOf(jobs, experiments, { of }, null).branches).toEqual({ collected: 3, merged: 1, gone: 1 });
+  expect(usageOf(jobs, experiments, null, null).branches).toEqual({ collected: 2, merged: null, gone: null });
 });
 
 test("gives the time to the first reply and command over the jobs of which it is known", () => {
   const jobs = [1, 2, 9].map((s) => agent({ firstReplyAt: AT + 1_000 + s * 1_000 }));
-  const usage = usageOf([...jobs, agent()], [], null, AT);
+  const usage = usageOf([...jobs, agent()], [], null, null);
   expect([usage.toFirstReply, usage.toFirstCommand]).toEqual([{ n: 3, median: 2, longest: 9 }, null]);
-});
-
-test("gives the share of GPU time in which work ran, and null where no GPU was held or nothing is known", () => {
-  const ended = { kind: "completed", since: AT + 11_000, result: "" } as const;
-  const job = run({ id: "job_g", gpu: "H100:4", state: ended });
-  const experiments = [kept("job_g", { ranMs: 4_000 })];
-  expect(usageOf([job], experiments, null, AT).gpu).toEqual({ heldSeconds: 40, workedSeconds: 16, share: 0.4 });
-  expect(usageOf([job], [], null, AT).gpu).toBeNull();
-  expect(usageOf([run()], [kept("job_r")], null, AT).gpu).toBeNull();
 });

@@ -1,3 +1,4 @@
+import { gpuCount } from "../../../views/gpu-totals.ts";
 import type { ListedJob } from "../../server/parts.ts";
 
 /** Epoch ms. */
@@ -50,12 +51,12 @@ export interface Step {
   readonly used: number;
 }
 
-/** GPUs that a session's jobs held over time: from their start to their end. */
-export function gpuSteps(jobs: Iterable<Times>, now: number): Step[] {
+/** GPUs that a session's jobs held over time: from their start to their end. @param share how much of a job's counts */
+export function gpuSteps<J extends Times>(jobs: Iterable<J>, now: number, share: (job: J) => number = () => 1): Step[] {
   const changes = new Map<number, number>();
   const add = (at: number, gpus: number) => changes.set(at, (changes.get(at) ?? 0) + gpus);
   for (const job of jobs) {
-    const gpus = gpuCount(job.gpu);
+    const gpus = gpuCount(job.gpu) * share(job);
     if (gpus === 0 || job.startedAt === undefined || job.state === "interrupted") continue;
     const [start, end] = [Date.parse(job.startedAt), endOf(job, now)];
     if (start >= end) continue;
@@ -70,13 +71,3 @@ export function gpuSteps(jobs: Iterable<Times>, now: number): Step[] {
       return { at, used };
     });
 }
-
-/** Of "H100:8", or of the first of several that are tried in turn. */
-export function gpuCount(gpu: string | undefined): number {
-  if (gpu === undefined || gpu === "" || gpu === "none") return 0;
-  return Number(/^[^|:]*:(\d+)/.exec(gpu)?.[1] ?? 1);
-}
-
-/** Time that GPUs were held, in GPU hours. */
-export const gpuHours = (steps: readonly Step[]): number =>
-  steps.reduce((sum, { at, used }, index) => sum + used * ((steps[index + 1]?.at ?? at) - at), 0) / 3_600_000;

@@ -1,6 +1,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { plainName, plainText } from "../../../shared/plain-text.ts";
+import { jobGpuWords } from "../../../views/gpu-totals.ts";
 import type { JobView, SnapshotView } from "../../../views/job-view.ts";
 import type { ListedJob } from "../../server/parts.ts";
 import type { JobWork } from "../../server/routes.ts";
@@ -122,6 +123,7 @@ function factsOf(job: ListedJob): [string, string][] {
     ["Model", job.model && [job.model, job.variant].filter(Boolean).join(" ")],
     ["Where", `${job.provider}, environment ${job.environment}, sandbox ${job.sandbox}`],
     ["GPU", job.gpu && [job.gpu, ...(job.devices ?? [])].join(", ")],
+    ["GPU time used", job.gpuUse && jobGpuWords(job.gpuUse)],
     [
       "Parameters",
       job.params &&
