@@ -7,6 +7,7 @@ holdProcess();
 sayWarningsOfOurs();
 // Whoever reads may have had enough, as `head` has.
 process.stdout.on("error", () => process.exit(0));
+process.stderr.on("error", () => {});
 const code = await runCommandLine(process.argv.slice(2), COMMANDS, {
   write: (text) => process.stdout.write(text),
   writeError: (text) => process.stderr.write(text),

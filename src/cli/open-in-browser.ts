@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -20,30 +20,66 @@ const FAILS_WITHIN_MS = 2_000;
  * other users of the machine can read the arguments of programs: so what is opened is a file of his own that leads there.
  */
 export function openInBrowser(url: string, clock: Pick<Clock, "after">): OpenedInBrowser {
-  const command = browserOf(process.env, process.platform);
-  if (command === null) return { outcome: Promise.resolve("none"), close() {} };
+  const browsers = browsersOf(process.env, process.platform);
+  if (browsers.length === 0) return { outcome: Promise.resolve("none"), close() {} };
   const folder = mkdtempSync(join(tmpdir(), "parallel-agents-")); // private to the user
   const file = join(folder, "dashboard.html");
   writeFileSync(file, `<!doctype html><meta http-equiv="refresh" content="0; url=${url}">`, { mode: 0o600 });
-  const browser = spawn(command, [pathToFileURL(file).href], { stdio: "ignore", detached: true });
-  browser.unref();
-  const outcome = new Promise<"opened" | "failed">((resolve) => {
-    const stop = clock.after(FAILS_WITHIN_MS, () => resolve("opened"));
-    const end = (how: "opened" | "failed") => {
-      stop();
-      resolve(how);
-    };
-    browser.on("error", () => end("failed"));
-    browser.on("exit", (code) => end(code === 0 ? "opened" : "failed"));
-  });
-  return { outcome, close: () => rmSync(folder, { recursive: true, force: true }) };
+  const address = pathToFileURL(file).href;
+  return {
+    outcome: openOneOf(browsers, address, clock),
+    close: () => rmSync(folder, { recursive: true, force: true }),
+  };
 }
 
-/** @returns the program that opens an address; null = nobody sits at a desktop here */
-export function browserOf(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string | null {
-  const { BROWSER, DISPLAY, WAYLAND_DISPLAY, SSH_CONNECTION } = env;
-  if (BROWSER) return BROWSER;
-  if (SSH_CONNECTION) return null;
-  if (platform === "darwin") return "open";
-  return DISPLAY || WAYLAND_DISPLAY ? "xdg-open" : null;
+/** Tries one after another until one does not fail. */
+async function openOneOf(browsers: readonly Browser[], address: string, clock: Pick<Clock, "after">) {
+  for (const browser of browsers) if (await start(browser(address), clock)) return "opened" as const;
+  return "failed" as const;
 }
+
+function start([program = "", ...args]: readonly string[], clock: Pick<Clock, "after">): Promise<boolean> {
+  return new Promise((resolve) => {
+    const browser = spawn(program, args, { stdio: "ignore", detached: true });
+    browser.unref();
+    const stop = clock.after(FAILS_WITHIN_MS, () => resolve(true));
+    const end = (isOpened: boolean) => {
+      stop();
+      resolve(isOpened);
+    };
+    browser.on("error", () => end(false));
+    browser.on("exit", (code) => end(code === 0));
+  });
+}
+
+/** The command line that opens an address. */
+type Browser = (address: string) => readonly string[];
+
+/**
+ * The ways to open an address, the preferred one first; none = nobody sits at a desktop here. BROWSER is a list as `xdg-open`
+ * and Python read it: split at colons, each a command whose `%s` is the address, which else comes last. A path that names a
+ * program is one, whatever is in it.
+ * @source xdg-utils, `xdg-open`, `open_envvar`; Python, `webbrowser`
+ */
+export function browsersOf(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, exists = existsSync): readonly Browser[] {
+  const { BROWSER, DISPLAY, WAYLAND_DISPLAY, SSH_CONNECTION } = env;
+  if (BROWSER?.trim()) return browsersIn(BROWSER, platform, exists);
+  if (SSH_CONNECTION) return [];
+  if (platform === "darwin") return [(address) => ["open", address]];
+  return DISPLAY || WAYLAND_DISPLAY ? [(address) => ["xdg-open", address]] : [];
+}
+
+const browsersIn = (list: string, platform: NodeJS.Platform, exists: (path: string) => boolean): Browser[] =>
+  (exists(list) ? [list] : list.split(platform === "win32" ? ";" : ":"))
+    .map((command) => (exists(command) ? [command] : wordsOf(command)))
+    .filter(([program = ""]) => program !== "")
+    .map((words) => (address) => {
+      const filled = words.map((word) => word.replaceAll(/%[s%]/g, (mark) => (mark === "%s" ? address : "%")));
+      return words.some((word) => word.includes("%s")) ? filled : [...filled, address];
+    });
+
+/** Words of a command line; quotes keep blanks in one. No shell sees it, and each browser is started in the background. */
+const wordsOf = (command: string): string[] =>
+  [...command.matchAll(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g)]
+    .map(([word]) => word.replace(/"([^"]*)"|'([^']*)'/g, "$1$2"))
+    .filter((word) => word !== "&");

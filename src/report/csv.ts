@@ -8,7 +8,7 @@ export const CSV_COLUMNS = [
 
 export interface Csv {
   readonly text: string;
-  /** Cells that begin with an apostrophe, so that a spreadsheet takes them for text and not for a formula. */
+  /** Cells that were given an apostrophe, so that a spreadsheet takes them for text and not for a formula. */
   readonly neutralised: number;
 }
 
@@ -23,9 +23,9 @@ export function toCsv(report: Pick<Report, "leaderboards">): Csv {
   let neutralised = 0;
   const text = (value: string | undefined): string => {
     const line = oneLine(value ?? "", 2_000);
-    if (!FORMULA.test(line) || NUMBER.test(line)) return line;
-    neutralised++;
-    return `'${line}`;
+    const safe = asText(line);
+    if (safe !== line) neutralised++;
+    return safe;
   };
   const paramOf = (values: Readonly<Record<string, string | number>> | undefined, name: string): string => {
     if (!values || !Object.hasOwn(values, name)) return "";
@@ -46,12 +46,20 @@ export function toCsv(report: Pick<Report, "leaderboards">): Csv {
     String(entry.gpuSeconds),
     ...params.map((name) => paramOf(entry.params, name)),
   ]);
-  const header = [...CSV_COLUMNS, ...params.map((name) => `param.${oneLine(name, 200)}`)];
+  const header = [...CSV_COLUMNS, ...params.map((name) => asText(`param.${oneLine(name, 200)}`))];
   return { text: [header, ...lines].map((cells) => `${cells.map(toField).join(",")}\r\n`).join(""), neutralised };
 }
 
 /** What makes a spreadsheet take a cell for a formula, in full width too. */
 const FORMULA = /^[=+\-@\t\r|%＝＋－＠]/u;
+/** Where a comma separates decimals, spreadsheets begin a new cell at each semicolon, in quotes or not. */
+const FORMULA_IN_LINE = /;(?=[\s"']*[=+\-@|%＝＋－＠])/gu;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** A cell that is no formula, however the table is opened. */
+function asText(line: string): string {
+  const inside = line.replace(FORMULA_IN_LINE, ";'");
+  return FORMULA.test(inside) && !NUMBER.test(inside) ? `'${inside}` : inside;
+}
 
 const toField = (cell: string): string => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);

@@ -96,16 +96,21 @@ ${lines.map((line, index) => html`<g><title>${label(line.job)}</title>${draw(lin
 
 const dashOf = (index: number): Html | string => (index < 8 ? "" : html` stroke-dasharray="4 3"`);
 
+/** What is not finite makes a gap; a point with none beside it is a dot. */
 function draw({ points }: ReportSeries, index: number, x: Scale, y: Scale): Html {
-  const finite = points.filter(([, value]) => typeof value === "number");
-  const stride = Math.ceil(finite.length / MOST_POINTS);
-  const kept = finite.filter((_, at) => at % stride === 0 || at === finite.length - 1);
-  const [only] = kept;
-  if (!only) return html``;
-  if (kept.length === 1)
-    return html`<circle class="s${index % 8}" cx="${x.at(only[0])}" cy="${y.at(Number(only[1]))}" r="3"/>`;
-  const path = kept.map(([step, value], at) => `${at === 0 ? "M" : "L"}${x.at(step)} ${y.at(Number(value))}`).join("");
-  return html`<path class="line s${index % 8}"${dashOf(index)} d="${path}"/>`;
+  const stretches: (readonly [x: number, y: number])[][] = [[]];
+  for (const [step, value] of points) {
+    if (typeof value === "number") stretches.at(-1)?.push([x.at(step), y.at(value)]);
+    else if (stretches.at(-1)?.length) stretches.push([]);
+  }
+  const stride = Math.ceil(points.length / MOST_POINTS);
+  const kept = stretches.map((all) => all.filter((_, at) => at % stride === 0 || at === all.length - 1));
+  const path = kept
+    .filter((all) => all.length > 1)
+    .map((all) => all.map(([left, top], at) => `${at === 0 ? "M" : "L"}${left} ${top}`).join(""))
+    .join("");
+  const dots = kept.flatMap((all) => (all.length === 1 ? all : []));
+  return html`${path !== "" && html`<path class="line s${index % 8}"${dashOf(index)} d="${path}"/>`}${dots.map(([left, top]) => html`<circle class="s${index % 8}" cx="${left}" cy="${top}" r="3"/>`)}`;
 }
 
 function extremes({ points }: ReportSeries): string[] {

@@ -56,11 +56,12 @@ test("writes no cell that a spreadsheet would run, leaves numbers alone, and say
     f: "＝1",
     g: "+1 of 2",
     h: 'a,b\n"c"',
+    i: 'a; =1+1;b;"=2";-5;c=3',
   };
   const { text, neutralised } = toCsv(
     sampleReport({ experiments: [{ ...experimentOf(0), description: "-x", params }] }),
   );
-  expect(read(text)[1]?.slice(-8)).toEqual([
+  expect(read(text)[1]?.slice(-9)).toEqual([
     "'=cmd|' /C calc'!A0",
     "'@SUM(1)",
     "-1e-5",
@@ -69,8 +70,9 @@ test("writes no cell that a spreadsheet would run, leaves numbers alone, and say
     "'＝1",
     "'+1 of 2",
     'a,b "c"',
+    `a;' =1+1;b;'"=2";'-5;c=3`,
   ]);
-  expect(neutralised).toBe(6);
+  expect(neutralised).toBe(7);
 });
 
 test("can be read back whatever jobs and parameters are called", () => {
@@ -85,7 +87,7 @@ test("can be read back whatever jobs and parameters are called", () => {
           11 + Object.keys(params).length,
           11 + Object.keys(params).length,
         ]);
-        for (const cell of rows[1] ?? []) expect(cell).not.toMatch(/^[=@\t\r]/);
+        for (const cell of rows[1] ?? []) expect(cell).not.toMatch(/(^|;)[\s"']*[=@\t\r]/);
       },
     ),
   );

@@ -153,3 +153,17 @@ test("says what is needed to repeat an experiment, and what is not known", () =>
     expect(facts).toContain(fact);
   expect(page).toContain("<dt>From start to first model reply</dt><dd>not known</dd>");
 });
+
+test("draws a gap where a metric was not finite, and a dot where it was finite once", () => {
+  const values = [1, 2, "NaN", 3, "Infinity", 4, 5, "NaN"] as const;
+  const points = values.map((value, step) => ({ value, step, at: AT, source: "output" as const, report: step + 1 }));
+  const page = renderPage(
+    sampleReport({
+      jobs: [run()],
+      series: new Map([["job_r", new Map([["loss", { points, reports: 8, stride: 1 }]])]]),
+    }),
+  );
+  const [path = ""] = /(?<=<path class="line s0" d=")[^"]+/.exec(page) ?? [];
+  expect([path.split("M").length - 1, path.split("L").length - 1]).toEqual([2, 2]);
+  expect(page.match(/<circle class="s0"/g)?.length).toBe(1);
+});

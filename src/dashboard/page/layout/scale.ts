@@ -66,8 +66,17 @@ export function timeTicks(from: number, to: number, wanted: number, offset: numb
   return multiples(from, to, step, -offset).map((at) => ({ at, isDay: step >= DAY }));
 }
 
+type Place = readonly [x: number, y: number];
+
+/** The path of dots where a line has a point with none beside it: of one point it shows nothing. */
+export const toDots = (points: readonly (Place | null)[]): string =>
+  points
+    .flatMap((point, index) => (point && !points[index - 1] && !points[index + 1] ? [point] : []))
+    .map(([x, y]) => `M${round(x)},${round(y)}h0`)
+    .join("");
+
 /** The path of an SVG line through points; where there is none, it begins anew. */
-export function toPath(points: Iterable<readonly [x: number, y: number] | null>): string {
+export function toPath(points: Iterable<Place | null>): string {
   let path = "";
   let isDown = false;
   for (const point of points) {
@@ -78,7 +87,7 @@ export function toPath(points: Iterable<readonly [x: number, y: number] | null>)
 }
 
 /** The same in steps: level until the next point. */
-export const toSteps = (points: readonly (readonly [x: number, y: number])[]): string =>
+export const toSteps = (points: readonly Place[]): string =>
   points.map(([x, y], index) => (index === 0 ? `M${round(x)},${round(y)}` : `H${round(x)}V${round(y)}`)).join("");
 
 const round = (place: number): number => Math.round(place * 10) / 10;

@@ -4,7 +4,7 @@ import { oneLine } from "../../../shared/plain-text.ts";
 import { get } from "../api.ts";
 import { boundsOf, type Curve, chooseJobs, type SeriesPoint } from "../layout/curves.ts";
 import { number, some } from "../layout/format.ts";
-import { toPath, toScale } from "../layout/scale.ts";
+import { toDots, toPath, toScale } from "../layout/scale.ts";
 import { ledger } from "../ledger.ts";
 import { selected } from "../selection.ts";
 import { fields, jobs } from "../store.ts";
@@ -110,8 +110,8 @@ export function Curves() {
               <JobName key={job} id={job} />,
               reports,
               number(points[0]?.value ?? "NaN"),
-              number(Math.min(...values)),
-              number(Math.max(...values)),
+              values.length === 0 ? "" : number(Math.min(...values)),
+              values.length === 0 ? "" : number(Math.max(...values)),
               number(points.at(-1)?.value ?? "NaN"),
               points.at(-1)?.at ?? "",
             ];
@@ -128,8 +128,8 @@ function Lines({ shown }: { readonly shown: readonly Curve[] }) {
   const width = plotWidth.value;
   const x = toScale(bounds.x, [LEFT + 4, width - 10], width / 100);
   const y = toScale(bounds.y, [HEIGHT - BOTTOM - 6, 10], 5, true);
-  const path = (points: readonly SeriesPoint[]) =>
-    toPath(points.map(({ at, value }) => (Number.isFinite(Number(value)) ? [x(at), y(Number(value))] : null)));
+  const places = (points: readonly SeriesPoint[]) =>
+    points.map(({ at, value }) => (Number.isFinite(Number(value)) ? ([x(at), y(Number(value))] as const) : null));
   return (
     <>
       <svg
@@ -153,8 +153,8 @@ function Lines({ shown }: { readonly shown: readonly Curve[] }) {
         ))}
         {shown.map(({ job, points }, index) => (
           <g key={job} class={`curve c${index}${selected.value === job ? " selected" : ""}`}>
-            <path d={path(points)} />
-            {points.length === 1 && <path class="dot" d={`${path(points)}h0`} />}
+            <path d={toPath(places(points))} />
+            <path class="dot" d={toDots(places(points))} />
           </g>
         ))}
       </svg>
