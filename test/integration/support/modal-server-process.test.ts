@@ -2,6 +2,7 @@ import { expect } from "bun:test";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Exit, startProcess, type TrackedProcess } from "../../support/child-process.ts";
+import { startModalServerProcess } from "../../support/modal-server/own-process.ts";
 import { modalTest } from "../../support/modal-test.ts";
 import { until, within } from "../../support/wait.ts";
 
@@ -75,13 +76,32 @@ modalTest("its sandboxes do not outlive it, even when it is killed", async () =>
   const { server, variables } = await serve();
   const client = await clientOf(process.execPath, variables);
   expect(client.code).toBe(0);
-  await server.kill();
-  await until(async () => (await sleepersLeft()) === "", {
-    what: "the sandboxes' processes are gone",
-    seen: sleepersLeft,
-  });
+  server.signal("SIGKILL"); // to it alone: what it started has to notice
+  await server.exited;
+  await noSleepersLeft();
   await Bun.$`rm -rf ${dirname(variables.MODAL_CONFIG_PATH ?? "")}`.quiet();
 });
+
+modalTest("it ends with its sandboxes when the process that starts them dies, and says why", async () => {
+  const { server, variables } = await serve();
+  expect((await clientOf(node24, variables)).code).toBe(0);
+  await Bun.$`pkill -KILL -P ${server.pid} -f spawner-main`.quiet();
+  expect((await within(server.exited, 5000, "the server ends")).code).toBe(1);
+  expect(server.stderr()).toContain("The helper that starts the Modal server's processes ended (SIGKILL)");
+  await noSleepersLeft();
+  await Bun.$`rm -rf ${dirname(variables.MODAL_CONFIG_PATH ?? "")}`.quiet();
+});
+
+modalTest("a test whose server has ended is told so by all that it asks, and at its end", async () => {
+  const server = await startModalServerProcess();
+  await Bun.$`pkill -KILL -P ${process.pid} -f modal-server/main.ts`.quiet();
+  await expect(server.sandboxes()).rejects.toThrow("The Modal server has ended (SIGKILL)");
+  await expect(server.stop()).rejects.toThrow("The Modal server has ended (SIGKILL)");
+  await Bun.$`rm -rf ${dirname(server.env.MODAL_CONFIG_PATH ?? "")}`.quiet();
+});
+
+const noSleepersLeft = () =>
+  until(async () => (await sleepersLeft()) === "", { what: "the sandboxes' processes are gone", seen: sleepersLeft });
 
 async function sleepersLeft(): Promise<string> {
   return (await Bun.$`pgrep -fx "sleep 1006"`.nothrow().quiet()).stdout.toString();

@@ -1,6 +1,8 @@
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { killGroupOf, type Machine } from "./machine.ts";
 import { Code, Refusal } from "./refusal.ts";
+import type { Streams } from "./spawner.ts";
 import { Spool } from "./spool.ts";
 
 export interface ExecExit {
@@ -119,58 +121,56 @@ export function runCommand(plan: ExecPlan, machine: Machine, scratch: string): E
   let killed = false;
   let lastDataAt = 0;
   let afterExit = -1;
+  let exit: ExecExit | null = null;
   exec.kill = () => {
+    if (exit !== null) return; // its pid may be that of another process by now
     killed = true;
-    killGroupOf(child);
+    void killGroupOf(child);
   };
-  for (const [stream, spool] of [
-    [child.stdout, exec.stdout],
-    [child.stderr, exec.stderr],
-  ] as const) {
-    stream?.on("error", () => {});
-    stream?.on("data", (bytes: Buffer) => {
+  const finish = (streams: Streams | null) => {
+    clearTimeout(timer);
+    for (const stream of Object.values(streams ?? {})) stream.destroy();
+    exec.finish(exit ?? KILLED);
+  };
+  const follow = (stream: Socket, spool: Spool) => {
+    stream.on("data", (bytes: Buffer) => {
       lastDataAt = performance.now();
       if (afterExit >= 0) afterExit += bytes.length;
       spool.append(bytes);
       if (spool.size > plan.maxOutputBytes) stream.destroy();
-    }); // biome-ignore format: a loop over two
-  }
-  child.stdin?.on("error", () => {});
-  exec.connect({
-    write: (bytes) =>
-      new Promise((resolve, reject) => {
-        child.stdin?.write(bytes, (error) => (error ? reject(error) : resolve()));
-        void exec.exited.then(() => reject(new Error("it has ended")));
-      }),
-    end: () => void child.stdin?.end(),
-  });
-  let exit: ExecExit | null = null;
-  const finish = () => {
-    clearTimeout(timer);
-    child.stdin?.destroy();
-    child.stdout?.destroy();
-    child.stderr?.destroy();
-    exec.finish(exit ?? KILLED);
+    });
+    return new Promise((resolve) => stream.once("close", resolve));
   };
-  child.once("error", (error) => {
-    exec.stderr.append(Buffer.from(`${error.message}\n`));
-    exit = { code: 127 };
-    finish();
+  void child.streams.then(async (streams) => {
+    if (streams === null) return;
+    const { stdin, stdout, stderr } = streams;
+    exec.connect({
+      write: (bytes) =>
+        new Promise((resolve, reject) => {
+          stdin.write(bytes, (error) => (error ? reject(error) : resolve()));
+          void exec.exited.then(() => reject(new Error("it has ended")));
+        }),
+      end: () => void stdin.end(),
+    });
+    await Promise.all([follow(stdout, exec.stdout), follow(stderr, exec.stderr), child.exited]);
+    finish(streams);
   });
-  child.once("exit", (code) => {
-    exit = killed || code === null ? KILLED : { code };
+  void child.exited.then(async ({ code, error }) => {
+    if (error !== null) exec.stderr.append(Buffer.from(`${error}\n`));
+    exit = error !== null ? { code: 127 } : killed || code === null ? KILLED : { code };
+    const streams = await child.streams; // what it printed may come after the news of its end
+    if (streams === null) return finish(null);
     afterExit = 0;
     lastDataAt = performance.now();
     const look = () => {
       if (exec.exit !== null) return;
-      if (performance.now() - lastDataAt >= QUIET_MS || afterExit > DRAIN_BYTES) finish();
+      if (performance.now() - lastDataAt >= QUIET_MS || afterExit > DRAIN_BYTES) finish(streams);
       else lookIn(QUIET_MS / 4);
     };
     // After a turn of the event loop, because a busy server comes to its timers before it has read what is in the pipes.
     const lookIn = (ms: number) => void setTimeout(() => setImmediate(look), ms);
     lookIn(QUIET_MS);
   });
-  child.once("close", finish);
   return exec;
 }
 

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { readHostPath } from "../../../src/sandboxes/local/bubblewrap/host-path.ts";
 import { DRIVER_PATH } from "./gpu.ts";
 import { systemBinds } from "./root-tree.ts";
+import { type Child, useSpawner } from "./spawner.ts";
 
 /*
  * Runs a sandbox's commands: one bubblewrap per sandbox, which each command enters, so that commands share files and pids.
@@ -33,7 +34,7 @@ export interface Machine {
   readonly env: Readonly<Record<string, string>>;
   /** Of its first process. */
   readonly pid: number;
-  spawn(command: Command): ChildProcess;
+  spawn(command: Command): Child;
   /** Resolves when it has ended, closed or by itself. */
   readonly gone: Promise<void>;
   /** Kills everything in it. */
@@ -77,20 +78,20 @@ export async function startMachine(root: string, scratch: string, mounts: readon
   // Both through files, because the sandbox's process list must not show paths of the host.
   const [argsFile, infoFile] = [join(scratch, "bwrap-args"), join(scratch, "info")];
   writeFileSync(argsFile, args.map((each) => `${each}\0`).join(""));
-  const fds = [openSync(argsFile, "r"), openSync(infoFile, "w")] as const;
-  const child = spawn(BWRAP, ["--args", "3", "--", "/bin/sh", "-c", "echo up; read _"], {
-    cwd: "/", env: { PATH: "/usr/bin:/bin" }, stdio: ["pipe", "pipe", "pipe", ...fds],
+  const child = useSpawner().start({
+    file: BWRAP, args: ["--args", "3", "--", "/bin/sh", "-c", "echo up; read _"],
+    cwd: "/", env: { PATH: "/usr/bin:/bin" }, opens: [{ path: argsFile, flags: "r" }, { path: infoFile, flags: "w" }],
   }); // biome-ignore format: short
-  for (const fd of fds) closeSync(fd);
-  const gone = new Promise<void>((resolve) => {
-    child.once("error", () => resolve());
-    child.once("exit", () => resolve());
-  });
   let said = "";
-  child.stderr?.on("data", (bytes) => (said += String(bytes)));
-  child.stdin?.on("error", () => {});
+  let isGone = false;
+  const gone = child.exited.then(({ code, error }) => {
+    isGone = true;
+    said += error ?? `(exit code ${code})`;
+  });
+  const streams = await child.streams;
+  streams?.stderr.on("data", (bytes) => (said += String(bytes)));
   const up = new Promise<boolean>((resolve) => {
-    child.stdout?.once("data", () => resolve(true));
+    streams?.stdout.once("data", () => resolve(true));
     void gone.then(() => resolve(false));
   });
   if (!(await up)) throw new Error(`bubblewrap did not start: ${said}`);
@@ -108,13 +109,19 @@ export async function startMachine(root: string, scratch: string, mounts: readon
       ...host.env,
     },
     spawn: ({ argv, workdir, env }) =>
-      spawn(
-        NSENTER,
-        [...enter, `--wdns=${workdir}`, "--", "/usr/bin/setpriv", ...NO_CAPS, "/bin/sh", "-c", WAIT, "exec", ...argv],
-        { cwd: "/", env },
-      ),
+      useSpawner().start({
+        file: NSENTER,
+        args: [
+          ...[...enter, `--wdns=${workdir}`, "--"],
+          ...["/usr/bin/setpriv", ...NO_CAPS, "/bin/sh", "-c", WAIT, "exec", ...argv],
+        ],
+        cwd: "/",
+        env,
+        opens: [],
+      }),
     async close() {
-      child.kill("SIGKILL");
+      if (isGone) return; // its pid may be that of another process by now
+      child.kill();
       try {
         process.kill(pid, "SIGKILL");
       } catch {
@@ -126,14 +133,15 @@ export async function startMachine(root: string, scratch: string, mounts: readon
 }
 
 /** Kills the command that the shell `child` waits for, with its whole process group. */
-export function killGroupOf(child: ChildProcess): void {
+export async function killGroupOf(child: Child): Promise<void> {
+  const shell = await child.pid;
   let pid = 0;
   try {
-    pid = Number.parseInt(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8"), 10);
+    pid = Number.parseInt(readFileSync(`/proc/${shell}/task/${shell}/children`, "utf8"), 10);
   } catch {
     // it has ended
   }
-  if (!(pid > 1)) return void child.kill("SIGKILL");
+  if (!(pid > 1)) return child.kill();
   // Before its setsid() it does not lead a group yet.
   for (const target of [-pid, pid]) {
     try {

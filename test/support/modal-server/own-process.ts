@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { startProcess, type TrackedProcess } from "../child-process.ts";
+import { type Exit, startProcess, type TrackedProcess } from "../child-process.ts";
 import { within } from "../wait.ts";
 import type { Fault } from "./faults.ts";
 import type { Question } from "./main.ts";
@@ -46,6 +46,10 @@ export async function startModalServerProcess(options: ModalServerOptions = {}):
     stdin: "pipe",
     name: "the Modal server",
   });
+  let end: Exit | null = null;
+  void process_.exited.then((exit) => {
+    end = exit;
+  });
   try {
     const lines = linesOf(process_);
     const env = JSON.parse(await within(lines.next(), 30_000, "the Modal server is up", process_.stderr));
@@ -63,7 +67,10 @@ export async function startModalServerProcess(options: ModalServerOptions = {}):
         clear: to("faults.clear") as () => Promise<never>,
         left: to("faults.left") as () => Promise<readonly Fault[]>,
       },
-      stop: async () => void (await process_.stop()),
+      async stop() {
+        if (end !== null) throw new Error(hasEnded(end, process_));
+        await process_.stop();
+      },
     };
   } catch (error) {
     await process_.kill();
@@ -90,13 +97,16 @@ function linesOf(process_: TrackedProcess) {
     next: () =>
       new Promise<string>((resolve, reject) => {
         listener = resolve;
-        void process_.exited.then(({ code }) => reject(new Error(`It ended with ${code}: ${process_.stderr()}`)));
+        void process_.exited.then((exit) => reject(new Error(hasEnded(exit, process_))));
       }),
     on(next: (line: string) => void) {
       listener = next;
     },
   };
 }
+
+const hasEnded = ({ code, signal }: Exit, { stderr }: TrackedProcess): string =>
+  `The Modal server has ended (${code ?? signal}): ${stderr()}`;
 
 function questioner(process_: TrackedProcess, onLine: (listener: (line: string) => void) => void) {
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
@@ -111,7 +121,10 @@ function questioner(process_: TrackedProcess, onLine: (listener: (line: string) 
   return (ask: string, args: readonly unknown[]): Promise<unknown> => {
     count += 1;
     const id = count;
-    const answer = new Promise((resolve, reject) => waiting.set(id, { resolve, reject }));
+    const answer = new Promise((resolve, reject) => {
+      waiting.set(id, { resolve, reject });
+      void process_.exited.then((exit) => reject(new Error(hasEnded(exit, process_))));
+    });
     process_.write(`${JSON.stringify({ id, ask, args } satisfies Question)}\n`);
     return within(answer, ANSWER_MS, `the Modal server answers ${ask}`, process_.stderr);
   };

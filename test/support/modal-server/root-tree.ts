@@ -83,7 +83,9 @@ export async function copyTree(from: string, to: string): Promise<void> {
 }
 
 export async function removeTree(path: string): Promise<void> {
-  // When we are not root, the job may have removed our permission to its folders.
+  await runTool("rm", ["-rf", path], [0, 1]);
+  if (process.getuid?.() === 0 || !existsSync(path)) return;
+  // The job may have removed our permission to its folders.
   await runTool("chmod", ["-R", "u+rwX", path], [0, 1]);
   await runTool("rm", ["-rf", path], [0, 1]);
 }
