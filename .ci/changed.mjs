@@ -25,6 +25,7 @@ export const TESTS_OF = {
   "src/hosts/shared": ["e2e/scope"],
   "src/jobs": ["e2e/jobs", "e2e/restart"],
   "src/jobs/actions": ["e2e/follow-ups", "e2e/waiting"],
+  "src/jobs/environments": ["e2e/environments"],
   "src/jobs/execution": ["e2e/answers", "e2e/jobs", "e2e/restart", "e2e/runs"],
   "src/jobs/live": ["e2e/views"],
   "src/jobs/measure": ["contract/measured-cheats", "e2e/measured", "e2e/modal-measured"],

@@ -20,6 +20,7 @@ import { limitProblems } from "./resources.ts";
 /** Values that the error messages of `image` and `network` allow. */
 const imageText =
   'a registry tag, a Modal image ("im-…" or "modal://name:tag"), or { "dockerfile": ["RUN …"], "base": tag }';
+const setupText = "a shell command, or a list of shell commands";
 const networkText = '"open", "blocked", or { "domains": […], "cidrs": […] }';
 
 /** A recipe for sandboxes, with all its defaults. null leaves a choice to the provider. */
@@ -41,9 +42,12 @@ export const environmentSchema = section({
     .nullable()
     .default(null)
     .describe("Modal only. Modal secret with which the image is pulled from a private registry; see below."),
-  setup: listOf(text("a shell command"), "a list of shell commands")
+  setup: z
+    .union([text(setupText), listOf(text(setupText), setupText)], { error: setupText })
     .default([])
-    .describe("Shell commands that are run once, in order. Later sandboxes start from the result."),
+    .describe(
+      'Shell commands that are run once, in order, each in a shell of its own that starts in `workdir`, with the project\'s files in place: `["npm ci"]`. Jobs start from what they leave: of the whole file system on Modal, in home, work directory and `/tmp` locally.',
+    ),
   workspace: oneOf(["project", "empty"])
     .default("project")
     .describe(
@@ -140,7 +144,9 @@ export const environmentSchema = section({
     ),
   refreshMinutes: positive()
     .default(30)
-    .describe("Age in minutes at which the environment's image is rebuilt in the background."),
+    .describe(
+      "Age in minutes from which what `setup` left is made anew in the background while jobs use it. They start from the last good one meanwhile.",
+    ),
   warm: wholeNumber(0).default(0).describe("Number of sandboxes kept ready in advance."),
   idleTimeoutMinutes: positive()
     .default(20)
@@ -156,6 +162,10 @@ export const environmentSchema = section({
   for (const { key, allowed } of limitProblems(environment))
     context.addIssue({ code: "custom", path: [key], message: allowed });
 });
+
+/** The commands of an environment's set-up, in order. */
+export const setupOf = ({ setup }: Pick<Environment, "setup">): readonly string[] =>
+  typeof setup === "string" ? [setup] : setup;
 
 /** An environment with every key present. */
 export type Environment = z.output<typeof environmentSchema>;

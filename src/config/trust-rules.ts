@@ -75,8 +75,11 @@ export const ENVIRONMENT_RULES: {
     return unlessHoldsUserData(facts);
   },
   imageSecret: "never",
-  setup: (_mine, _theirs, facts) =>
-    facts.mine.network === "open" ? unlessHoldsUserData(facts) : "set-up has the network",
+  setup(_mine, _theirs, facts) {
+    // It would be the repository's own code on this machine, before anybody has asked a job for anything.
+    if (facts.options.local.isolation === "none") return 'yours are without isolation ("local.isolation")';
+    return facts.mine.network === "open" ? unlessHoldsUserData(facts) : "set-up has the network";
+  },
   workspace: (mine, theirs) => (theirs === "empty" || mine === "project" ? null : "yours starts empty"),
   workdir: (_mine, _theirs, facts) => unlessHoldsUserData(facts),
   gpu(mine, theirs, { isNew, options }) {

@@ -17,6 +17,8 @@ export interface OrphanFacts {
   readonly isAbandoned: boolean;
   /** Whether a live process made it only to read files from a snapshot. */
   readonly isReader: boolean;
+  /** Whether a live process builds an environment in it; null = it was not made for that. */
+  readonly isBuilding: boolean | null;
   readonly parkAfterMs: number;
   /** How long a creation may take, the wait for a GPU included. */
   readonly creationMs: number;
@@ -43,6 +45,7 @@ const PARK_GRACE_MS = 10 * 60_000;
  */
 export function decideOrphan({ sandboxID, createdAt, job, ...facts }: OrphanFacts): OrphanDecision {
   const { now, isLeaseAlive, isReader, parkAfterMs } = facts;
+  if (facts.isBuilding !== null) return facts.isBuilding ? "keep" : "end"; // there is nothing of a job's in it
   if (!job) {
     const { recordsLostAt } = facts;
     if (recordsLostAt === null || (createdAt !== null && createdAt > recordsLostAt)) return "end";

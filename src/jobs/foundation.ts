@@ -14,6 +14,7 @@ import type { Log } from "../shared/log.ts";
 import { PromiseCache } from "../shared/memoize-until-failure.ts";
 import { createGit, type Git } from "../workspace/git.ts";
 import { projectID } from "../workspace/project/project-id.ts";
+import { createEnvironments, type Environments } from "./environments/environments.ts";
 import { createLedger, type Ledger } from "./project/ledger.ts";
 import { createSessionProjects, type SessionProjects } from "./project/session-projects.ts";
 import { createProjectTrees, type ProjectTrees } from "./project/trees.ts";
@@ -42,6 +43,7 @@ export interface Foundation {
   readonly registry: SessionRegistry;
   readonly git: Git;
   readonly snapshots: Snapshots;
+  readonly images: Environments;
   readonly trees: ProjectTrees;
   readonly projects: SessionProjects;
   readonly ledger: Ledger;
@@ -112,7 +114,9 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
   const localQueue = createLocalQueue({ pool, owner, clock, log });
   const leases = createLeases({ pool, localQueue, limits: admissionLimits, owner, clock, ids, log });
   const git = createGit(clock, hostEnv);
-  const trees = createProjectTrees({ directory, stateDir, environments, git, pool, limits, clock, ids, log });
+  const limitMs = options.modal.buildTimeoutMinutes * 60_000;
+  const images = createEnvironments({ environments, hostEnv, provider, pool, owner, limitMs, clock, ids, log });
+  const trees = createProjectTrees({ directory, stateDir, environments, git, pool, limits, images, clock, ids, log });
   const identify = async () => (directory === null ? null : projectID(git, directory));
   const projects = createSessionProjects({ registry, pool, identify, log });
   const ledger = createLedger({ stateDir, environments, registry, projects, clock, log });
@@ -136,6 +140,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
     pool,
     parking,
     snapshots,
+    images,
     provider,
     // Local sandboxes may be left from a time when the options named another provider.
     providers: existsSync(join(stateDir, "local")) ? [deps.providerName, "local"] : [deps.providerName],
@@ -152,6 +157,7 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
     registry,
     git,
     snapshots,
+    images,
     trees,
     projects,
     ledger,

@@ -44,6 +44,7 @@ export interface Runtime
     | "provider"
     | "snapshots"
     | "sources"
+    | "images"
     | "trees"
     | "projects"
     | "ledger"
@@ -238,7 +239,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
       const unfinished = (await registry.allInUse()).filter(isUnfinished).map(({ orchestrator }) => orchestrator);
       const suspending = Promise.all([recovery.interruptAll(), warm.suspend()])
         .then(() => measurements.settled())
-        .then(() => trees.suspend())
+        .then(() => Promise.all([trees.suspend(), foundation.images.suspend()]))
         .then(() => lifecycle.suspend());
       await within(suspending, { clock, limitMs: SUSPEND_LIMIT_MS, doing: "Suspending" }).catch((error) =>
         log("warn", "suspend did not finish", { reason: String(error) }),

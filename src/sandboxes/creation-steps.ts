@@ -5,6 +5,19 @@
 export type CreationStep =
   /** `line`: the last line that the build has printed, as it is; null = none yet. */
   | { readonly kind: "building"; readonly since: number; readonly image: string; readonly line: string | null }
+  /**
+   * Its environment's set-up runs, in a sandbox of its own: command `command` of `of`, the `step`th. `line`: the newest line
+   * that this has printed, as it is; null = none yet, or another process builds.
+   */
+  | {
+      readonly kind: "setup";
+      readonly since: number;
+      readonly environment: string;
+      readonly step: number;
+      readonly of: number;
+      readonly command: string;
+      readonly line: string | null;
+    }
   /** Not asked for yet: the provider allows only so many new sandboxes a second. */
   | { readonly kind: "turn"; readonly since: number; readonly perSecond: number }
   /** Refused for now, as the account has as many sandboxes or GPUs as it may have. `why`: the provider's words. */

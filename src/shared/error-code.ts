@@ -6,6 +6,7 @@ export const ERROR_CODES = [
   "budget_exceeded",
   "sandbox_create_failed",
   "sandbox_create_timeout",
+  "setup_failed",
   "no_capacity",
   "sandbox_lost",
   "isolation_unavailable",

@@ -7,6 +7,7 @@ import { findRepeats } from "../jobs/actions/earlier-runs.ts";
 import { type StartRequest, startJobs } from "../jobs/actions/start-jobs.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { renderRepeats } from "../prompt/earlier-runs.ts";
+import { renderBuildsFirst } from "../prompt/environments.ts";
 import { renderCounts, renderGpus, renderSpend } from "../prompt/job-list.ts";
 import { renderOverview } from "../prompt/job-overview.ts";
 import { toMarkdown } from "../prompt/quoted-text.ts";
@@ -16,6 +17,7 @@ import { AGENTS_START } from "../prompt/tool-descriptions.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { findCaller } from "./caller.ts";
 import { defineTool, describeIssues, type ToolDeps } from "./define-tool.ts";
+import { findBuildsFirst } from "./environments.ts";
 import { showBoard, viewJobs } from "./job-views.ts";
 import { requirePermission } from "./permission.ts";
 import type { ToolCall } from "./tool.ts";
@@ -149,6 +151,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
             views.filter(({ id }) => isOwn.has(id)),
             STARTED_LIMIT,
           ),
+          ...renderBuildsFirst(await findBuildsFirst(runtime, jobs)),
           ...(repeats ? renderRepeats(repeats) : []),
           job ? "" : await renderPool(runtime, call.sessionID),
           count > 0

@@ -6,6 +6,7 @@ import { foldRuns } from "../core/run-groups.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
 import { renderEnds } from "../prompt/ends.ts";
+import { renderEnvironments } from "../prompt/environments.ts";
 import { renderForkedFrom } from "../prompt/fork.ts";
 import { renderCounts, renderGpus, renderSpend } from "../prompt/job-list.ts";
 import { newestFirst, renderOverview, renderParkedExpiry, renderSnapshots } from "../prompt/job-overview.ts";
@@ -15,10 +16,12 @@ import { renderPrices } from "../prompt/prices.ts";
 import { renderGroups } from "../prompt/run-groups.ts";
 import { AGENTS_STATUS } from "../prompt/tool-descriptions.ts";
 import type { LentPaths } from "../sandboxes/lent-paths.ts";
+import { toEnvironmentView } from "../views/environment-view.ts";
 import { toSnapshotView } from "../views/job-view.ts";
 import { describeLocation } from "../views/location.ts";
 import { findCaller } from "./caller.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
+import { listEnvironments } from "./environments.ts";
 import { showBoard, statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
 
 export const agentsStatusTool = (deps: ToolDeps) =>
@@ -60,6 +63,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       const none = job
         ? "This job has started no runs."
         : `This session has started no jobs.${origin ? ` ${renderForkedFrom(origin)}` : ""}`;
+      const environments = job ? [] : (await listEnvironments(runtime)).map((one) => toEnvironmentView(one, 0));
       const isOwn = new Set(own.map(({ id }) => id));
       const listed = jobs.filter(({ id }) => isOwn.has(id));
       const isKept = new Set(kept);
@@ -79,6 +83,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         ...renderOverview(shown),
         ...(older.length > 0 ? [`${older.length} older jobs: ${renderCounts(statesOf(older))}.`] : []),
         ...renderSnapshots(snapshots, requested.count, runtime.clock.now()),
+        ...renderEnvironments(environments, runtime.ids, runtime.clock.now()),
         ...(job ? [] : aboutSession()),
       ].filter((line) => line !== "");
       const results = renderEnds(told, runtime.ids, { beside: lines, isNamed });
@@ -92,6 +97,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
           pool,
           spend,
           snapshots,
+          ...(!job && { environments }),
           lent,
         },
       };

@@ -226,6 +226,11 @@ export function describeStep(step: CreationStep, now: number): string | null {
   switch (step.kind) {
     case "building":
       return `building image${step.line === null ? "" : `: ${oneLine(step.line, LINE_LIMIT)}`} (${waited})`;
+    case "setup": {
+      const { environment, of, command, line } = step;
+      const at = step.step === 0 ? "" : ` (${step.step} of ${of} commands: ${oneLine(command, LINE_LIMIT / 2)})`;
+      return `building environment ${oneLine(environment, NAME_LIMIT)}${at}, ${waited}${line ? `: ${oneLine(line, LINE_LIMIT)}` : ""}`;
+    }
     case "turn":
       return `waiting for its turn: Modal allows ${step.perSecond} new sandboxes a second`;
     case "limited":

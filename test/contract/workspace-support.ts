@@ -32,9 +32,10 @@ export async function send(
   store: ProjectStore,
   base: TreeBase,
   sandbox: Sandbox,
-  from: string | null = null,
+  commit: string | null = null,
 ): Promise<TreeForm> {
   const identity = await identityOf(store);
+  const from = commit === null ? null : ({ commit, form: "repository", emptyFolders: null } as const);
   return sendTree({ store, base, from, identity, sandbox, clock, scratchID: `send-${sandbox.id}` });
 }
 

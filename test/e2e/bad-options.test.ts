@@ -41,7 +41,7 @@ test("wrong options leave OpenCode working: every tool names each wrong key, and
       maxRunningJob: 3,
       maxTasksPerCall: "many",
       local: { gpus: "all" },
-      environments: { big: { setup: ["make"], workdir: "relative" } },
+      environments: { big: { setup: 3, workdir: "relative" } },
     }),
     async ({ server, home, model }) => {
       const session = await server.createSession();
@@ -59,7 +59,7 @@ test("wrong options leave OpenCode working: every tool names each wrong key, and
           'Did you mean "maxRunningJobs"?',
           'maxTasksPerCall in opencode.json: found "many"; allowed: ',
           'local.gpus in opencode.json: found "all"; allowed: "auto", "none", or a list of the numbers that nvidia-smi gives GPUs',
-          "environments.big.setup in opencode.json: this version does not do this yet; remove it.",
+          "environments.big.setup in opencode.json: found 3; allowed: a shell command, or a list of shell commands",
           'environments.big.workdir in opencode.json: found "relative"; allowed: ',
         ]) {
           expect(output).toContain(said);

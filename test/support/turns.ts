@@ -1,4 +1,5 @@
 import type { ToolPart } from "@opencode-ai/sdk/v2/client";
+import type { EnvironmentView } from "../../src/views/environment-view.ts";
 import type { JobView, SnapshotView } from "../../src/views/job-view.ts";
 import type { ModelReply } from "./model-server.ts";
 import type { OpencodeServer } from "./opencode.ts";
@@ -20,6 +21,7 @@ export interface ToolAnswer {
       readonly budgetUsd: number | null;
     };
     readonly snapshots: readonly SnapshotView[];
+    readonly environments: readonly EnvironmentView[];
     readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean | null };
   } & SnapshotView;
 }

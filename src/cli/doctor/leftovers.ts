@@ -64,6 +64,7 @@ export async function findLeftovers(
         },
       },
       snapshots: { remove: async () => [], removeUnneeded: async () => [] },
+      images: { removeUnneeded: async () => [] },
       registry: {
         isDeleted: real.isDeleted,
         damagedAt: real.damagedAt,

@@ -4,32 +4,34 @@ import { addUsd, usdOver } from "../../core/cost.ts";
 import type { Job } from "../../core/job.ts";
 import { withNotes } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
-import { unlessAborted } from "../../core/unless-aborted.ts";
 import type { StepListener } from "../../sandboxes/creation-steps.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
-import { withFrozenFiles } from "../../sandboxes/with-frozen-files.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
+import { memoizeBriefly } from "../../shared/memoize-briefly.ts";
 import { forgetBranch } from "../../workspace/collect/create-branch.ts";
 import type { Git } from "../../workspace/git.ts";
 import { forgetMeasured } from "../../workspace/measure/measured-files.ts";
 import { captureTree, type TreeBase } from "../../workspace/project/capture-tree.ts";
 import { findProject } from "../../workspace/project/find-project.ts";
 import { readHomes, realPathOrSelf } from "../../workspace/project/home-folders.ts";
+import { identityOf } from "../../workspace/project/identity.ts";
 import { openProjectStore, type ProjectStore, storeFolder } from "../../workspace/project/project-store.ts";
-import { forgetChanges, readChanges, removeChanges, saveNoChanges } from "../../workspace/project/stored-changes.ts";
-import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
+import { removeChanges } from "../../workspace/project/stored-changes.ts";
+import type { Environments } from "../environments/environments.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { SnapshotBases } from "../store/snapshot-use-store.ts";
 import type { WarmTree } from "../store/warm-store.ts";
-import { createPreparedTrees, type TreeRequest } from "./prepared-trees.ts";
+import { createKeptWork, type KeptWork } from "./kept-work.ts";
+import { createPreparedTrees } from "./prepared-trees.ts";
+import { prepareStart, type StartingRequest } from "./starting-snapshot.ts";
 import { bringToBase, toWarmTree } from "./warm-trees.ts";
 
 /** The user's project in sandboxes: captured when jobs are started, sent once for all jobs that start from the same files. */
-export interface ProjectTrees {
+export interface ProjectTrees extends KeptWork {
   /** Begins to capture the project as it is now for these new jobs. Returns at once. */
   capture(sessionJobs: SessionJobs, jobs: readonly Job[]): void;
   /** The capture under way for a job; null = there is none. */
@@ -39,7 +41,7 @@ export interface ProjectTrees {
   /**
    * Prepares what a new sandbox of the job starts from, and records the job's base.
    * @returns a snapshot id; null = the bare environment
-   * @throws PluginError `workspace_failed`, and what making a sandbox may throw
+   * @throws PluginError `workspace_failed`, `setup_failed`, and what making a sandbox may throw
    */
   startingPoint(
     sessionJobs: SessionJobs,
@@ -49,7 +51,9 @@ export interface ProjectTrees {
     onStep?: StepListener,
   ): Promise<string | null>;
   /** What a new job of the environment would start from now; for a sandbox that is made before there is the job. @throws as above */
-  freshStart(request: FreshStart): Promise<{ readonly snapshotID: string | null; readonly tree: WarmTree | null }>;
+  freshStart(
+    request: Omit<StartingRequest, "tree">,
+  ): Promise<{ readonly snapshotID: string | null; readonly tree: WarmTree | null }>;
   /**
    * Records the job's base, and brings a fresh sandbox's files to it.
    * @param tree the files that it has; null = none
@@ -65,14 +69,6 @@ export interface ProjectTrees {
   store(): Promise<ProjectStore | null>;
   /** The folder of the project that the host is open in, relative to its root; "" = the root, or there is no project. */
   openFolder(): Promise<string>;
-  /** Saves a job's changes before its sandbox is terminated. Never rejects. @returns whether they are saved */
-  saveChanges(job: Job, sandbox: Sandbox): Promise<boolean>;
-  /** Records that a job has changed nothing, whose sandbox goes on without it. Never rejects. @returns whether that is saved */
-  saveNoChanges(job: Job): Promise<boolean>;
-  /** Whether changes of the job are saved outside its sandboxes. */
-  hasWork(job: Job): Promise<boolean>;
-  /** Deletes the changes that were saved outside a job's sandboxes. */
-  forgetWork(job: Job): Promise<void>;
   /** Forgets everything that is kept of a deleted job. */
   forgetJob(job: Job): Promise<void>;
   /** Aborts preparations, and waits until they have ended. */
@@ -87,13 +83,11 @@ export interface ProjectTreesDeps {
   readonly git: Git;
   readonly pool: PoolStore;
   readonly limits: Pick<Limits, "rates">;
+  readonly images: Pick<Environments, "get" | "forget">;
   readonly clock: Clock;
   readonly ids: IdGenerator;
   readonly log: Log;
 }
-
-/** @see TreeRequest */
-type FreshStart = Pick<TreeRequest, "job" | "provider" | "charge" | "onStep">;
 
 interface Opened {
   readonly store: ProjectStore | null;
@@ -106,6 +100,8 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
   const captured = new Map<string, Promise<TreeBase | null>>();
   const ending = new AbortController();
   const prepared = createPreparedTrees({ ...deps, ending: ending.signal });
+  const keptWork = createKeptWork({ ...deps, store: () => store() });
+  const starts = { images: deps.images, prepared };
   let opening: Promise<Opened> | null = null;
 
   const open = () => {
@@ -169,14 +165,26 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     }
   }
 
-  /** Charges the preparation of a tree to the job that caused it. Never throws: the tree is of use without it. */
-  function chargeFor(sessionJobs: SessionJobs, job: Job, ms: number): void {
+  /** Charges a preparation to the job that caused it. Never throws: what is prepared is of use without it. @returns USD */
+  function chargeFor(sessionJobs: SessionJobs, job: Job, ms: number): number {
     try {
       const usd = usdOver(deps.limits.rates(job, null).most, ms);
       sessionJobs.update(job.id, (current) => ({ ...current, compute: addUsd(current.compute, usd) }));
+      return usd;
     } catch (error) {
-      log("warn", "could not charge the preparation of a tree", { jobID: job.id, reason: String(error) });
+      log("warn", "could not charge a preparation", { jobID: job.id, reason: String(error) });
+      return 0;
     }
+  }
+
+  /** Asking takes several git commands, one after another, and hundreds of jobs may start within seconds. */
+  const personOf = memoizeBriefly({ forMs: IDENTITY_MS, clock }, ({ root }: ProjectStore) => root, identityOf);
+
+  async function treeOf(base: TreeBase | null): Promise<StartingRequest["tree"]> {
+    const project = base && (await store());
+    if (!project || !base) return null;
+    const { name, email } = await personOf(project);
+    return { base, project, identity: { name, email } };
   }
 
   return {
@@ -200,35 +208,31 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
     },
     async startingPoint(sessionJobs, job, provider, signal, onStep) {
       const base = await baseOf(sessionJobs, job);
-      if (!base || job.task.snapshotID !== null) return job.task.snapshotID;
-      const project = await store();
-      if (!project) throw new PluginError("workspace_failed", `The project of ${job.id} is gone.`);
+      if (job.task.snapshotID !== null) return job.task.snapshotID;
+      const tree = await treeOf(base);
+      if (base && !tree) throw new PluginError("workspace_failed", `The project of ${job.id} is gone.`);
       const charge = (ms: number) => chargeFor(sessionJobs, job, ms);
-      // Several jobs may wait for one preparation: a job that stops waiting must not stop it.
-      const ready = unlessAborted(
-        prepared.get({ project, base, job, provider, charge, onStep }),
-        signal,
-        "its files were in place",
-      );
-      const { snapshotID, form } = await ready;
-      if (form === "files") sessionJobs.update(job.id, (current) => withNotes(current, [NO_GIT_NOTE]));
+      const { snapshotID, notes } = await prepareStart(starts, { tree, job, provider, charge, onStep, signal });
+      if (notes.length > 0) sessionJobs.update(job.id, (current) => withNotes(current, notes));
       return snapshotID;
     },
     async freshStart(request) {
       const base = wantsProject(request.job) ? await captureNow() : null;
-      const project = base && (await store());
-      if (!project || !base) return { snapshotID: null, tree: null };
-      const made = await prepared.get({ ...request, project, base });
-      return { snapshotID: made.snapshotID, tree: toWarmTree(base, made) };
+      const tree = await treeOf(base);
+      // A set-up that has failed is run again for jobs only.
+      const job = { ...request.job, createdAt: 0 };
+      const { snapshotID, notes, prepared: made } = await prepareStart(starts, { ...request, job, tree });
+      return { snapshotID, tree: base && made && toWarmTree(base, made, notes) };
     },
     async bringUpToDate(sessionJobs, job, sandbox, tree) {
       const base = await baseOf(sessionJobs, job);
       const project = base && (await store());
       if (!project || !base || !tree) return base === null && tree === null;
-      if (tree.form === "files") sessionJobs.update(job.id, (current) => withNotes(current, [NO_GIT_NOTE]));
+      if (tree.notes.length > 0) sessionJobs.update(job.id, (current) => withNotes(current, tree.notes));
       return bringToBase({ store: project, base, sandbox, clock, scratchID: deps.ids("send") }, tree);
     },
     forgetSnapshot(snapshotID) {
+      deps.images.forget(snapshotID);
       pool.deletePreparedTree(snapshotID);
       pool.deleteLineage(snapshotID);
     },
@@ -240,38 +244,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       const folder = relative(await realPathOrSelf(project.root), await realPathOrSelf(deps.directory));
       return folder.startsWith("..") ? "" : folder.split(sep).join("/");
     },
-    async saveChanges(job, sandbox) {
-      const { base, formerBases, id: jobID } = job;
-      try {
-        const project = base && (await store());
-        if (project?.root !== base?.project || !project || !base) return false;
-        const request = { store: project, base, formerBases, jobID, clock, scratchID: deps.ids("work") };
-        await withFrozenFiles(sandbox, (files) => fetchChanges({ ...request, sandbox: files }));
-        return true;
-      } catch (error) {
-        log("warn", "could not save a job's changes outside its sandbox", { jobID, reason: String(error) });
-        // Delete the earlier copy, or it would pass for the newest work.
-        await this.forgetWork(job).catch((again) =>
-          log("error", "could not delete a job's earlier changes", { jobID, reason: String(again) }),
-        );
-        return false;
-      }
-    },
-    async saveNoChanges({ id, base }) {
-      try {
-        const project = base && (await store());
-        if (project && base) await saveNoChanges(project, id, base.commit, deps.ids("work"));
-        return true; // without a project's files there is nothing to collect
-      } catch (error) {
-        log("warn", "could not record that a job has changed nothing", { jobID: id, reason: String(error) });
-        return false;
-      }
-    },
-    hasWork: async ({ id, base }) =>
-      base !== null && (await readChanges({ folder: storeFolder(deps.stateDir, base.project) }, id)) !== null,
-    async forgetWork({ id, base }) {
-      if (base) await forgetChanges({ folder: storeFolder(deps.stateDir, base.project) }, id);
-    },
+    ...keptWork,
     async forgetJob(job) {
       captured.delete(job.id);
       if (!job.base) return;
@@ -287,8 +260,7 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
   };
 }
 
-const NO_GIT_NOTE =
-  'Its image has no git: the project\'s files are there without a repository, and are collected with mode "files" and paths only.';
+const IDENTITY_MS = 2_000;
 
 function toPluginError(error: unknown, doing: string): PluginError {
   if (error instanceof PluginError) return error;

@@ -6,11 +6,17 @@ import type { PreparedTree } from "../store/snapshot-store.ts";
 import type { WarmTree } from "../store/warm-store.ts";
 
 /** The files of a sandbox that was made with this prepared tree. */
-export const toWarmTree = (base: TreeBase, { commit, form }: PreparedTree): WarmTree => ({
+export const toWarmTree = (
+  base: TreeBase,
+  { commit, form, environment }: PreparedTree,
+  notes: readonly string[],
+): WarmTree => ({
   project: base.project,
   commit,
   folders: foldersOf(base),
   form,
+  ...(environment !== undefined && { emptyFolders: base.emptyFolders }),
+  notes,
 });
 
 /**
@@ -20,13 +26,14 @@ export const toWarmTree = (base: TreeBase, { commit, form }: PreparedTree): Warm
  */
 export async function bringToBase(
   request: Omit<SendRequest, "from" | "identity">,
-  { project, commit, folders, form }: WarmTree,
+  { project, commit, folders, form, emptyFolders }: WarmTree,
 ): Promise<boolean> {
   const { base, store } = request;
   if (project !== base.project) return false;
   if (commit === base.commit && folders === foldersOf(base)) return true;
   if (form === "files") return false; // a difference needs git
-  return (await sendTree({ ...request, from: commit, identity: await identityOf(store) })) === "repository";
+  const from = { commit, form, emptyFolders: emptyFolders ?? null };
+  return (await sendTree({ ...request, from, identity: await identityOf(store) })) === "repository";
 }
 
 const foldersOf = ({ emptyFolders }: TreeBase): string => fileNameFor(JSON.stringify(emptyFolders));

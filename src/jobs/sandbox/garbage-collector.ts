@@ -1,5 +1,6 @@
 import type { ProviderName } from "../../config/provider-names.ts";
 import { describeDamagedSession } from "../../core/damaged-state.ts";
+import { isBuildingIn } from "../../core/environment-image.ts";
 import { isHeld } from "../../core/job.ts";
 import { decideOrphan } from "../../core/orphan.ts";
 import { hasExpired } from "../../core/snapshot-expiry.ts";
@@ -7,6 +8,8 @@ import type { ListedSandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { isProcessDead } from "../../shared/is-process-dead.ts";
 import type { Log } from "../../shared/log.ts";
+import { isNotAlive } from "../../shared/process-identity.ts";
+import type { Environments } from "../environments/environments.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
 import type { PoolStore } from "../store/pool-store.ts";
@@ -36,6 +39,7 @@ export interface GarbageCollectorDeps {
   readonly pool: PoolStore;
   readonly parking: Pick<Parking, "parkOnce">;
   readonly snapshots: Pick<Snapshots, "remove" | "removeUnneeded">;
+  readonly images: Pick<Environments, "removeUnneeded">;
   readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
   /** Those that may have sandboxes besides what is recorded. */
   readonly providers: readonly ProviderName[];
@@ -102,6 +106,9 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     }
     for (const tree of pool.allPreparedTrees())
       if (hasExpired(tree, clock.now())) pool.deletePreparedTree(tree.snapshotID);
+    await attempt("remove environments' images that nobody needs", async () => {
+      report.snapshotsRemoved.push(...(await deps.images.removeUnneeded()));
+    });
     await attempt("remove snapshots that were kept for others", async () => {
       report.snapshotsRemoved.push(...(await deps.snapshots.removeUnneeded()));
     });
@@ -154,6 +161,8 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       const now = clock.now();
       const isLeaseAlive = job !== null && isHeld(job.state) && pool.isLeaseAlive(job.state.leaseID, now);
       const { parkAfterMs, creationMs } = deps;
+      const built = tags.environment === undefined ? null : pool.environment(tags.environment);
+      const isBuilding = built && isBuildingIn(built, id, { now, isDead: isNotAlive });
       const isReader = tags.reader !== undefined && !isProcessDead(Number(tags.reader));
       const named = job?.sandbox.kind === "live" ? job.sandbox.id : null;
       const liveSince = pool.sandboxes().find((row) => row.id === named)?.createdAt ?? null;
@@ -167,6 +176,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         isLeaseAlive,
         isAbandoned: pool.isSandboxAbandoned(id),
         isReader,
+        isBuilding,
         parkAfterMs,
         creationMs,
         now,

@@ -12,6 +12,12 @@ import {
   createCreationRateStore,
 } from "./creation-rate-store.ts";
 import { openDatabase } from "./database.ts";
+import {
+  checkEnvironmentRows,
+  createEnvironmentStore,
+  ENVIRONMENT_TABLES,
+  type EnvironmentStore,
+} from "./environment-store.ts";
 import { providerName } from "./job-record.ts";
 import { checkLabelRows, createLabelStore, LABEL_MIGRATION, type LabelStore } from "./label-store.ts";
 import { MACHINE_GPU_TABLES } from "./lease-rows.ts";
@@ -58,6 +64,7 @@ export interface PoolStore
     SnapshotRecords,
     SnapshotUseStore,
     CreationRateStore,
+    EnvironmentStore,
     SessionProjectStore,
     WarmStore,
     WarmUseStore {
@@ -111,6 +118,7 @@ function checkRows(rows: RowReader): void {
   checkSnapshotUseRows(rows);
   checkLineageRows(rows);
   checkCreationRateRows(rows);
+  checkEnvironmentRows(rows);
   checkSessionProjectRows(rows);
   checkWarmRows(rows);
   checkWarmUseRows(rows);
@@ -154,6 +162,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
       ...LINEAGE_TABLES,
       ...SNAPSHOT_USE_TABLES,
       CREATION_RATE_TABLE,
+      ...ENVIRONMENT_TABLES,
       SESSION_PROJECT_TABLE,
       ...WARM_TABLES,
       WARM_USE_TABLE,
@@ -178,6 +187,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     ...createLineageStore(database),
     ...createSnapshotUseStore(database),
     ...createCreationRateStore(database),
+    ...createEnvironmentStore(database),
     ...createSessionProjectStore(database),
     ...createWarmStore(database),
     ...createWarmUseStore(database),

@@ -16,6 +16,10 @@ export interface PreparedTree {
   readonly createdAt: number;
   /** When the provider deletes it, epoch ms; null = never, or it is not known. */
   readonly expiresAt: number | null;
+  /** Snapshot of the environment's image that it was made from; absent = its environment has no set-up. */
+  readonly environment?: string | undefined;
+  /** The project's empty folders in it, where set-up may have left others. Absent = as `environment`. */
+  readonly emptyFolders?: readonly string[] | undefined;
 }
 
 export interface SnapshotRecords {
@@ -106,6 +110,8 @@ const preparedTreeRow: RowSchema<PreparedTree> = z
         snapshotID: z.string(),
         createdAt: z.number(),
         expiresAt: z.number().nullable().default(null),
+        environment: z.string().optional(),
+        emptyFolders: z.array(z.string()).optional(),
       }),
     ),
   })

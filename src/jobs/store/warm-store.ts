@@ -21,6 +21,10 @@ export interface WarmTree {
   /** Names its empty folders, which are in no commit. */
   readonly folders: string;
   readonly form: "repository" | "files";
+  /** These folders, where set-up may have left others. Absent = its environment has no set-up. */
+  readonly emptyFolders?: readonly string[] | undefined;
+  /** What the job that gets it should know of its files, one sentence each. */
+  readonly notes: readonly string[];
 }
 
 interface WarmRecord {
@@ -114,7 +118,14 @@ const record = z.object({
   devices: z.array(z.string()).nullable(),
   start: z.string().nullable(),
   tree: z
-    .object({ project: z.string(), commit: z.string(), folders: z.string(), form: z.enum(["repository", "files"]) })
+    .object({
+      project: z.string(),
+      commit: z.string(),
+      folders: z.string(),
+      form: z.enum(["repository", "files"]),
+      emptyFolders: z.array(z.string()).optional(),
+      notes: z.array(z.string()).default([]),
+    })
     .nullable(),
   takenAt: time.nullable().default(null),
 });

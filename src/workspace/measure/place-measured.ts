@@ -43,7 +43,8 @@ export async function placeMeasured(
   const identity = await identityOf(store);
   // First: where there is no git, the rest is unpacked over the project's files, and a folder may take a file's place.
   if (removed.length > 0) await removeFiles(sandbox, clock, removed);
-  await sendTree({ store: seeing, base: { ...base, commit }, from: base.commit, identity, ...request });
+  const from = { commit: base.commit, form: "repository", emptyFolders: base.emptyFolders } as const;
+  await sendTree({ store: seeing, base: { ...base, commit }, from, identity, ...request });
 }
 
 async function removeFiles(sandbox: Sandbox, clock: Clock, paths: readonly string[]): Promise<void> {

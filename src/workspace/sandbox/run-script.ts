@@ -11,6 +11,8 @@ export interface ScriptBounds {
   readonly clock: Clock;
   readonly limitMs: number;
   readonly workdir?: string;
+  /** Variables besides the sandbox's own; absent = messages in English. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
 
@@ -51,11 +53,11 @@ export async function* followScript(
   sandbox: Sandbox,
   script: string,
   args: readonly string[],
-  { clock, limitMs, workdir, signal }: ScriptBounds,
+  { clock, limitMs, workdir, env = { LC_ALL: "C" }, signal }: ScriptBounds,
 ): AsyncGenerator<OutputChunk, number> {
   if (signal?.aborted) throw new Error("it was cancelled");
   const argv = ["/bin/sh", "-c", script, "workspace", ...args];
-  const child = await sandbox.start({ argv, workdir: workdir ?? "/", env: { LC_ALL: "C" }, noInput: true });
+  const child = await sandbox.start({ argv, workdir: workdir ?? "/", env, noInput: true });
   let killedFor: Error | null = null;
   let hasExited = false;
   const kill = (why: Error) => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { joinRecords, toBytes } from "../paths.ts";
+import { joinRecords, splitRecords, toBytes } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import type { Person } from "../project/identity.ts";
 import { type ProjectStore, RAW_ATTRIBUTES } from "../project/project-store.ts";
@@ -13,13 +13,20 @@ import { runScript } from "./run-script.ts";
 export interface SendRequest {
   readonly store: ProjectStore;
   readonly base: TreeBase;
-  /** Commit of the base that the work directory already holds, so that only the difference is sent; null = it is empty. */
-  readonly from: string | null;
+  /** What of the project the work directory already holds, so that only the difference is sent; null = it is empty. */
+  readonly from: FormerTree | null;
   readonly identity: Person;
   readonly sandbox: Sandbox;
   readonly clock: Clock;
   /** Names the scratch file of this call. */
   readonly scratchID: string;
+}
+
+export interface FormerTree {
+  readonly commit: string;
+  readonly form: TreeForm;
+  /** The project's empty folders in it; null = every empty folder there is the project's. */
+  readonly emptyFolders: readonly string[] | null;
 }
 
 /** How the tree was unpacked: as a git repository, or as plain files where the sandbox has no git. */
@@ -32,7 +39,7 @@ export const LIMIT_MS = 10 * 60_000;
 
 const CHECKOUT = `set -e
 ${GIT_FUNCTION}
-cd -- "$1"; stage=$2 commit=$3 from=$4
+cd -- "$1"; stage=$2 commit=$3 from=$4 empty=$5
 if [ -z "$from" ]; then
   set -- --quiet --template=
   [ \${#commit} -eq 40 ] || set -- "$@" --object-format=sha256
@@ -49,7 +56,8 @@ if [ -z "$from" ]; then g read-tree "$commit"; g checkout-index --all --force --
 else
   g update-index -q --refresh || true
   g read-tree --reset -u "$commit"
-  find . -depth -type d -empty ! -path "./.git/*" -exec rmdir -- {} \\;
+  if [ "$empty" = all ]; then find . -depth -type d -empty ! -path "./.git/*" -exec rmdir -- {} \\;
+  else xargs -0 -r rmdir -p -- < "$stage/gone" 2>/dev/null || true; fi
 fi
 g update-ref refs/heads/main "$commit"
 xargs -0 -r mkdir -p -- < "$stage/folders"
@@ -57,6 +65,7 @@ rm -rf -- "$stage"`;
 
 const UNPACK = `set -e
 cd -- "$1"; stage=$2
+xargs -0 -r rm -f -- < "$stage/gone"
 cat "$stage"/part.* | gzip -dc | tar -xf -
 xargs -0 -r mkdir -p -- < "$stage/folders"
 rm -rf -- "$stage"`;
@@ -66,11 +75,16 @@ rm -rf -- "$stage"`;
  * @throws PluginError `workspace_failed`, `sandbox_lost`
  */
 export async function sendTree(request: SendRequest): Promise<TreeForm> {
-  const { store, base, from, identity, sandbox, clock } = request;
+  const { store, base, identity, sandbox, clock } = request;
   const run = (script: string, ...args: string[]) => runScript(sandbox, script, args, { clock, limitMs: LIMIT_MS });
   const form: TreeForm = (await run("command -v git")).code === 0 ? "repository" : "files";
   const put = (name: string, bytes: Uint8Array) => sandbox.writeFile(`${STAGE}/${name}`, bytes);
+  // Git finds the difference in a repository; of plain files everything is sent, and what is gone is named.
+  const from = form === "repository" && request.from?.form === form ? request.from.commit : null;
+  const folders = request.from?.emptyFolders ?? null;
+  const gone = form === "repository" ? goneFolders(folders ?? [], base) : await goneFiles(request);
   await run('rm -rf -- "$1"', STAGE);
+  await put("gone", joinRecords(gone));
   await put("folders", joinRecords(base.emptyFolders));
   await put("attributes", toBytes(RAW_ATTRIBUTES));
   await put("name", Buffer.from(identity.name));
@@ -78,7 +92,7 @@ export async function sendTree(request: SendRequest): Promise<TreeForm> {
   await putContent(request, (path) =>
     form === "repository" ? packTo(path, store, base.commit, from) : archiveTo(path, store, base.commit),
   );
-  const args = [sandbox.workdir, STAGE, base.commit, from ?? ""];
+  const args = [sandbox.workdir, STAGE, base.commit, from ?? "", folders === null ? "all" : "named"];
   const { code, stderr } = await run(form === "repository" ? CHECKOUT : UNPACK, ...args);
   if (code === 0) return form;
   throw new PluginError(
@@ -86,6 +100,17 @@ export async function sendTree(request: SendRequest): Promise<TreeForm> {
     `Could not unpack the project in ${sandbox.workdir} of sandbox ${sandbox.id}: the command exited with ${code}: ${stderr.trim().slice(-500)}`,
     { retryable: null },
   );
+}
+
+const goneFolders = (former: readonly string[], { emptyFolders }: TreeBase): string[] => {
+  const present = new Set(emptyFolders);
+  return former.filter((folder) => !present.has(folder));
+};
+
+async function goneFiles({ store, from, base }: SendRequest): Promise<string[]> {
+  if (from === null) return [];
+  const args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=D", from.commit, base.commit];
+  return splitRecords(await store.run(args));
 }
 
 /**

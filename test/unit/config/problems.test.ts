@@ -91,7 +91,8 @@ describe("secrets", () => {
     inEnvironment({ env: { TOKEN: ["hunter2"] } }),
     inEnvironment({ envs: { TOKEN: "hunter2" } }),
     inEnvironment({ hostEnv: ["TOKEN=hunter2"] }),
-    inEnvironment({ setup: "curl -H hunter2" }),
+    inEnvironment({ setup: { run: "curl -H hunter2" } }),
+    inEnvironment({ setup: ["", "curl -H hunter2"] }),
     inEnvironment({ secrets: "hunter2" }),
     { token: "hunter2" },
   ])("%j does not show them", async (tuple) => {
@@ -102,15 +103,15 @@ describe("secrets", () => {
 });
 
 describe("an option this version does not do yet", () => {
-  test.each([
-    [inEnvironment({ setup: ["make"] }), "environments.big.setup"],
-    [inEnvironment({ warm: "some" }), "environments.big.warm"],
-  ])("%j is refused, reported once, and the message says what to do", async (tuple, key) => {
-    const problems = await problemsOf({ user: JSON.stringify(tuple) });
-    expect(problems).toMatchObject([{ key, source: USER_FILE }]);
-    expect(problems[0]?.message).toContain("this version does not do this yet");
-    expect(problems[0]?.message).toMatch(/remove it|use "/);
-  });
+  test.each([[inEnvironment({ warm: "some" }), "environments.big.warm"]])(
+    "%j is refused, reported once, and the message says what to do",
+    async (tuple, key) => {
+      const problems = await problemsOf({ user: JSON.stringify(tuple) });
+      expect(problems).toMatchObject([{ key, source: USER_FILE }]);
+      expect(problems[0]?.message).toContain("this version does not do this yet");
+      expect(problems[0]?.message).toMatch(/remove it|use "/);
+    },
+  );
 
   test.each([
     { provider: "local" },

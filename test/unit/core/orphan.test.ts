@@ -16,6 +16,7 @@ const decide = (facts: Partial<OrphanFacts>) =>
     isLeaseAlive: false,
     isAbandoned: false,
     isReader: false,
+    isBuilding: null,
     parkAfterMs: MINUTE,
     creationMs: 0,
     now: NOW,

@@ -15,7 +15,7 @@ const CORE = ["core", ...BELOW_DOMAIN];
 const PROMPT = ["views", ...CORE];
 const SESSION = ["jobs/store", ...CORE];
 const QUEUE = ["jobs/session", ...SESSION];
-const SANDBOX = ["jobs/project", "jobs/queue", "jobs/snapshots", ...QUEUE];
+const SANDBOX = ["jobs/project", "jobs/environments", "jobs/queue", "jobs/snapshots", ...QUEUE];
 const MEASURE = ["jobs/sandbox", "prompt", ...SANDBOX];
 const EXECUTION = ["jobs/measure", "jobs/notify", ...MEASURE];
 const ACTIONS = ["jobs/execution", ...EXECUTION];
@@ -42,7 +42,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "jobs/session": SESSION,
   "jobs/queue": QUEUE,
   "jobs/snapshots": QUEUE,
-  "jobs/project": ["jobs/snapshots", ...QUEUE],
+  "jobs/environments": ["jobs/snapshots", ...QUEUE],
+  "jobs/project": ["jobs/environments", "jobs/snapshots", ...QUEUE],
   "jobs/sandbox": SANDBOX,
   "jobs/execution": EXECUTION,
   "jobs/measure": MEASURE,

@@ -27,8 +27,8 @@ export interface MakeRequest {
   readonly job: Job;
   readonly environment: Environment;
   readonly provider: SandboxProvider;
-  /** Told how long a sandbox existed in which the project's files were prepared. */
-  readonly charge: (ms: number) => void;
+  /** Told how long a sandbox existed in which what it starts from was prepared. @returns what that cost, USD */
+  readonly charge: (ms: number) => number;
   readonly onStep: StepListener;
   readonly signal: AbortSignal;
 }

@@ -73,7 +73,9 @@ export function createOwnWarm(deps: OwnWarmDeps): OwnWarm {
     const steps = new SharedSteps();
     const abort = new AbortController();
     const charge = (ms: number) => {
-      if (!suspended) pool.addWarmCost(warm.orchestrator, warm.environment, usdOver(warm.usdPerHour, ms));
+      const usd = usdOver(warm.usdPerHour, ms);
+      if (!suspended) pool.addWarmCost(warm.orchestrator, warm.environment, usd);
+      return usd;
     };
     const making = async (): Promise<Sandbox> => {
       const provider = await deps.provider(deps.providerName);

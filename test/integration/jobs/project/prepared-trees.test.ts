@@ -37,7 +37,8 @@ modalTest("a project's files are prepared anew when they are due, and unnoticed 
   const options = defaultOptions(join(folder, "state"));
   const { environments } = options;
   const limits = createLimits(options, tableOf);
-  const shared = { stateDir: join(folder, "state"), environments, pool, limits, clock, ids, log: () => {} };
+  const images = { get: async () => null, forget() {} };
+  const shared = { stateDir: join(folder, "state"), environments, pool, limits, clock, ids, images, log: () => {} };
   const trees = createProjectTrees({ ...shared, directory: project, git: createGit(clock, process.env) });
   const provider = modalProvider({ clock });
   const snapshots = { find: () => null, renew: async () => {}, list: () => [] };

@@ -62,7 +62,7 @@ test(
   "where a sandbox can become a snapshot itself, no copy is taken, and its job is woken from it",
   inWorld(async (world) => {
     world.machine.retires = true;
-    const [id = ""] = await world.start("write notes kept");
+    const [id = ""] = await world.start("say kept");
     const snapshot = await untilParked(world, id);
     expect(world.operations("snapshot")).toEqual([]);
     expect(world.operations("retire")).toEqual([`retire sbx_1 as ${snapshot}`]);
