@@ -1,4 +1,5 @@
 import { benchExec } from "./exec.ts";
+import { benchExecInHost } from "./exec-in-host.ts";
 import { benchExperiments } from "./experiments.ts";
 import { benchFirstRequest } from "./first-request.ts";
 import { benchModal } from "./modal.ts";
@@ -20,6 +21,7 @@ const benches: Record<string, (rounds: number, count?: number) => Promise<void>>
   "first-request": benchFirstRequest,
   "wake-up": benchWakeUp,
   exec: benchExec,
+  "exec-in-host": benchExecInHost,
   experiments: benchExperiments,
   modal: benchModal,
   trees: benchTrees,
