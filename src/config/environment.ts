@@ -147,7 +147,11 @@ export const environmentSchema = section({
     .describe(
       "Age in minutes from which what `setup` left is made anew in the background while jobs use it. They start from the last good one meanwhile.",
     ),
-  warm: wholeNumber(0).default(0).describe("Number of sandboxes kept ready in advance."),
+  warm: wholeNumber(0)
+    .default(0)
+    .describe(
+      "Most sandboxes that are kept ready while you write, type or use the environment; see below. They cost money as jobs' sandboxes do, and have the environment's GPU if it names one.",
+    ),
   idleTimeoutMinutes: positive()
     .default(20)
     .describe("Modal only. Minutes without activity after which Modal ends a sandbox."),

@@ -3,7 +3,6 @@ import { inQuotes } from "../shared/plain-text.ts";
 import { type Layer, sourceOf, valueAt } from "./layers.ts";
 import { optionsSchema } from "./schema.ts";
 import { closest } from "./spelling.ts";
-import { findUnbuilt } from "./unbuilt.ts";
 
 /** A mistake in the options, described so that the user can fix it. Contains no secrets. */
 export interface ConfigProblem {
@@ -24,31 +23,12 @@ export function toProblem(key: string, source: string, found: string, allowed: s
   return { key, source, found, allowed, message: `${key} in ${source}: found ${found}; allowed: ${allowed}.` };
 }
 
-/** The mistakes that the schema found in the merged options, and the uses of options that are not built. */
-export function findProblems(
+/** The mistakes that the schema found in the merged options. */
+export const findProblems = (
   error: z.ZodError | undefined,
   merged: unknown,
   layers: readonly Layer[],
-): ConfigProblem[] {
-  const unbuilt = findUnbuilt(merged, (path) => schemasAt(optionsSchema, path).length > 0);
-  const covered = (path: readonly PropertyKey[]) =>
-    unbuilt.some((use) => use.every((key, depth) => key === path[depth]));
-  return [
-    ...unbuilt.map((use) => unbuiltProblem(use, merged, layers)),
-    ...(error?.issues ?? [])
-      .filter(({ path }) => !covered(path))
-      .flatMap((issue) => issueProblems(issue, merged, layers)),
-  ];
-}
-
-function unbuiltProblem(path: readonly string[], merged: unknown, layers: readonly Layer[]) {
-  const instead = "remove it";
-  const problem = toProblem(toKey(path), sourceOf(layers, path), describe(valueAt(merged, path), path), instead);
-  return {
-    ...problem,
-    message: `${problem.key} in ${problem.source}: this version does not do this yet; ${instead}.`,
-  };
-}
+): ConfigProblem[] => (error?.issues ?? []).flatMap((issue) => issueProblems(issue, merged, layers));
 
 function issueProblems(issue: z.core.$ZodIssue, merged: unknown, layers: readonly Layer[]): ConfigProblem[] {
   const path = issue.path.map(String);

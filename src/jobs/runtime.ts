@@ -77,6 +77,8 @@ export interface Runtime
   notices(orchestrator: string): readonly string[];
   /** The jobs that a session sees; opens its state, or that of the session above it, and takes up what a former process left. */
   sessionJobs(orchestrator: string): Promise<SessionJobs>;
+  /** The user writes or types in a session: its environments' sandboxes are made ready. */
+  warmUp(sessionID: string): Promise<void>;
   /** Whose job a child session is, if its job runs in this process. */
   worker(childSession: string): WorkerContext | null;
   /** Copies a skill that a job loads into its sandbox. @returns sentences that name the files left out */
@@ -225,6 +227,9 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
       // A session that keeps jobs has a file of its own, which saves asking the host.
       const owner = registry.isDeleted(sessionID) ? await tree.ownerOf(sessionID) : sessionID;
       return tree.seenFrom(sessionID, await recovery.open(owner));
+    },
+    async warmUp(sessionID) {
+      warm.touch(await tree.ownerOf(sessionID));
     },
     installSkill: (skill, sandbox) => copySkill(skill, sandbox, foundation.git),
     worker: (childSession) => workers.find(childSession),

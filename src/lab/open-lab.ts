@@ -75,7 +75,7 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<LabArchive>
       jobs: jobs.map((job) => asItStands(viewOf(job, doing(job.id), now), isLive)),
       snapshots: pool.snapshots(session).map(toSnapshotView),
       pool: toPoolView(inPool, part),
-      spend: { ...spendOf(jobs, now), budgetUsd: part?.budgetUsd ?? null, usdPerHour: hourlyRate(jobs) },
+      spend: { ...spendWith(pool.warmCost(session), jobs, now), budgetUsd: part?.budgetUsd ?? null },
       problems: [...new Set([...reading.problems, ...inPool.problems, ...(part?.problems ?? [])])],
     };
   }
@@ -122,6 +122,17 @@ function toPoolView({ leases, running, queued }: PoolReading, part: LivePart | n
     queued,
     maxRunning: part?.maxRunning ?? null,
     gpus: Object.fromEntries(counted.map(([type, { used }]) => [type, { used, limit: limitOf(type) }])),
+  };
+}
+
+/** @param warm what is kept ready for the session */
+function spendWith(warm: { readonly usd: number; readonly usdPerHour: number }, jobs: readonly Job[], now: number) {
+  const { usd, modelUsd, computeUsd } = spendOf(jobs, now);
+  return {
+    usd: usd + warm.usd,
+    modelUsd,
+    computeUsd: computeUsd + warm.usd,
+    usdPerHour: hourlyRate(jobs) + warm.usdPerHour,
   };
 }
 

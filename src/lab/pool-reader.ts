@@ -9,6 +9,7 @@ import { createSessionProjectStore } from "../jobs/store/session-project-store.t
 import { createSnapshotRecords } from "../jobs/store/snapshot-store.ts";
 import { openStateFile } from "../jobs/store/state-file.ts";
 import { toReason } from "../jobs/store/unusable.ts";
+import { createWarmStore } from "../jobs/store/warm-store.ts";
 import type { Clock } from "../shared/clock.ts";
 
 /** What the file that all processes share says. */
@@ -27,6 +28,8 @@ export interface PoolReader {
   /** null = not known. Never throws. */
   projectOf(session: string): string | null;
   knowsSnapshot(id: string): boolean;
+  /** What sandboxes that are kept ready for a session have cost so far, USD, and cost per hour. Never throws. */
+  warmCost(session: string): { readonly usd: number; readonly usdPerHour: number };
   /** Differs where any of this may have changed. */
   version(): string;
   close(): void;
@@ -89,6 +92,8 @@ export function openPoolReader(driver: Driver, stateDir: string, clock: Pick<Clo
     },
     projectOf: (session) => attempt((database) => createSessionProjectStore(database).projectOf(session), null),
     knowsSnapshot: (id) => attempt((database) => createSnapshotRecords(database).knowsSnapshot(id), false),
+    warmCost: (session) =>
+      attempt((database) => createWarmStore(database).warmCost(session, clock.now()), { usd: 0, usdPerHour: 0 }),
     version: () => file.version(),
     close: file.close,
   };

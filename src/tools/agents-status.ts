@@ -15,6 +15,7 @@ import { renderLent } from "../prompt/lent-paths.ts";
 import { renderPrices } from "../prompt/prices.ts";
 import { renderGroups } from "../prompt/run-groups.ts";
 import { AGENTS_STATUS } from "../prompt/tool-descriptions.ts";
+import { renderWarm } from "../prompt/warm.ts";
 import type { LentPaths } from "../sandboxes/lent-paths.ts";
 import { toEnvironmentView } from "../views/environment-view.ts";
 import { toSnapshotView } from "../views/job-view.ts";
@@ -63,7 +64,10 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       const none = job
         ? "This job has started no runs."
         : `This session has started no jobs.${origin ? ` ${renderForkedFrom(origin)}` : ""}`;
-      const environments = job ? [] : (await listEnvironments(runtime)).map((one) => toEnvironmentView(one, 0));
+      const warm = job ? [] : runtime.warm.counts(sessionJobs.whole.orchestrator);
+      const readyOf = (name: string) => warm.find(({ environment }) => environment === name)?.ready ?? 0;
+      const listedEnvironments = job ? [] : await listEnvironments(runtime);
+      const environments = listedEnvironments.map((one) => toEnvironmentView(one, readyOf(one.name)));
       const isOwn = new Set(own.map(({ id }) => id));
       const listed = jobs.filter(({ id }) => isOwn.has(id));
       const isKept = new Set(kept);
@@ -84,6 +88,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         ...(older.length > 0 ? [`${older.length} older jobs: ${renderCounts(statesOf(older))}.`] : []),
         ...renderSnapshots(snapshots, requested.count, runtime.clock.now()),
         ...renderEnvironments(environments, runtime.ids, runtime.clock.now()),
+        ...renderWarm(warm),
         ...(job ? [] : aboutSession()),
       ].filter((line) => line !== "");
       const results = renderEnds(told, runtime.ids, { beside: lines, isNamed });

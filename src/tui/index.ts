@@ -12,6 +12,7 @@ import { createLabSource } from "./lab-source.ts";
 import { registerLeaveQuestion } from "./leave-question.ts";
 import { registerSidebar } from "./sidebar.ts";
 import { findStateDir } from "./state-dir.ts";
+import { registerTyping } from "./typing.ts";
 import { createUi } from "./ui.ts";
 
 /** The part of the plugin that runs in OpenCode's terminal UI. */
@@ -36,6 +37,7 @@ const plugin: TuiPluginModule = {
         registerHomeLine,
         registerFullView,
         registerAttention,
+        registerTyping,
       ])
         register(ui);
       registerLeaveQuestion(ui, process.argv);

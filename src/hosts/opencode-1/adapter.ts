@@ -10,6 +10,7 @@ import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
 import { toProcessName } from "../../shared/process-identity.ts";
 import type { InstructionFiles } from "../../tools/define-tool.ts";
 import type { Tool } from "../../tools/tool.ts";
+import { typingIn } from "../../views/typing.ts";
 import { createJobSessions, type JobSessions, type JobSessionsDeps, type SessionInfo } from "../shared/job-sessions.ts";
 import type { Toast } from "../shared/toasts.ts";
 import { readCatalog } from "./catalog.ts";
@@ -56,6 +57,8 @@ export interface Adapter {
   /** Must be called before the instance lets go of anything. */
   onDispose(): void;
   readonly handovers: Handovers;
+  /** Calls the listener with the session in which the user types, as the part in the terminal UI tells now and then. */
+  onTyping(listener: (sessionID: string) => void): void;
   /** Calls the listener when the user has stopped a turn; what it returns is shown below that turn, to people alone. */
   onTurnStopped(listener: (sessionID: string) => Promise<string | null>): void;
   toolDefinitions(tools: readonly Tool[]): NonNullable<Hooks["tool"]>;
@@ -87,6 +90,7 @@ export function createAdapter(
   const self = toProcessName(randomId("view"));
   const staleViews = createStaleViews(client, self);
   const stoppedTurns = createStoppedTurns(client, hostIDs);
+  let typing: (sessionID: string) => void = () => {};
   let belowStopped: (sessionID: string) => Promise<string | null> = async () => null;
   function afterStop(sessionID: string): void {
     // What the stopped tool leaves comes first.
@@ -124,6 +128,9 @@ export function createAdapter(
       questions.stop();
     },
     handovers: createHandovers({ client, directory: input.directory, clock: systemClock, log }),
+    onTyping(listener) {
+      typing = listener;
+    },
     onTurnStopped(listener) {
       belowStopped = listener;
     },
@@ -152,6 +159,8 @@ export function createAdapter(
         const { type, properties } = event as { type: string; properties: Record<string, unknown> };
         if (type === "session.created" || type === "session.updated") jobSessions.learn(properties.info as SessionInfo);
         await questions.hear(type, properties);
+        const typedIn = type === "tui.command.execute" ? typingIn(String(properties.command)) : null;
+        if (typedIn !== null) typing(typedIn);
         const stopped = stoppedTurns.hear(type, properties);
         if (stopped !== null) afterStop(stopped);
         const heard = toSessionEvent({ type, properties });
@@ -169,7 +178,7 @@ export function createAdapter(
 }
 
 /** Plugins mark what they write in the user's place; what the host adds to a file or an agent that the user named is marked as well. */
-const isOfUser = (part: Part): boolean => !("synthetic" in part && part.synthetic === true);
+export const isOfUser = (part: Part): boolean => !("synthetic" in part && part.synthetic === true);
 
 /** OpenCode gives a stopped tool a quarter of a second. */
 const STOPPED_MS = 500;

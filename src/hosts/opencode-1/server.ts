@@ -10,7 +10,8 @@ import { createRecordedJobs } from "../shared/recorded-jobs.ts";
 import { createRuntimeAccess } from "../shared/runtime-access.ts";
 import { createSystemTexts } from "../shared/system-text.ts";
 import { createToasts } from "../shared/toasts.ts";
-import { createAdapter } from "./adapter.ts";
+import { createWarmUp } from "../shared/warm-up.ts";
+import { createAdapter, isOfUser } from "./adapter.ts";
 import { createSystemTransform } from "./system-transform.ts";
 
 /**
@@ -50,6 +51,8 @@ export const server: Plugin = async (input, tuple) => {
   const skills = createJobSkills(access, catalog);
   const recorded = createRecordedJobs(access, log);
   const news = createJobNews({ access, recorded, log });
+  const warmUp = createWarmUp({ access, jobSessions, log });
+  adapter.onTyping(warmUp.used);
   const onJobsStarting = () => toasts.jobsStarting(access);
   sessions.on(({ kind, sessionID }) => {
     if (kind === "deleted") void recorded.forget(sessionID);
@@ -78,6 +81,7 @@ export const server: Plugin = async (input, tuple) => {
     "chat.message": async ({ sessionID }, { message, parts }) => {
       adapter.onUserMessage(message, parts);
       toasts.optionsRead(access);
+      if (parts.some(isOfUser)) warmUp.used(sessionID);
       const text = await news.forMessage(sessionID, message.id);
       if (text === null) return;
       parts.push({ id: adapter.partID(), sessionID, messageID: message.id, type: "text", synthetic: true, text });

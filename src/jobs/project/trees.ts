@@ -24,7 +24,7 @@ import type { Environments } from "../environments/environments.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { SnapshotBases } from "../store/snapshot-use-store.ts";
-import type { WarmTree } from "../store/warm-store.ts";
+import type { WarmTree } from "../store/warm-rows.ts";
 import { createKeptWork, type KeptWork } from "./kept-work.ts";
 import { createPreparedTrees } from "./prepared-trees.ts";
 import { prepareStart, type StartingRequest } from "./starting-snapshot.ts";
@@ -51,9 +51,7 @@ export interface ProjectTrees extends KeptWork {
     onStep?: StepListener,
   ): Promise<string | null>;
   /** What a new job of the environment would start from now; for a sandbox that is made before there is the job. @throws as above */
-  freshStart(
-    request: Omit<StartingRequest, "tree">,
-  ): Promise<{ readonly snapshotID: string | null; readonly tree: WarmTree | null }>;
+  freshStart(request: Omit<StartingRequest, "tree">): Promise<FreshStart>;
   /**
    * Records the job's base, and brings a fresh sandbox's files to it.
    * @param tree the files that it has; null = none
@@ -87,6 +85,14 @@ export interface ProjectTreesDeps {
   readonly clock: Clock;
   readonly ids: IdGenerator;
   readonly log: Log;
+}
+
+export interface FreshStart {
+  /** null = the bare environment. */
+  readonly snapshotID: string | null;
+  /** Snapshot of the environment's image below it; null = its environment has no set-up. */
+  readonly image: string | null;
+  readonly tree: WarmTree | null;
 }
 
 interface Opened {
@@ -222,7 +228,8 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       // A set-up that has failed is run again for jobs only.
       const job = { ...request.job, createdAt: 0 };
       const { snapshotID, notes, prepared: made } = await prepareStart(starts, { ...request, job, tree });
-      return { snapshotID, tree: base && made && toWarmTree(base, made, notes) };
+      const image = made ? (made.environment ?? null) : snapshotID;
+      return { snapshotID, image, tree: base && made && toWarmTree(base, made, notes) };
     },
     async bringUpToDate(sessionJobs, job, sandbox, tree) {
       const base = await baseOf(sessionJobs, job);

@@ -3,7 +3,7 @@ import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import { identityOf } from "../../workspace/project/identity.ts";
 import { type SendRequest, sendTree } from "../../workspace/sandbox/send-tree.ts";
 import type { PreparedTree } from "../store/snapshot-store.ts";
-import type { WarmTree } from "../store/warm-store.ts";
+import type { WarmTree } from "../store/warm-rows.ts";
 
 /** The files of a sandbox that was made with this prepared tree. */
 export const toWarmTree = (

@@ -15,7 +15,7 @@ import type { SessionRegistry } from "../session/session-registry.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { Parking } from "./parking.ts";
 import type { Snapshots } from "./snapshots.ts";
-import { collectWarm, forgetAbandonedWarm, isBeingTaken } from "./warm/collect-warm.ts";
+import { collectWarm, forgetAbandonedWarm, isForWarm } from "./warm/collect-warm.ts";
 
 /** What a garbage collection did, by id. */
 export interface GarbageReport {
@@ -154,7 +154,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     { id, createdAt, orchestrator, jobID, tags }: Owned,
     report: { ended: string[]; parked: string[]; failures: string[] },
   ): Promise<void> {
-    if (isBeingTaken(pool, id, clock.now())) return;
+    if (isForWarm(pool, { id, jobID }, clock.now())) return;
     const onDamaged = (aside: string) => void report.failures.push(describeDamagedSession(aside));
     const collect = async (sessionJobs: SessionJobs | null) => {
       const job = sessionJobs?.get(jobID) ?? null;

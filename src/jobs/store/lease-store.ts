@@ -16,7 +16,7 @@ import {
   saveWish,
 } from "./lease-rows.ts";
 import { type RowReader, remembered } from "./rows.ts";
-import { warmLeases } from "./warm-store.ts";
+import { warmLeases } from "./warm-rows.ts";
 
 export type { Lease, LeaseRequest, QueueRequest } from "./lease-rows.ts";
 

@@ -102,17 +102,7 @@ describe("secrets", () => {
   });
 });
 
-describe("an option this version does not do yet", () => {
-  test.each([[inEnvironment({ warm: "some" }), "environments.big.warm"]])(
-    "%j is refused, reported once, and the message says what to do",
-    async (tuple, key) => {
-      const problems = await problemsOf({ user: JSON.stringify(tuple) });
-      expect(problems).toMatchObject([{ key, source: USER_FILE }]);
-      expect(problems[0]?.message).toContain("this version does not do this yet");
-      expect(problems[0]?.message).toMatch(/remove it|use "/);
-    },
-  );
-
+describe("an option that this version does", () => {
   test.each([
     { provider: "local" },
     { provider: "auto" },

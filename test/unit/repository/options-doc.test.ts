@@ -10,7 +10,7 @@ test("docs/options.md has the tables generated from the schema; `npm run docs` r
   expect(document).toBe(withTables(document, createJsonSchema()));
 });
 
-test("the tables list options with their defaults and mark those that are not built yet", () => {
+test("the tables list options with their defaults", () => {
   for (const row of [
     "| `maxRunningJobs` | `8` | Jobs that run at once",
     '| `gpuLimits` | `{ "total": 10 }` | ',
@@ -18,7 +18,6 @@ test("the tables list options with their defaults and mark those that are not bu
     '| `workdir` | `"/workspace"` | ',
   ])
     expect(document).toContain(`\n${row}`);
-  expect(document).toMatch(/\n\| `warm` .* Not in this version yet: setting it is an error\. \|\n/);
 });
 
 test("a document without the markers is refused", () => {

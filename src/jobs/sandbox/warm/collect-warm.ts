@@ -10,9 +10,16 @@ export interface CollectWarmDeps {
   readonly log: Log;
 }
 
-/** Whether a live process is giving the sandbox to a job, which does not name it yet. */
-export const isBeingTaken = (pool: CollectWarmDeps["pool"], sandboxID: string, now: number): boolean =>
-  pool.warmSandboxes(now).some((warm) => warm.sandboxID === sandboxID && !warm.isAbandoned);
+/**
+ * Whether a live process is giving the sandbox to a job, which does not name it yet, or prepares in it what one that is to
+ * be kept ready starts from.
+ * @param jobID as its tags say
+ */
+export const isForWarm = (
+  pool: CollectWarmDeps["pool"],
+  { id, jobID }: { readonly id: string; readonly jobID: string },
+  now: number,
+): boolean => pool.warmSandboxes(now).some((warm) => !warm.isAbandoned && (warm.sandboxID === id || warm.id === jobID));
 
 /**
  * Ends a sandbox that was kept ready by a process that is dead, or of which nothing is recorded any more.

@@ -7,7 +7,7 @@ import { plainJob } from "../../../core/warm-job.ts";
 import { toSandboxEnv } from "../../../sandboxes/environment.ts";
 import { fileNameFor } from "../../../workspace/paths.ts";
 import type { PoolStore } from "../../store/pool-store.ts";
-import type { WarmSandbox } from "../../store/warm-store.ts";
+import type { WarmSandbox } from "../../store/warm-rows.ts";
 
 /** Which sandboxes that are kept ready are alike, and which of them a job can use. */
 export interface WarmKinds {

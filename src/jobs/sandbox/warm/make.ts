@@ -10,7 +10,7 @@ import type { Clock } from "../../../shared/clock.ts";
 import { PluginError } from "../../../shared/error-code.ts";
 import type { ProjectTrees } from "../../project/trees.ts";
 import type { PoolStore } from "../../store/pool-store.ts";
-import type { WarmSandbox } from "../../store/warm-store.ts";
+import type { WarmSandbox } from "../../store/warm-rows.ts";
 
 export interface MakeDeps {
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
@@ -33,12 +33,14 @@ export interface MakeRequest {
   readonly signal: AbortSignal;
 }
 
-export type Made = Pick<WarmSandbox, "start" | "tree" | "since" | "until" | "madeAt"> & { readonly sandbox: Sandbox };
+export type Made = Pick<WarmSandbox, "start" | "image" | "tree" | "since" | "until" | "madeAt"> & {
+  readonly sandbox: Sandbox;
+};
 
 /** Makes a sandbox that belongs to no job yet, like a job's own in all else. @throws PluginError */
 export async function makeWarm(deps: MakeDeps, request: MakeRequest): Promise<Made> {
   const { job, environment, provider, signal, warm, onStep } = request;
-  const { snapshotID, tree } = await deps.trees.freshStart(request);
+  const { snapshotID, image, tree } = await deps.trees.freshStart(request);
   if (signal.aborted) throw new PluginError("cancelled", "It is not wanted any more.", { retryable: false });
   const tags = toWarmTags(warm.id, deps.pool.identity());
   const spec = toSandboxSpec(environment, deps.hostEnv, { name: warm.id, tags, snapshotID });
@@ -59,6 +61,7 @@ export async function makeWarm(deps: MakeDeps, request: MakeRequest): Promise<Ma
   return {
     sandbox,
     start: snapshotID,
+    image,
     tree,
     since: sandbox.billedSince ?? deps.clock.now(),
     until: provider.name === "local" && environment.sandboxTimeoutMinutes === null ? null : madeAt + lifetimeMs,

@@ -7,7 +7,7 @@ import { SharedSteps } from "../../../sandboxes/creation-steps.ts";
 import type { Sandbox, SandboxProvider } from "../../../sandboxes/port.ts";
 import type { Log } from "../../../shared/log.ts";
 import type { PoolStore } from "../../store/pool-store.ts";
-import type { WarmSandbox } from "../../store/warm-store.ts";
+import type { WarmSandbox } from "../../store/warm-rows.ts";
 import type { PriceList } from "../price-list.ts";
 import { type MakeDeps, makeWarm } from "./make.ts";
 import type { WarmUse } from "./use.ts";

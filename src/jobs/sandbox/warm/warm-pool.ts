@@ -10,25 +10,14 @@ import type { Sandbox } from "../../../sandboxes/port.ts";
 import type { IdGenerator } from "../../../shared/ids.ts";
 import type { SessionRegistry } from "../../session/session-registry.ts";
 import type { PoolStore } from "../../store/pool-store.ts";
-import type { FoundWarm, WarmSandbox } from "../../store/warm-store.ts";
+import type { FoundWarm, WarmSandbox } from "../../store/warm-rows.ts";
+import { countWarm, type WarmCount } from "./counts.ts";
 import { areInTheWay, chooseGpu, isSameSet } from "./gpus.ts";
+import { type CurrentImages, type ImagesDeps, isSuperseded, readImages } from "./images.ts";
 import { createWarmKinds } from "./kinds.ts";
 import { createOwnWarm, type OwnWarmDeps } from "./own-warm.ts";
 import { createWarmUse, type WarmUse } from "./use.ts";
 import { isAffordable, type WarmBudgetDeps } from "./warm-budget.ts";
-
-/** What of an environment is kept ready, for people and models. */
-export interface WarmCount {
-  readonly environment: string;
-  readonly ready: number;
-  readonly making: number;
-  /** The environment's `warm`. */
-  readonly ceiling: number;
-  /** What keeping them has cost this session so far. */
-  readonly usd: number;
-  /** Why the last one could not be made; null = it could, or none was tried. */
-  readonly problem: string | null;
-}
 
 /** One that a job has taken. */
 export interface TakenWarm {
@@ -66,10 +55,11 @@ export interface WarmPool {
   suspend(): Promise<void>;
 }
 
-export interface WarmPoolDeps extends Omit<OwnWarmDeps, "onChange">, WarmBudgetDeps {
+export interface WarmPoolDeps extends Omit<OwnWarmDeps, "onChange" | "trees">, WarmBudgetDeps, ImagesDeps {
   readonly environments: Readonly<Record<string, Environment>>;
   /** Where the host is open: another project's are not alike. */
   readonly directory: string | null;
+  readonly trees: OwnWarmDeps["trees"] & ImagesDeps["trees"];
   readonly pool: PoolStore;
   readonly limits: Limits;
   /** Names this process. */
@@ -94,6 +84,7 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
   const own = createOwnWarm({ ...deps, onChange: () => lookIn(LOOK_MS) });
   /** What this process's jobs have taken and do not have yet, by job id. */
   const claimed = new Map<string, string>();
+  let images: CurrentImages = new Map();
   /** The session that was written in last: what is begun now counts against its budget. */
   let session: string | null = null;
   let cancelLook: (() => void) | null = null;
@@ -119,6 +110,7 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
     if (looking) return lookIn(LOOK_MS);
     looking = true;
     try {
+      images = await readImages(deps);
       tidy();
       if (!suspended) await adjust();
     } catch (error) {
@@ -143,7 +135,8 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
       // Another process has given it to a job. Where only its record was lost, garbage collection finds it by its tag.
       if (!warm || warm.owner !== owner) own.drop(id);
       else if (warm.state === "ending") own.end(id);
-      else if (warm.state === "ready" && isFree(warm) && kinds.isStale(warm, now)) endFree(id);
+      else if (warm.state === "ready" && isFree(warm) && (kinds.isStale(warm, now) || isSuperseded(warm, images)))
+        endFree(id);
     }
   }
 
@@ -195,7 +188,7 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
       return {
         ...{ id, state: "making", owner, jobID: null, sandboxID: null, environment: name, orchestrator },
         ...{ key: kinds.keyOf(name), provider: providerName, madeAt: now, since: null, until: null, usdPerHour },
-        ...{ gpu: choice.gpu, devices: choice.devices ?? null, start: null, tree: null, takenAt: null },
+        ...{ gpu: choice.gpu, devices: choice.devices ?? null, start: null, image: null, tree: null, takenAt: null },
       };
     }, now);
     if (begun) own.make({ warm: begun, job, environment, use });
@@ -218,7 +211,7 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
   }
 
   function fits(warm: WarmSandbox, job: Job): boolean {
-    if (!kinds.suits(warm, job, clock.now())) return false;
+    if (!kinds.suits(warm, job, clock.now()) || isSuperseded(warm, images)) return false;
     const one = own.get(warm.id);
     return one ? !one.isEnding : kinds.canBeFoundAgain(warm);
   }
@@ -274,17 +267,8 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
       if (all.length > 0) log("info", "sandboxes that were kept ready are given up", { reason: why });
       for (const { id } of all) endFree(id);
     },
-    counts(orchestrator) {
-      const costs = pool.warmCosts(orchestrator, clock.now());
-      const all = free();
-      return [...uses].map(([environment, use]) => {
-        const those = all.filter((warm) => kinds.isOf(warm, environment));
-        const ready = those.filter(({ state }) => state === "ready").length;
-        const ceiling = environments[environment]?.warm ?? 0;
-        const usd = costs.get(environment) ?? 0;
-        return { environment, ready, making: those.length - ready, ceiling, usd, problem: use.problem() };
-      });
-    },
+    counts: (orchestrator) =>
+      countWarm([...uses], { warm: free(), isOf: kinds.isOf, costs: pool.warmCosts(orchestrator, clock.now()) }),
     async suspend() {
       suspended = true;
       stopListening();
