@@ -110,8 +110,8 @@ export type SessionEvent =
   | { readonly kind: "progress"; readonly sessionID: string }
   /** The model has sent something. */
   | { readonly kind: "output"; readonly sessionID: string }
-  /** A step of the turn has ended: tokens and cost have changed. */
-  | { readonly kind: "step"; readonly sessionID: string }
+  /** A step of the turn has ended: tokens and cost have changed. `isLast`: the model asks for no tool, so the session comes to rest. */
+  | { readonly kind: "step"; readonly sessionID: string; readonly isLast?: boolean }
   | {
       readonly kind: "tool";
       readonly sessionID: string;

@@ -89,6 +89,7 @@ export function startTurn(session: ScriptedSession, prompt: PromptRequest, { clo
   }
   function finish(text: string, finish = "stop"): void {
     saveMessage(session, { ...answer, completed: true, finish, text });
+    emit({ kind: "step", sessionID, isLast: finish === "stop" });
     comeToRest();
   }
   /** Fails in the order observed in OpenCode: error, idle, message saved, idle again. */

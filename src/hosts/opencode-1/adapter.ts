@@ -104,7 +104,7 @@ export function createAdapter(
   const unstored = new Set<string>();
 
   return {
-    sessions: createChildSessions(client, events, version.requireSupported, questions.keepLooking),
+    sessions: createChildSessions(client, events, version.requireSupported, questions.keepLooking, staleViews.isNew),
     orchestrators: createOrchestratorSessions(client),
     jobSessions,
     agents,

@@ -20,13 +20,20 @@ const READ_ALL_LIMIT = 500;
  * Child sessions of OpenCode 1 behind the port of the domain.
  * @param requireSupported rejects where the version of OpenCode cannot be trusted to isolate a job
  * @param onFollowed called whenever a session is prompted or read
+ * @param onCreated called with the id of each new session
  */
 export function createChildSessions(
   client: HostClient,
   events: Emitter<SessionEvent>,
   requireSupported: () => Promise<void>,
   onFollowed: () => void,
+  onCreated: (sessionID: string) => void = () => {},
 ): ChildSessions {
+  /** Sessions that were made here and not prompted yet: there is nothing to undo in them, and their deletion would be heard of. */
+  const unused = new Set<string>();
+  events.on(({ kind, sessionID }) => {
+    if (kind === "deleted") unused.delete(sessionID);
+  });
   async function closed(sessionID: string): Promise<Closed | null> {
     const asked = client.session.get({ sessionID });
     try {
@@ -77,10 +84,13 @@ export function createChildSessions(
         metadata: { [JOB_MARK]: { job: jobID, orchestrator } },
         permission: jobSessionRules(forbidden),
       });
-      return (await unwrap(created, "session_create_failed", `create the child session of ${jobID}`)).id;
+      const { id } = await unwrap(created, "session_create_failed", `create the child session of ${jobID}`);
+      unused.add(id);
+      onCreated(id);
+      return id;
     },
     async prompt(request) {
-      const why = await closed(request.sessionID);
+      const why = unused.delete(request.sessionID) ? null : await closed(request.sessionID);
       if (why) throw closedError(request.sessionID, why);
       await send(request);
     },

@@ -38,6 +38,7 @@ interface HostPart {
   readonly type: string;
   readonly id?: string;
   readonly tool?: string;
+  readonly reason?: string;
   readonly state?: { readonly status: string };
 }
 
@@ -46,8 +47,8 @@ function toStatusEvent(sessionID: string, status: HostStatus): SessionEvent {
   return { kind: "retry", sessionID, attempt: status.attempt, message: status.message, nextAt: status.next };
 }
 
-function toPartEvent(sessionID: string, { type, id = "", tool = "", state }: HostPart): SessionEvent {
-  if (type === "step-finish") return { kind: "step", sessionID };
+function toPartEvent(sessionID: string, { type, id = "", tool = "", reason, state }: HostPart): SessionEvent {
+  if (type === "step-finish") return { kind: "step", sessionID, isLast: reason === "stop" };
   if (type !== "tool" || state?.status === "pending") return { kind: "output", sessionID };
   return { kind: "tool", sessionID, call: id, tool, running: state?.status === "running" };
 }

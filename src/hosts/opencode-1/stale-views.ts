@@ -6,12 +6,15 @@ import { writerOf, writeView } from "./view-parts.ts";
 export interface StaleViews {
   /** Has the newest views of a session say so, once per session. Never rejects. */
   settle(sessionID: string): Promise<void>;
+  /** The session was made just now: there is nothing in it. */
+  isNew(sessionID: string): void;
 }
 
 /** @param self the name of this instance, which its own views bear */
 export function createStaleViews(client: Pick<HostClient, "session" | "part">, self: string): StaleViews {
   const settled = new Set<string>();
   return {
+    isNew: (sessionID) => void settled.add(sessionID),
     async settle(sessionID) {
       if (settled.has(sessionID)) return;
       settled.add(sessionID);

@@ -22,8 +22,13 @@ export interface TurnRunnerDeps {
 const POLL_MS = 15_000;
 /** How long to wait for a stopped model loop to come to rest; then the next prompt is sent regardless. */
 const STOP_MS = 5_000;
+/** How long a session that was prompted is not read without an event: all that is to be seen is that it works. */
+const FIRST_READ_MS = 2_000;
 /** Events that may mean the end of a turn, or a change of its cost. */
 const READ_AT: ReadonlySet<string> = new Set<SessionEvent["kind"]>(["touched", "error", "deleted", "step"]);
+/** The session says itself that it is at rest, often while a reading at its last step would still be under way. */
+const isWorthReading = (event: SessionEvent): boolean =>
+  READ_AT.has(event.kind) && !(event.kind === "step" && event.isLast);
 /** A stopped model loop is reported idle a little before it is at rest. */
 const REST_MS = 250;
 /** Consecutive read failures tolerated before the turn is abandoned: a lost connection does not end it. */
@@ -58,7 +63,7 @@ export async function runTurn(
     if (event.sessionID !== sessionID) return;
     if (event.kind === "error") errorSeen = event.message;
     if (event.kind === "deleted") isDeleted = true;
-    if (READ_AT.has(event.kind)) notify();
+    if (isWorthReading(event)) notify();
   });
   signal.addEventListener("abort", notify);
 
@@ -72,6 +77,7 @@ export async function runTurn(
 
   try {
     await sessions.prompt(prompt);
+    await pause(FIRST_READ_MS);
     for (;;) {
       if (signal.aborted) return await stop();
       const transcript = await read();

@@ -160,6 +160,14 @@ test("a deleted session ends its turn at once, and says that it was deleted", as
   });
 });
 
+test("an answer without tools is read once, when its session is at rest; each step before it is read too", async () => {
+  const { run, reads } = await openSession();
+  await run("say 42");
+  expect(reads()).toBe(1);
+  await run("steps a|b|c");
+  expect(reads()).toBe(1 + 3);
+});
+
 test("reads at most once per event, and once in fifteen seconds without events", async () => {
   const { clock, begin, sessions, sessionID, reads } = await openSession();
   begin("hang");
