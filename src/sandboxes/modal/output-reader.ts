@@ -22,21 +22,25 @@ interface ChunkReader {
   cancel(): Promise<void>;
 }
 
-// After its mark the wrapper exits at once.
-const EXIT_MS = 250;
+/** How long a stream is waited for that brings nothing. After its mark the wrapper exits at once. */
+const SILENT_MS = 250;
+/** How long a stream is read that goes on: processes that outlive the command may keep it open and write to it. */
+const READ_MS = 5_000;
 
 /**
- * Reads a stream to its end, or cancels it in the middle of a read. The SDK sets a timer for the command's whole lifetime
- * and clears it only when a read returns. Cancelled between two reads, that timer would keep this process alive for hours.
+ * Reads a stream to its end, or cancels it in the middle of a read that brings nothing. The SDK sets a timer for the command's
+ * whole lifetime and clears it only when a read fails or finds the end. Cancelled between two reads, or while the next output is
+ * already here, that timer would keep this process alive for hours.
  */
 async function endStream(reader: ChunkReader, clock: Clock): Promise<void> {
-  // Processes that outlive the command may keep the stream open and write to it.
-  const stop = clock.after(EXIT_MS, () => void reader.cancel().catch(() => {}));
-  try {
-    while (!(await reader.read()).done);
-  } catch {
-    // cancelled or broken: it has ended
-  } finally {
+  const until = clock.now() + READ_MS;
+  for (let isOver = false; !isOver; ) {
+    const limitMs = Math.max(0, Math.min(SILENT_MS, until - clock.now()));
+    const stop = clock.after(limitMs, () => void reader.cancel().catch(() => {}));
+    isOver = await reader.read().then(
+      ({ done }) => done,
+      () => true, // cancelled or broken: it has ended
+    );
     stop();
   }
 }
