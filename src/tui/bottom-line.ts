@@ -33,6 +33,7 @@ export function registerBottomLine(ui: Ui): void {
           const now = createNow(ui.clock, () => job()?.state === "running" || job()?.state === "starting");
           const size = useTerminalDimensions();
           const line = createMemo((): Line => {
+            if (size().height < LEAST_ROWS) return [];
             const columns = size().width - 2;
             const own = job();
             if (own) return jobLine(own, commandOf(api.state, session()), columns, now());
@@ -47,6 +48,9 @@ export function registerBottomLine(ui: Ui): void {
     },
   });
 }
+
+/** Rows below which the host has no room for its prompt as it is. */
+const LEAST_ROWS = 10;
 
 /** @param command what the newest command of its conversation is; "" = none runs */
 export function jobLine(job: JobView, command: string, columns: number, now: number): Line {

@@ -1,3 +1,4 @@
+import { useTerminalDimensions } from "@opentui/solid";
 import type { LabView } from "../views/lab-view.ts";
 import { counterOf, countsOf, dollars } from "./format.ts";
 import { orchestratorOf } from "./sessions.ts";
@@ -13,11 +14,15 @@ export function registerCounter(ui: Ui): void {
       session_prompt_right: (_, { session_id }) =>
         part(ui, "Jobs", () => {
           const view = ui.source.follow(() => orchestratorOf(ui.api.state, session_id));
-          return rowOf(ui.api.theme, () => promptCounter(view()));
+          const size = useTerminalDimensions();
+          return rowOf(ui.api.theme, () => promptCounter(size().width < LEAST_COLUMNS ? null : view()));
         }),
     },
   });
 }
+
+/** Columns below which the host would break its own words beside it. The line below everything has the same. */
+const LEAST_COLUMNS = 40;
 
 /** Empty without jobs. */
 export function promptCounter(view: LabView | null): Line {

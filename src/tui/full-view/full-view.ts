@@ -16,15 +16,18 @@ import { notShown } from "./not-shown.ts";
 
 /** Rows above and below list and detail: the head, a line, the status and the keys. */
 const FRAME_ROWS = 4;
+/** Rows below which the line and the keys make room for the list. */
+const LOW = 8;
 
 /** The jobs of a session on the whole screen. @param session the orchestrator's; null = none has jobs */
 export function fullView(ui: Ui, session: string | null, memory: Memory): Element {
   const { theme } = ui.api;
   const terminal = useTerminalDimensions();
   const [measured, setMeasured] = createSignal<number | null>(null);
+  const isLow = createMemo(() => terminal().height < LOW);
   const size = createMemo(() => ({
     columns: Math.max(1, terminal().width - 2),
-    rows: Math.max(1, (measured() ?? terminal().height) - FRAME_ROWS),
+    rows: Math.max(1, (measured() ?? terminal().height) - (isLow() ? FRAME_ROWS - 2 : FRAME_ROWS)),
   }));
   const model = createModel(ui, session, memory.looks, size);
   const columns = () => size().columns;
@@ -64,7 +67,10 @@ export function fullView(ui: Ui, session: string | null, memory: Memory): Elemen
       },
     },
     part(ui, "Head", () => rowOf(theme, head)),
-    rule(ui, columns),
+    show(
+      () => !isLow(),
+      () => rule(ui, columns),
+    ),
     show(
       () => memory.looks().isHelp,
       () => help(ui, () => size()),
@@ -75,7 +81,10 @@ export function fullView(ui: Ui, session: string | null, memory: Memory): Elemen
       () => filterLine(ui, memory),
       () => part(ui, "Status", () => rowOf(theme, status)),
     ),
-    rowOf(theme, () => keysLine(columns())),
+    show(
+      () => !isLow(),
+      () => rowOf(theme, () => keysLine(columns())),
+    ),
   );
 }
 

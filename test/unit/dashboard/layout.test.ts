@@ -5,7 +5,7 @@ import { forecastOf } from "../../../src/dashboard/page/layout/forecast.ts";
 import { difference, duration, number, usd } from "../../../src/dashboard/page/layout/format.ts";
 import { toLineage } from "../../../src/dashboard/page/layout/lineage.ts";
 import { timeTicks, toDots, toPath, toScale } from "../../../src/dashboard/page/layout/scale.ts";
-import { gpuSteps, spanOf, toBar } from "../../../src/dashboard/page/layout/timeline.ts";
+import { gpuSteps, spanOf, thinSteps, toBar } from "../../../src/dashboard/page/layout/timeline.ts";
 import { rowsInView } from "../../../src/dashboard/page/layout/window.ts";
 import { propertyRuns } from "../../support/property-runs.ts";
 import { iso, START, sampleJob } from "../../support/sample-lab.ts";
@@ -67,8 +67,27 @@ describe("the timeline", () => {
       }),
       RUNS,
     );
-    const half = [sampleJob("a", { gpu: "H100:8", startedAt: iso(0), endedAt: iso(1800) })];
-    expect(gpuSteps(half, START, () => 0.5).map(({ used }) => used)).toEqual([4, 0]);
+    const gpuUse = { utilization: 25, heldSeconds: 9, measuredSeconds: 9, samples: 3 };
+    const held = gpuSteps([sampleJob("a", { gpu: "H100:8", gpuUse, startedAt: iso(0), endedAt: iso(1800) })], START);
+    expect(held.map(({ used, busy }) => [used, busy])).toEqual([
+      [8, 2],
+      [0, 0],
+    ]);
+  });
+
+  test("very many steps are drawn as fewer, which hold as much", () => {
+    const hours = (steps: readonly { at: number; used: number }[]) =>
+      steps.reduce((sum, { at, used }, index) => sum + used * ((steps[index + 1]?.at ?? at) - at), 0);
+    fc.assert(
+      fc.property(fc.array(anyJob, { maxLength: 60 }), fc.integer({ min: 1, max: 20 }), (jobs, most) => {
+        const steps = gpuSteps(jobs, START + 9_000_000);
+        const thin = thinSteps(steps, most);
+        expect(thin.length).toBeLessThanOrEqual(Math.max(steps.length, 0));
+        if (steps.length > most) expect(thin.length).toBeLessThanOrEqual(most + 2);
+        expect(hours(thin)).toBeCloseTo(hours(steps), 0);
+      }),
+      RUNS,
+    );
   });
 });
 

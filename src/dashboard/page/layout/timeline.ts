@@ -45,29 +45,80 @@ export function toBar(job: Times, { from, to }: Span, now: number): Bar {
 const endOf = (job: Times, now: number): number =>
   Math.max(Date.parse(job.createdAt), job.endedAt === undefined ? now : Date.parse(job.endedAt));
 
-/** GPUs that jobs held from `at` on. */
+/** GPUs that jobs held from `at` on, and how many of them were at work, by the mean of each job. */
 export interface Step {
   readonly at: number;
   readonly used: number;
+  readonly busy: number;
 }
 
-/** GPUs that a session's jobs held over time: from their start to their end. @param share how much of a job's counts */
-export function gpuSteps<J extends Times>(jobs: Iterable<J>, now: number, share: (job: J) => number = () => 1): Step[] {
-  const changes = new Map<number, number>();
-  const add = (at: number, gpus: number) => changes.set(at, (changes.get(at) ?? 0) + gpus);
+type GpuJob = Times & Pick<ListedJob, "gpuUse">;
+
+interface Held {
+  readonly gpus: number;
+  readonly busy: number;
+  readonly start: number;
+  /** null = it holds them still. */
+  readonly end: number | null;
+}
+
+/** Of thousands of jobs nearly all are as they were at the last look; null = it held none. */
+const known = new WeakMap<GpuJob, Held | null>();
+
+function heldBy(job: GpuJob): Held | null {
+  const found = known.get(job);
+  if (found !== undefined) return found;
+  const gpus = gpuCount(job.gpu);
+  const isNone = gpus === 0 || job.startedAt === undefined || job.state === "interrupted";
+  const held = isNone
+    ? null
+    : {
+        gpus,
+        busy: (gpus * (job.gpuUse?.utilization ?? 0)) / 100,
+        start: Date.parse(job.startedAt),
+        end: job.endedAt === undefined ? null : endOf(job, 0),
+      };
+  known.set(job, held);
+  return held;
+}
+
+/** GPUs that a session's jobs held over time: from their start to their end. */
+export function gpuSteps(jobs: Iterable<GpuJob>, now: number): Step[] {
+  const changes: Step[] = [];
   for (const job of jobs) {
-    const gpus = gpuCount(job.gpu) * share(job);
-    if (gpus === 0 || job.startedAt === undefined || job.state === "interrupted") continue;
-    const [start, end] = [Date.parse(job.startedAt), endOf(job, now)];
-    if (start >= end) continue;
-    add(start, gpus);
-    add(end, -gpus);
+    const held = heldBy(job);
+    if (held === null) continue;
+    const { start, end = null, gpus, busy } = held;
+    const until = end ?? Math.max(now, Date.parse(job.createdAt));
+    if (start >= until) continue;
+    changes.push({ at: start, used: gpus, busy }, { at: until, used: -gpus, busy: -busy });
   }
-  let used = 0;
-  return [...changes]
-    .sort(([a], [b]) => a - b)
-    .map(([at, change]) => {
-      used += change;
-      return { at, used };
-    });
+  changes.sort((a, b) => a.at - b.at);
+  const steps: Step[] = [];
+  let [used, busy] = [0, 0];
+  for (const [index, change] of changes.entries()) {
+    used += change.used;
+    busy = used === 0 ? 0 : busy + change.busy; // sums of fractions leave something
+    if (changes[index + 1]?.at !== change.at) steps.push({ at: change.at, used, busy });
+  }
+  return steps;
+}
+
+/** The same with at most about `most` steps, each the mean of those in its part of the time: more than can be seen apart. */
+export function thinSteps(steps: readonly Step[], most: number): readonly Step[] {
+  const [first, last] = [steps[0], steps.at(-1)];
+  if (!first || !last || steps.length <= most) return steps;
+  const size = (last.at - first.at) / most;
+  const thin: Step[] = [];
+  let [from, used, busy] = [first.at, 0, 0];
+  for (const [index, step] of steps.entries()) {
+    const next = steps[index + 1];
+    if (!next) break;
+    used += step.used * (next.at - step.at);
+    busy += step.busy * (next.at - step.at);
+    if (next.at - from < size && next !== last) continue;
+    thin.push({ at: from, used: used / (next.at - from), busy: busy / (next.at - from) });
+    [from, used, busy] = [next.at, 0, 0];
+  }
+  return [...thin, last];
 }

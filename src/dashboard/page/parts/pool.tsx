@@ -2,14 +2,12 @@ import { computed } from "@preact/signals";
 import { gpuCount, gpuUseWords, percent, totalGpuUse, unmeasuredWords } from "../../../views/gpu-totals.ts";
 import { duration, some } from "../layout/format.ts";
 import { toScale, toSteps } from "../layout/scale.ts";
-import { gpuSteps, type Step } from "../layout/timeline.ts";
+import { gpuSteps, type Step, thinSteps } from "../layout/timeline.ts";
 import { fields, jobs, now } from "../store.ts";
 import { Chart, plotWidth, Table } from "./chart.tsx";
 import { JobName } from "./job-name.tsx";
 
 const steps = computed(() => gpuSteps(jobs.value.values(), now.value));
-/** What of them was at work, by the mean of each job. */
-const busy = computed(() => gpuSteps(jobs.value.values(), now.value, ({ gpuUse }) => (gpuUse?.utilization ?? 0) / 100));
 const totals = computed(() => totalGpuUse(jobs.value.values(), now.value));
 
 /** Over the GPUs of running jobs, 0 to 1; null = nothing was measured lately. */
@@ -116,20 +114,19 @@ function usedWords(): string {
 }
 
 const HEIGHT = 90;
+const MOST_STEPS = 600;
 
 /** GPUs that this session's jobs held over time. */
 function Held() {
-  const all = steps.value;
+  const all = thinSteps(steps.value, MOST_STEPS);
   const [first, last] = [all[0], all.at(-1)];
   if (!first || !last) return null;
-  const most = Math.max(1, ...all.map(({ used }) => used));
+  const most = steps.value.reduce((largest, { used }) => Math.max(largest, used), 1);
   const width = plotWidth.value;
   const x = toScale([first.at, last.at], [0, width], 6);
   const y = toScale([0, most], [HEIGHT - 4, 14], 4);
-  const area = (all: readonly Step[]) => {
-    const points = all.map(({ at, used }) => [x(at), y(used)] as const);
-    return `${toSteps([[x(all[0]?.at ?? first.at), y(0)], ...points])}V${y(0)}Z`;
-  };
+  const area = (height: (step: Step) => number) =>
+    `${toSteps([[x(first.at), y(0)], ...all.map((step) => [x(step.at), y(height(step))] as const)])}V${y(0)}Z`;
   const isMeasured = totals.value?.share != null;
   return (
     <svg
@@ -140,8 +137,8 @@ function Held() {
         isMeasured ? `, and how many of them were at work, by each job's mean: ${usedWords()}` : ""
       }`}
     >
-      <path class="area" d={area(all)} />
-      {isMeasured && <path class="busy" d={area(busy.value)} />}
+      <path class="area" d={area(({ used }) => used)} />
+      {isMeasured && <path class="busy" d={area(({ busy }) => busy)} />}
       <text x="2" y="11">
         {some(most, "GPU")}
         {isMeasured && " held; the stronger part was at work"}
