@@ -2,7 +2,7 @@ import { mark } from "../core/experiments/experiment.ts";
 import { createMlflow } from "../export/mlflow.ts";
 import { TrackerError } from "../export/request.ts";
 import { toTrackedRun } from "../export/runs.ts";
-import { openSent } from "../export/sent.ts";
+import { openSent, type Sent } from "../export/sent.ts";
 import { createTrackio } from "../export/trackio.ts";
 import type { LabArchive } from "../lab/lab.ts";
 import { PluginError } from "../shared/error-code.ts";
@@ -41,16 +41,18 @@ export async function exportExperiments(
   const place = `${base.origin}${base.pathname.replace(/\/+$/, "")}`;
   const project = mark(lab.sessions(null).find(({ id }) => id === session)?.project ?? session);
   const rows = lab.experiments(session);
-  const tracker = create(base, env, project, openSent(stateDir, [name, place, project]));
+  const sent = openSent(stateDir, [name, place, project]);
+  const tracker = create(base, env, project, sent);
+  remember(stateDir, sent);
   let [done, values, changed] = [0, 0, 0];
   for (const row of rows) {
     try {
-      const sent = await tracker.send(toTrackedRun(row, (one, job) => lab.series(one, job)));
-      values += sent;
-      changed += Number(sent > 0);
+      const sentNow = await tracker.send(toTrackedRun(row, (one, job) => lab.series(one, job)));
+      values += sentNow;
+      changed += Number(sentNow > 0);
       done++;
     } catch (error) {
-      if (!(error instanceof TrackerError)) throw error;
+      if (!(error instanceof TrackerError)) throw error instanceof PluginError ? error : notKept(stateDir, error);
       throw new PluginError(
         "collect_failed",
         `Could not send all experiments to ${place}: ${error.message.replaceAll(base.href, place)}. Sent were ${done} of ${rows.length}, with ${values} new values; not sent are ${row.experiment.job} and those after it. What was sent is remembered: the same command sends the rest.`,
@@ -60,6 +62,21 @@ export async function exportExperiments(
   }
   return { place, all: rows.length, experiments: changed, values };
 }
+
+function remember(stateDir: string, sent: Pick<Sent, "prepare">): void {
+  try {
+    sent.prepare();
+  } catch (error) {
+    throw error instanceof PluginError ? error : notKept(stateDir, error);
+  }
+}
+
+const notKept = (stateDir: string, cause: unknown): PluginError =>
+  new PluginError(
+    "collect_failed",
+    `Could not keep in ${stateDir} how far the tracker has got, so nothing more is sent: ${cause instanceof Error ? cause.message : String(cause)}`,
+    { retryable: true, cause },
+  );
 
 function toUrl(address: string, name: TrackerName): URL {
   const url = URL.canParse(address) ? new URL(address) : null;

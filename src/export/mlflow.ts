@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { mark } from "../core/experiments/experiment.ts";
-import { request, TrackerError } from "./request.ts";
+import { request, sendInParts, TrackerError } from "./request.ts";
 import { type TrackedRun, toStep } from "./runs.ts";
 import { type Sent, type SentRun, unsent, withSent } from "./sent.ts";
 
@@ -62,33 +62,29 @@ export function createMlflow(
       if (!known) {
         const id = await findRun(run, await experiment);
         const params = Object.entries(run.params).map(([key, value]) => ({ key: toMlflowName(key), value: String(value).slice(0, MOST.value) })); // biome-ignore format: one line
-        for (let from = 0; from < params.length; from += MOST.params)
-          await post("runs/log-batch", {
-            run_id: id,
-            metrics: [],
-            params: params.slice(from, from + MOST.params),
-            tags: [],
-          });
+        await sendInParts(params, MOST.params, async (part) => {
+          await post("runs/log-batch", { run_id: id, metrics: [], params: part, tags: [] });
+        });
         known = { id, newest: {}, state: "" };
         sent.save(run.job, known);
       }
       const values = unsent(run, known);
-      for (let from = 0; from < values.length; from += MOST.metrics) {
-        const part = values.slice(from, from + MOST.metrics);
+      let current: SentRun = known;
+      await sendInParts(values, MOST.metrics, async (part) => {
         const metrics = part.map(({ key, value, at, step }) => ({
           key: toMlflowName(key),
           value,
           timestamp: at,
           step: toStep(step),
         }));
-        await post("runs/log-batch", { run_id: known.id, metrics, params: [], tags: [] });
-        known = withSent(known, part);
-        sent.save(run.job, known);
-      }
-      if (known.state !== run.state) {
+        await post("runs/log-batch", { run_id: current.id, metrics, params: [], tags: [] });
+        current = withSent(current, part);
+        sent.save(run.job, current);
+      });
+      if (current.state !== run.state) {
         const end = run.endedAt === null ? {} : { end_time: run.endedAt };
-        await post("runs/update", { run_id: known.id, status: STATUS[run.state] ?? "RUNNING", ...end });
-        sent.save(run.job, { ...known, state: run.state });
+        await post("runs/update", { run_id: current.id, status: STATUS[run.state] ?? "RUNNING", ...end });
+        sent.save(run.job, { ...current, state: run.state });
       }
       return values.length;
     },

@@ -7,6 +7,8 @@ import type { TrackedRun, TrackedValue } from "./runs.ts";
 /** How far a tracker has got, in the state directory: what was sent is not sent again. */
 export interface Sent {
   of(job: string): SentRun | null;
+  /** @throws where nothing can be kept: then nothing is to be sent, or it would be sent twice */
+  prepare(): void;
   /** Kept at once, so that what is sent after an error is only the rest. */
   save(job: string, run: SentRun): void;
 }
@@ -25,12 +27,16 @@ export function openSent(stateDir: string, place: readonly string[]): Sent {
   const folder = join(stateDir, "exports");
   const path = join(folder, `${mark(place)}.json`);
   const runs = new Map<string, SentRun>(existsSync(path) ? parse(readPrivateFile(path)) : []);
+  const write = () => {
+    ensurePrivateFolder(folder);
+    writePrivateFile(path, JSON.stringify({ version: 1, place, runs: [...runs] }));
+  };
   return {
     of: (job) => runs.get(job) ?? null,
+    prepare: write,
     save(job, run) {
       runs.set(job, run);
-      ensurePrivateFolder(folder);
-      writePrivateFile(path, JSON.stringify({ version: 1, place, runs: [...runs] }));
+      write();
     },
   };
 }

@@ -1,4 +1,5 @@
-import { request } from "./request.ts";
+import { oneLine } from "../shared/plain-text.ts";
+import { request, sendInParts, TrackerError } from "./request.ts";
 import { type TrackedRun, type TrackedValue, toStep } from "./runs.ts";
 import { type Sent, type SentRun, unsent, withSent } from "./sent.ts";
 
@@ -23,15 +24,18 @@ export function createTrackio(
     async send(run: TrackedRun): Promise<number> {
       let known: SentRun = sent.of(run.job) ?? { id: run.job, newest: {}, state: "" };
       const values = unsent(run, known);
-      for (let from = 0; from < values.length; from += MOST_ENTRIES) {
-        const part = values.slice(from, from + MOST_ENTRIES);
+      await sendInParts(values, MOST_ENTRIES, async (part) => {
         const logs = part.map((value) => toEntry(run, project, value));
-        await request("POST", url, token ? { "x-trackio-write-token": token } : {}, {
+        const answer = await request("POST", url, token ? { "x-trackio-write-token": token } : {}, {
           kwargs: { logs, hf_token: null },
         });
+        if ("error" in answer)
+          throw new TrackerError(`POST ${url} was refused: ${oneLine(String(answer.error), 300)}`, null);
+        if (!("data" in answer))
+          throw new TrackerError(`POST ${url} was not answered as Trackio does, so this may be no such server`, null);
         known = withSent({ ...known, state: run.state }, part);
         sent.save(run.job, known);
-      }
+      });
       return values.length;
     },
   };

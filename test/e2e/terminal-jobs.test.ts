@@ -81,6 +81,9 @@ afterAll(async () => {
     await terminal.sendKeys("Home", "End", "Enter");
     await seen(/2 jobs wait[\s\S]*· first run[\s\S]*· second run/);
 
+    terminal.resize(20, 5); // the list has all the room there is
+    await seen(/^ Jobs [^\n]*\n {2,3}[^\n]*\n ›/);
+    terminal.resize(3, 1);
     terminal.resize(80);
     await seen(/^ ─{78}$[\s\S]*^ ─{78}$/m);
     await terminal.sendKeys("Home", "Down", "m");

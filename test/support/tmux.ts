@@ -22,7 +22,7 @@ export interface Terminal {
   waitForText(pattern: string | RegExp, timeoutMs?: number): Promise<string>;
   waitForNoText(pattern: string | RegExp, timeoutMs?: number): Promise<string>;
   /** Over 120 columns the sidebar is shown. */
-  resize(columns: number): void;
+  resize(columns: number, rows?: number): void;
   close(): Promise<void>;
 }
 
@@ -102,7 +102,7 @@ export async function startTui(home: OpencodeHome, options: TerminalOptions = {}
         everyMs: 100,
         seen: capture,
       }),
-    resize: (width) => void tmux("resize-window", "-x", String(width), "-y", String(rows)),
+    resize: (width, height = rows) => void tmux("resize-window", "-x", String(width), "-y", String(height)),
     async close() {
       signal(pid, "SIGTERM"); // the host disposes the plugin, 5 s at most
       await until(() => !isAlive(pid), { what: "the terminal UI ends", timeoutMs: 8_000 }).catch(() =>

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +16,7 @@ let server: Server;
 let url = "";
 let answer: (call: string, body: Record<string, unknown>, request: IncomingMessage) => readonly [number, unknown];
 let calls: string[] = [];
+let raw: ((response: ServerResponse) => void) | null = null;
 const state = { world: null as ReturnType<typeof openLedgerWorld> | null };
 
 beforeAll(() => {
@@ -23,6 +24,7 @@ beforeAll(() => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk) => chunks.push(chunk));
     request.on("end", () => {
+      if (raw) return raw(response);
       const path = (request.url ?? "").split("?")[0];
       const call = `${request.method} ${path}`;
       calls.push(call);
@@ -134,6 +136,55 @@ test("says what was sent and what not, names no token, and sends the rest the ne
   expect((await report("--trackio", "http://127.0.0.1:1")).err).toContain("got no answer");
   expect((await report("--trackio", "ftp://x")).code).toBe(2);
   expect((await report("--trackio", url, "--csv")).code).toBe(2);
+});
+
+const bodies = {
+  page: "<!doctype html><style>b{}</style><h1>Log in</h1><script>x()</script>",
+  huge: "x".repeat(9 * 1024 * 1024),
+};
+
+test.each([
+  ["a page of a proxy", 502, bodies.page, /was answered 502: Log in/],
+  ["a page instead of an answer", 200, bodies.page, /no such server: Log in/],
+  ["no object", 200, "null", /no such server: null/],
+  ["an answer without end", 200, bodies.huge, /got no answer: .*longer than 8 MiB|got no answer/],
+  ["another server's answer", 200, "{}", /may be no such server|without an id/],
+  ["an error in an answer", 200, '{"error":"read only"}', /read only|without an id/],
+  ["a value that is too large alone", 413, "too large", /was answered 413: too large/],
+  ["a connection that is cut", null, "", /got no answer/],
+])("is answered with %s, and says so; nothing counts as sent", async (_, status, body, words) => {
+  raw = (response) => (status === null ? void response.destroy() : void response.writeHead(status).end(body));
+  for (const tracker of ["--trackio", "--mlflow"]) {
+    const { code, err } = await report(tracker, url);
+    expect([code, err]).toEqual([1, expect.stringMatching(words)]);
+    expect(err).toContain("Sent were 0 of 2, with 0 new values");
+    expect(err).not.toMatch(/<|x{400}/);
+  }
+  raw = null;
+  const { entries } = trackio("t0k");
+  await report("--trackio", `${url}/?write_token=t0k`);
+  expect(entries.size).toBe(4);
+});
+
+test("a part that is refused for its size is halved, and nothing is sent twice", async () => {
+  const { entries } = trackio("t0k");
+  const whole = answer;
+  const sizes: number[] = [];
+  answer = (call, body, request) => {
+    const { logs } = body.kwargs as { logs: Entry[] };
+    sizes.push(logs.length);
+    return logs.length > 1 ? [413, {}] : whole(call, body, request);
+  };
+  expect((await report("--trackio", `${url}/?write_token=t0k`)).out).toStartWith("Sent 4 new values");
+  expect([entries.size, sizes]).toEqual([4, [3, 2, 1, 1, 1, 1]]);
+});
+
+test("sends nothing where it cannot be kept what was sent", async () => {
+  trackio("t0k");
+  writeFileSync(join(stateDir, "exports"), "not a folder");
+  const { code, err } = await report("--trackio", url);
+  expect([code, err]).toEqual([1, expect.stringContaining(`Could not keep in ${stateDir}`)]);
+  expect(calls).toEqual([]);
 });
 
 /** As MLflow's own: the paths, fields and limits of its REST API. */
