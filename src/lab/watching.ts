@@ -21,6 +21,8 @@ const SHORTEST_MS = 50;
 /** How often it is said anew that somebody watches, and for how long that counts: all who look read the file again. */
 const SAY_MS = 20_000;
 const SAID_MS = 45_000;
+/** A try waits for a lock, and the thread that draws a view with it. */
+const AGAIN_MS = 3_000;
 /** After the end: time for others to say that they go on. */
 const UNSAID_MS = 2_000;
 
@@ -29,19 +31,21 @@ export function createWatching({ readerOf, pool, liveness, clock }: WatchingDeps
   const counts = new Map<string, number>();
   const stops = new Set<() => void>();
   const saidAt = new Map<string, number>();
+  const failedAt = new Map<string, number>();
 
   /** Only where a process that has the session in use hears it: other files are left alone. */
   function say(session: string, reader: SessionReader, isAlive: boolean, period: number): void {
     const now = clock.now();
     const { since, until } = reader.watched() ?? { since: now, until: 0 };
     const isSaid = now - (saidAt.get(session) ?? 0) < SAY_MS && until - now > SAY_MS;
-    if (!isAlive || isSaid) return;
+    const isLocked = now - (failedAt.get(session) ?? 0) < AGAIN_MS;
+    if (!isAlive || isSaid || isLocked) return;
     try {
       const untilNow = now + Math.max(SAID_MS, 2 * period);
       reader.write((database) => writeWatched(database, { since: until > now ? since : now, until: untilNow }));
       saidAt.set(session, now);
     } catch {
-      // It is locked, or an earlier version has it open: the next look tries again.
+      failedAt.set(session, now); // it is locked, or an earlier version has it open
     }
   }
 

@@ -41,13 +41,15 @@ export function fullView(ui: Ui, session: string | null, memory: Memory): Elemen
     memory.act = null;
   });
 
+  let hadJobs = false;
   const head = (): Line => {
     const view = model.view();
+    hadJobs ||= view !== null;
     if (view) return headLine(view, memory.looks(), model.shown(), columns());
-    return row(columns(), [
-      { ...piece("Jobs"), bold: true },
-      piece(` ${ui.source.problem() ?? "None were started here yet."}`),
-    ]);
+    const why = hadJobs
+      ? "They are not there any more: the session was deleted, or its state was removed."
+      : "None were started here yet.";
+    return row(columns(), [{ ...piece("Jobs"), bold: true }, piece(` ${ui.source.problem() ?? why}`)]);
   };
   const status = (): Line => {
     const [view, said] = [model.view(), answer()];
