@@ -82,7 +82,7 @@ afterAll(async () => {
     await seen(/2 jobs wait[\s\S]*· first run[\s\S]*· second run/);
 
     terminal.resize(20, 5); // the list has all the room there is
-    await seen(/^ Jobs [^\n]*\n {2,3}[^\n]*\n ›/);
+    await seen(/^ Jobs [^\n]*\n +[^─\s]/);
     terminal.resize(3, 1);
     terminal.resize(80);
     await seen(/^ ─{78}$[\s\S]*^ ─{78}$/m);
