@@ -25,8 +25,15 @@ export type SetupEnd = ExitStatus | { readonly kind: "late"; readonly limitMinut
  * Why an environment could not be set up, with the end of the command's output.
  * @param tail the newest lines of its output
  * @param hidden values of variables, which are not written down
+ * @param notes on its sandbox, such as that it has no network, one sentence each
  */
-export function describeSetupFailure(at: SetupCommand, end: SetupEnd, tail: string, hidden: readonly string[]): string {
+export function describeSetupFailure(
+  at: SetupCommand,
+  end: SetupEnd,
+  tail: string,
+  hidden: readonly string[],
+  notes: readonly string[],
+): string {
   const { environment, step, of } = at;
   const command = oneLine(hideValues(at.command, hidden), COMMAND_LENGTH);
   const lines = plainText(hideValues(tail, hidden))
@@ -36,7 +43,8 @@ export function describeSetupFailure(at: SetupCommand, end: SetupEnd, tail: stri
     .map((line) => oneLine(line, LINE_LENGTH));
   while (lines.length > 1 && lines.join("\n").length > QUOTED_LENGTH) lines.shift();
   const quoted = lines.length === 0 ? "It printed nothing." : `Its last lines:\n${lines.join("\n")}`;
-  return `Could not set up environment ${oneLine(environment, 64)}: command ${step} of ${of}, \`${command}\`, ${describeEnd(end)}. ${quoted}`;
+  const about = notes.length === 0 ? "" : `Of its sandbox: ${notes.map((note) => oneLine(note)).join(" ")} `;
+  return `Could not set up environment ${oneLine(environment, 64)}: command ${step} of ${of}, \`${command}\`, ${describeEnd(end)}. ${about}${quoted}`;
 }
 
 function describeEnd(end: SetupEnd): string {

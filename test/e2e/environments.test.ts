@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import { HOLD, holders, openGates, sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
+import { call } from "../support/scripted.ts";
 import { startProject } from "../support/test-setup.ts";
 import { ask, start, status, turn, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
@@ -22,7 +23,11 @@ sandboxTest(
     const { server, home } = setup;
     const { id } = await server.createSession();
 
-    const started = await ask(server, id, start(run("cat ~/seen", "made"), run("cat ~/seen left", "made")));
+    const started = await ask(
+      server,
+      id,
+      start(run("cat ~/seen", "made"), run("cat ~/seen left; echo more >> main.txt; echo new > new.txt", "made")),
+    );
     expect(started.output).toContain("Environment made is built first, once for all jobs: its set-up has 2 commands");
     await until(() => holders(home).length > 0, { what: "the first command runs" });
     const building = await ask(server, id, status());
@@ -40,6 +45,11 @@ sandboxTest(
     const results = waited?.metadata.finished.map(({ result }) => result).sort();
     expect(results?.[0]).toBe("of the project\ntwo");
     expect(results?.[1]).toMatch(/^of the project\ntwo\n\d+$/);
+
+    const changed = waited?.metadata.finished.find(({ description }) => description.includes("new.txt"))?.id;
+    const collected = await ask(server, id, call("agents_collect", { job: changed }));
+    expect(collected.output).toContain("1 commit, 2 files, +2 -0"); // what set-up made is not the job's, and is named
+    expect(collected.output).toContain("- entered: git ignores it");
 
     const [, failed, after] = await turn(server, id, start(run("true", "broken")), wait(), status());
     const job = failed?.metadata.finished.find(({ environment }) => environment === "broken");

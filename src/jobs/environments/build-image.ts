@@ -14,7 +14,7 @@ import { nameList } from "../../shared/plain-text.ts";
 import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import type { Person } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
-import { followScript, ScriptTimeoutError } from "../../workspace/sandbox/run-script.ts";
+import { followScript, runScript, ScriptTimeoutError } from "../../workspace/sandbox/run-script.ts";
 import { sendTree } from "../../workspace/sandbox/send-tree.ts";
 import { settleTree } from "../../workspace/sandbox/settle-tree.ts";
 import type { PoolStore } from "../store/pool-store.ts";
@@ -74,8 +74,10 @@ export async function buildImage(deps: BuildImageDeps, request: ImageRequest): P
   const sandbox = await provider.create({ ...spec, machine }, signal, request.onStep);
   pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, clock.now());
   request.onSandbox(sandbox, sandbox.billedSince ?? clock.now());
-  const form = tree && (await send(deps, sandbox, tree));
+  const before = tree && (await send(deps, sandbox, tree));
   await runSetup(deps, request, sandbox);
+  // It may have installed git, by which jobs' changes are collected.
+  const form = tree && before === "files" && (await hasGit(sandbox, clock)) ? await send(deps, sandbox, tree) : before;
   const notes = tree && form === "repository" ? await settle(sandbox, tree.base, clock) : [];
   const { id, expiresAt, leftOut } = await snapshots.take(sandbox, null);
   return {
@@ -97,6 +99,9 @@ const send = (
   sandbox: Sandbox,
   { project, base, identity }: NonNullable<ImageRequest["tree"]>,
 ) => sendTree({ store: project, base, from: null, identity, sandbox, clock, scratchID: ids("send") });
+
+const hasGit = async (sandbox: Sandbox, clock: Clock): Promise<boolean> =>
+  (await runScript(sandbox, "command -v git", [], { clock, limitMs: MINUTE_MS })).code === 0;
 
 /** Uses bash where the sandbox has it, as jobs' commands do. */
 const SHELL =
@@ -127,7 +132,7 @@ async function runSetup(
     if (signal.aborted) throw new PluginError("cancelled", `The set-up of environment ${name} was stopped.`);
     if (end.kind === "exited" && end.code === 0) continue;
     if (end.kind === "unknown") await throwIfLost(sandbox, clock);
-    const message = describeSetupFailure(at, end, window.tail(QUOTED_LINES), hidden);
+    const message = describeSetupFailure(at, end, window.tail(QUOTED_LINES), hidden, sandbox.notes);
     throw new PluginError("setup_failed", message, { retryable: false });
   }
 

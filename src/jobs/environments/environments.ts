@@ -82,6 +82,8 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
   const ending = closing.signal;
   /** The builds of this process, by key. */
   const running = new Map<string, RunningBuild>();
+  /** Until builds and their sandboxes have come to rest. */
+  const resting = new Set<Promise<unknown>>();
   /** When the use of a content was last recorded. */
   const notedAt = new Map<string, number>();
 
@@ -114,6 +116,9 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
   function begin(request: EnvironmentRequest, what: Content, buildID: string): RunningBuild {
     const build = createRunningBuild({ ...deps, ending, removeImage }, { ...request, ...what }, buildID);
     running.set(what.key, build);
+    const rest = build.settled();
+    resting.add(rest);
+    void rest.finally(() => resting.delete(rest));
     void build.made
       .catch(() => {}) // whoever waits for it is told; of one in the background the record tells
       .finally(() => {
@@ -218,7 +223,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
     removeUnneeded,
     async suspend() {
       closing.abort();
-      await Promise.allSettled([...running.values()].map((build) => build.settled()));
+      await Promise.allSettled(resting);
     },
   };
 }

@@ -90,6 +90,9 @@ describe("a project's file is ignored if it", () => {
     ["asks for a registry secret, a proxy, a cloud or a runtime", {}, inDefault({ imageSecret: "s", proxy: "p", cloud: "aws", runtime: "vm" }), ["cloud", "imageSecret", "proxy", "runtime"].map((key) => `environments.default.${key}`)],
     ["runs an image of its own behind the user's proxy", inDefault({ proxy: "office" }), inDefault({ image: "evil" }), ["environments.default.image"]],
     ["builds with a network that jobs have not", inDefault({ network: "blocked" }), inDefault({ image: { dockerfile: ["RUN x"] } }), ["environments.default.image"]],
+    ["has a set-up run where there are no walls", { local: { isolation: "none" } }, inDefault({ setup: "make" }), ["environments.default.setup"]],
+    ["has a set-up run with what the user lent", LENT, inDefault({ setup: ["make"] }), ["environments.default.setup"]],
+    ["has a set-up run in a network that jobs have not", inDefault({ network: "blocked" }), inDefault({ setup: "make" }), ["environments.default.setup"]],
     ["has warm sandboxes kept, or images rebuilt", {}, inDefault({ warm: 3, refreshMinutes: 1 }), ["environments.default.refreshMinutes", "environments.default.warm"]],
   ])("%s", async (_what, user, project, keys) => {
     const result = await beside(user, project);

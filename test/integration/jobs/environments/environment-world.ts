@@ -19,11 +19,10 @@ import { createGit } from "../../../../src/workspace/git.ts";
 import { sh } from "../../../contract/sandbox-shell.ts";
 import { jobIn } from "../../../unit/views/job-in.ts";
 
-/** A project, and a state directory that several processes share. */
-export function createWorld() {
-  const folder = mkdtempSync(join(tmpdir(), "environments-"));
+/** A project, and a state directory that several processes share. @param folder that another process has made */
+export function createWorld(folder = mkdtempSync(join(tmpdir(), "environments-"))) {
   const project = join(folder, "project");
-  mkdirSync(project);
+  mkdirSync(project, { recursive: true });
   execFileSync("git", ["-C", project, "init", "-q"]);
   const write = (path: string, text: string) => {
     mkdirSync(join(project, path, ".."), { recursive: true });

@@ -104,6 +104,25 @@ export function environmentsContract({ name, open }: Place): void {
       await expect(one.run("true")).rejects.toMatchObject({ code: "setup_failed" });
     });
 
+    test("whose set-up takes too long have it stopped, and say so", async () => {
+      const { start, provider } = setUp();
+      const one = await start({ workspace: "empty", setup: "echo began; sleep 600" }, { limitMs: 1_500 });
+      const error = await one.run("true").catch((error) => error);
+      expect(error).toMatchObject({ code: "setup_failed" });
+      expect(error.message).toMatch(/was stopped, because the whole set-up may take .*\nbegan$/s);
+      await until(async () => (await provider.list()).length === 0, { what: "the building sandbox to have ended" });
+    });
+
+    test("are ended with their process, and leave nothing", async () => {
+      const { start, provider } = setUp();
+      const one = await start({ workspace: "empty", setup: "sleep 600" });
+      const job = one.run("true").catch((error) => error);
+      await until(() => one.status()?.record.build?.step === 1, { what: "the command runs" });
+      await one.close();
+      expect(await job).toMatchObject({ code: "cancelled" });
+      await until(async () => (await provider.list()).length === 0, { what: "the building sandbox to have ended" });
+    });
+
     test("are rebuilt in the background when they are old, and keep the last good one when that fails", async () => {
       const { world, start } = setUp();
       world.write("fails", "no");
@@ -148,7 +167,12 @@ export function environmentsContract({ name, open }: Place): void {
       expect((await two.run('cat "$HOME/word"')).output).toBe("new\n");
       expect(await two.images.removeUnneeded()).toEqual([]); // the first process may use its own still
       expect((await one.run('cat "$HOME/word"')).output).toBe("old\n");
-      expect(image).toBeTruthy();
+      // Once its process has ended, nobody does.
+      for (const { key } of one.pool.environmentUses())
+        if (one.pool.environment(key).image?.snapshotID === image?.snapshotID) one.pool.deleteEnvironmentUses(key);
+      expect(await two.images.removeUnneeded()).toEqual([image?.snapshotID ?? ""]);
+      expect(two.pool.environmentKeys()).toHaveLength(1);
+      expect((await two.run('cat "$HOME/word"')).output).toBe("new\n");
     });
 
     test("that are built by one process are waited for by another, and built by it when the first gives up", async () => {
