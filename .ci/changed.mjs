@@ -26,6 +26,7 @@ export const TESTS_OF = {
   "src/jobs": ["e2e/jobs", "e2e/restart"],
   "src/jobs/actions": ["e2e/follow-ups", "e2e/waiting"],
   "src/jobs/environments": ["e2e/environments"],
+  "src/jobs/bursts": ["contract/bursts", "contract/exchange", "e2e/modal-bursts"],
   "src/jobs/execution": ["e2e/answers", "e2e/jobs", "e2e/restart", "e2e/runs"],
   "src/jobs/live": ["e2e/views"],
   "src/jobs/measure": ["contract/measured-cheats", "e2e/measured", "e2e/modal-measured"],

@@ -79,6 +79,11 @@ export const optionsSchema = section({
     .describe(
       "Seconds between a job's last turn and the end of its sandbox, of which a snapshot is kept. A follow-up message revives it.",
     ),
+  gpuLingerSeconds: amount(0)
+    .default(60)
+    .describe(
+      "Seconds for which the GPU of a `sandbox_exec` with `gpu` waits for the job's next such command. It counts in the pool, and is given up when another job needs it or its own job ends.",
+    ),
   environments: mapOf(environmentName(), environmentSchema, "an object of environments by name")
     .prefault({})
     .transform((named): Environments => ({ default: environmentSchema.parse({}), ...named }))

@@ -33,6 +33,7 @@ export const OPTION_RULES = {
   checkpointMinutes: "never",
   rescueMinutes: "never",
   parkAfterSeconds: lower,
+  gpuLingerSeconds: lower,
   prices: "never",
   stateDir: "never",
   trustedProjects: "never",

@@ -1,4 +1,5 @@
 import { type Accounts, type Spend, spendOf } from "./budget.ts";
+import { isCosting } from "./cost.ts";
 import { isHeld, type Job } from "./job.ts";
 
 /**
@@ -11,7 +12,7 @@ export interface Account {
   state(): Accounts;
 }
 
-const isOpen = (job: Job): boolean => isHeld(job.state) || job.compute.since !== null;
+const isOpen = (job: Job): boolean => isHeld(job.state) || isCosting(job.compute);
 
 export function createAccount(jobs: Iterable<Job>): Account {
   const open = new Map<string, Job>();

@@ -20,6 +20,8 @@ export interface QueueEntry {
   readonly since: number;
   /** In order of preference; empty = none needed. */
   readonly gpus: readonly GpuRequest[];
+  /** Whether it needs GPUs alone: a command of a job that has its slot. Absent = no. */
+  readonly needsNoSlot?: boolean | undefined;
 }
 
 /** A place in the queue of all processes (1 = next), and what the job there waits for. */
@@ -53,10 +55,11 @@ export interface AdmissionLimits {
 export const BACKFILL_WINDOW_MS = 120_000;
 
 /** A queued job takes what it may have, or holds it back once it is overdue, before the jobs behind it. */
-function pass(capacity: Capacity, entry: QueueEntry, now: number): Choice | null {
-  const choice = capacity.choose(entry.gpus);
-  if (choice) capacity.take(choice);
-  else if (isOverdue(entry, now)) capacity.reserve(entry.gpus);
+export function pass(capacity: Capacity, entry: QueueEntry, now: number): Choice | null {
+  const slot = entry.needsNoSlot ? 0 : 1;
+  const choice = capacity.choose(entry.gpus, slot);
+  if (choice) capacity.take(choice, slot);
+  else if (isOverdue(entry, now)) capacity.reserve(entry.gpus, slot);
   return choice;
 }
 
@@ -156,7 +159,7 @@ export function canChangeGpu(gpu: GpuRequest, state: AdmissionState, limits: Adm
   const capacity = createCapacity(state.leases, limits);
   for (const entry of state.ahead) {
     if (!isOverdue(entry, now)) break; // nor is any behind it
-    capacity.reserve(entry.gpus);
+    capacity.reserve(entry.gpus, entry.needsNoSlot ? 0 : 1);
   }
   return capacity.choiceOf(gpu) !== null;
 }
@@ -196,7 +199,11 @@ const isOverdue = ({ since }: QueueEntry, now: number): boolean => now - since >
 type Capacity = ReturnType<typeof createCapacity>;
 
 /** What is left of the limits after these leases. @param preferred devices of this machine to give before others */
-function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits, preferred: readonly string[] = []) {
+export function createCapacity(
+  leases: readonly LeaseUse[],
+  limits: AdmissionLimits,
+  preferred: readonly string[] = [],
+) {
   let slots = 0;
   let total = 0;
   const { machine = [] } = limits;
@@ -210,8 +217,8 @@ function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits, pr
     choiceOf: (gpu: GpuRequest): Choice | null =>
       gpu.onMachine ? pickDevices(gpu, { machine, isFree, isAllowed, preferred }) : isAllowed(gpu) ? { gpu } : null,
     isFull: (): boolean => slots >= limits.maxRunningJobs,
-    choose(gpus: readonly GpuRequest[]): Choice | null {
-      if (capacity.isFull()) return null;
+    choose(gpus: readonly GpuRequest[], slot = 1): Choice | null {
+      if (slot > 0 && capacity.isFull()) return null;
       if (gpus.length === 0) return { gpu: null };
       const choices = gpus.flatMap((gpu) => capacity.choiceOf(gpu) ?? []);
       // A sandbox that lives on keeps the devices that it has.
@@ -225,8 +232,8 @@ function createCapacity(leases: readonly LeaseUse[], limits: AdmissionLimits, pr
       addType(gpu);
     },
     /** Takes a slot and all preferences, as nobody knows which one the job will get. */
-    reserve(gpus: readonly GpuRequest[]): void {
-      slots += 1;
+    reserve(gpus: readonly GpuRequest[], slot = 1): void {
+      slots += slot;
       total += Math.max(0, ...gpus.map(({ count }) => count));
       for (const gpu of gpus) addType(gpu);
       for (const gpu of gpus.filter(({ onMachine }) => onMachine)) {

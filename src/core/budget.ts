@@ -1,5 +1,5 @@
 import type { Failure } from "../shared/error-code.ts";
-import { computeUsd, usdOver } from "./cost.ts";
+import { computeUsd, hourlyUsd, isCosting, runningUsd, usdOver } from "./cost.ts";
 import { isHeld, type Job } from "./job.ts";
 import type { JobTask } from "./job-task.ts";
 import { runsOf } from "./nested-runs.ts";
@@ -39,7 +39,7 @@ export function spendOf(jobs: readonly Job[], now: number): Spend {
 
 /** The job's reserve, USD: what parking its sandbox may still cost, so that a rescue stays under the ceiling. */
 const reserveOf = (job: Job, { rescueMs }: BudgetLimits): number =>
-  isHeld(job.state) || job.compute.since !== null ? usdOver(job.compute.usdPerHour, rescueMs) : 0;
+  isHeld(job.state) || isCosting(job.compute) ? usdOver(hourlyUsd(job.compute), rescueMs) : 0;
 
 const reservesOf = (jobs: readonly Job[], limits: BudgetLimits): number =>
   jobs.reduce((sum, job) => sum + reserveOf(job, limits), 0);
@@ -154,10 +154,7 @@ export function decideBudget(
   const spend = { usd: modelUsd + compute, modelUsd, computeUsd: compute };
   const { ceilingUsd, warnAt } = limits;
   if (ceilingUsd === null) return { spend, isLow: false, isOut: false, nextAt: null };
-  const perHour = jobs.reduce(
-    (sum, { compute }) => sum + (compute.since === null ? 0 : compute.usdPerHour),
-    warmPerHour,
-  );
+  const perHour = jobs.reduce((sum, { compute }) => sum + runningUsd(compute), warmPerHour);
   const untilLow = ceilingUsd * warnAt - spend.usd;
   const untilOut = ceilingUsd - spend.usd - reservesOf(jobs, limits);
   const next = Math.min(...[untilLow, untilOut].filter((left) => left > 0));
@@ -178,7 +175,7 @@ export function decideJobBudget(
   if (maxUsd === null) return { isOut: false, nextAt: null };
   const all = [job, ...runsOf(jobs, job.id)];
   const left = maxUsd - spendOf(all, now).usd - reservesOf(all, limits);
-  const perHour = all.reduce((sum, { compute }) => sum + (compute.since === null ? 0 : compute.usdPerHour), 0);
+  const perHour = all.reduce((sum, { compute }) => sum + runningUsd(compute), 0);
   return { isOut: left <= 0, nextAt: left > 0 ? momentWhenSpent(left, perHour, now) : null };
 }
 

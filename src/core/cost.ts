@@ -1,7 +1,12 @@
 import type { RateRange } from "../config/prices.ts";
 
 /** What a job's sandboxes cost. Recorded, so that a sandbox that outlives its OpenCode process is still counted. */
-export interface Compute {
+export interface Compute extends Meter {
+  /** The sandbox with a GPU that the job has beside its own for single commands. Absent or null = there is none. */
+  readonly burst?: Meter | null | undefined;
+}
+
+export interface Meter {
   /** Cost of the sandboxes that have ended, USD. */
   readonly usd: number;
   /** Most that the present sandbox may cost, at its limits, or the one the job is about to get. */
@@ -33,7 +38,10 @@ export const usdOver = (usdPerHour: number, ms: number): number => (usdPerHour *
  * Cost until now, USD: as measured, and at the limits for the time that was not measured. A sandbox costs nothing after the
  * moment at which its provider ends it.
  */
-export function computeUsd({ usd, usdPerHour, since, until, measured }: Compute, now: number): number {
+export const computeUsd = (compute: Compute, now: number): number =>
+  meteredUsd(compute, now) + (compute.burst ? meteredUsd(compute.burst, now) : 0);
+
+function meteredUsd({ usd, usdPerHour, since, until, measured }: Meter, now: number): number {
   if (since === null) return usd;
   const { at, usd: known } = measured ?? { at: since, usd: 0 };
   return usd + known + usdOver(usdPerHour, Math.min(now, until ?? now) - at);
@@ -46,7 +54,8 @@ export const openCompute = (
   now: number,
   until: number | null,
 ): Compute => ({
-  usd: computeUsd(compute, now),
+  ...compute,
+  usd: meteredUsd(compute, now),
   usdPerHour: most,
   leastPerHour: least,
   since: now,
@@ -58,7 +67,7 @@ export const openCompute = (
  * Records what the present sandbox has cost so far. No change if there is none.
  * @param usd by its provider's meter; never counted as less than its requests cost, nor as more than its limits do
  */
-export function measureCompute(compute: Compute, usd: number, now: number): Compute {
+export function measureCompute<M extends Meter>(compute: M, usd: number, now: number): M {
   const { since, until, leastPerHour, usdPerHour } = compute;
   if (since === null) return compute;
   const at = Math.min(now, until ?? now);
@@ -70,7 +79,32 @@ export function measureCompute(compute: Compute, usd: number, now: number): Comp
 export const settleCompute = (compute: Compute, now: number): Compute =>
   compute.since === null
     ? compute
-    : { ...compute, usd: computeUsd(compute, now), since: null, until: null, measured: null };
+    : { ...compute, usd: meteredUsd(compute, now), since: null, until: null, measured: null };
+
+/** Most that the job's present sandboxes cost together, or the one that it is about to get. */
+export const hourlyUsd = ({ usdPerHour, burst }: Compute): number => usdPerHour + (burst?.usdPerHour ?? 0);
+
+/** Most that the job costs by the hour now. */
+export const runningUsd = (compute: Compute): number =>
+  hourlyUsd(compute.since === null ? { ...compute, usdPerHour: 0 } : compute);
+
+/** Whether the job has a sandbox that costs money. */
+export const isCosting = ({ since, burst }: Compute): boolean => since !== null || burst != null;
+
+/** From now on a sandbox with a GPU costs money beside the job's own. */
+export const openBurst = (
+  compute: Compute,
+  { least, most }: RateRange,
+  now: number,
+  until: number | null,
+): Compute => ({
+  ...settleBurst(compute, now),
+  burst: { usd: 0, usdPerHour: most, leastPerHour: least, since: now, until, measured: null },
+});
+
+/** That sandbox has ended. No change if there is none. */
+export const settleBurst = (compute: Compute, now: number): Compute =>
+  compute.burst ? { ...compute, usd: compute.usd + meteredUsd(compute.burst, now), burst: null } : compute;
 
 /** Adds what another sandbox has cost that was made for the job. */
 export const addUsd = (compute: Compute, usd: number): Compute => ({ ...compute, usd: compute.usd + usd });

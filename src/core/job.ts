@@ -2,6 +2,7 @@ import type { ProviderName } from "../config/provider-names.ts";
 import type { SandboxPort } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/project/capture-tree.ts";
+import type { Burst } from "./burst-state.ts";
 import type { Compute } from "./cost.ts";
 import type { GpuUse } from "./gpu-use.ts";
 import type { GpuWait } from "./gpu-wait.ts";
@@ -70,7 +71,6 @@ export interface GivenFiles {
 }
 
 export const NOTHING_GIVEN: GivenFiles = { instructions: [], imagesFrom: null };
-
 /** The facts in a job's system text. They stay as they were at its first prompt, because that text must not change. */
 export interface Briefing {
   readonly workdir: string;
@@ -163,6 +163,9 @@ export interface Job {
   readonly devices: readonly string[];
   /** How busy its GPUs were. Absent = it had none yet, or an earlier version did not measure it. */
   readonly gpuUse?: GpuUse | undefined;
+  /** The GPU that its commands have, or wait for, in a second sandbox. `burstGpuSeconds`: what former ones held. */
+  readonly burst?: Burst | null | undefined;
+  readonly burstGpuSeconds?: number | undefined;
   /** Ports of its newest sandbox that are reachable from outside. */
   readonly ports: readonly SandboxPort[];
   readonly childSession: string | null;

@@ -19,6 +19,8 @@ export interface OrphanFacts {
   readonly isReader: boolean;
   /** Whether a live process builds an environment in it; null = it was not made for that. */
   readonly isBuilding: boolean | null;
+  /** Of one for single commands on a GPU: whether its process may be alive. null = it is none. */
+  readonly isBurstAlive?: boolean | null;
   readonly parkAfterMs: number;
   /** How long a creation may take, the wait for a GPU included. */
   readonly creationMs: number;
@@ -52,6 +54,9 @@ export function decideOrphan({ sandboxID, createdAt, job, ...facts }: OrphanFact
     return now - recordsLostAt < LOST_RECORDS_GRACE_MS ? "keep" : "end";
   }
   if (isReader && (createdAt === null || now - createdAt < READ_LIMIT_MS)) return "keep";
+  const { isBurstAlive = null } = facts;
+  // Its process ends it with its job, and nobody else uses it.
+  if (isBurstAlive !== null) return isBurstAlive && isHeld(job.state) && isLeaseAlive ? "keep" : "end";
   const isNamed = job.sandbox.kind === "live" && job.sandbox.id === sandboxID;
   if (isNamed && isEnded(job.state) && facts.isAbandoned) return "park"; // it may cost money by the second
   if (isNamed && isEnded(job.state)) return now - job.state.since > parkAfterMs + PARK_GRACE_MS ? "park" : "keep";

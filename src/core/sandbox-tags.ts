@@ -21,6 +21,12 @@ export const toWarmTags = (warmID: string, identity: string): Record<string, str
   lab: identity,
 });
 
+/** Tags of a sandbox with GPUs that this process makes for single commands of a job. */
+export const toBurstTags = (job: Owner, identity: string): Record<string, string> => ({
+  ...toTags(job, identity),
+  burst: String(process.pid),
+});
+
 /** Tags of a sandbox that this process makes to read a job's files, and terminates afterwards. No job names it. */
 export const toReaderTags = (job: Owner, identity: string): Record<string, string> => ({
   ...toTags(job, identity),

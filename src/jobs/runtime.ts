@@ -11,6 +11,7 @@ import type { Log } from "../shared/log.ts";
 import { within } from "../shared/time-limit.ts";
 import { cancelJobs, endJob } from "./actions/cancel-jobs.ts";
 import { endRunsWithTheirJobs } from "./actions/end-nested-runs.ts";
+import { type Bursts, createBursts } from "./bursts/bursts.ts";
 import { createEarlyStopping } from "./execution/early-stopping.ts";
 import { recordFirstSteps } from "./execution/first-steps.ts";
 import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
@@ -61,6 +62,7 @@ export interface Runtime
   readonly runner: JobRunner;
   readonly lifecycle: SandboxLifecycle;
   readonly warm: WarmPool;
+  readonly bursts: Bursts;
   readonly jobFiles: JobFiles;
   readonly measurements: Measurements;
   readonly activity: SessionActivity;
@@ -120,6 +122,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const sandboxDeps = { ...deps, ...foundation, environments: options.environments };
   const warm = createWarmPool(sandboxDeps);
   const lifecycle = createSandboxLifecycle({ ...sandboxDeps, warm });
+  const bursts = createBursts({ ...sandboxDeps, lifecycle, lingerMs: options.gpuLingerSeconds * 1000 });
   const stopNoting = noteQuestions({ sessions, registry, log });
   const stopRecording = recordFirstSteps({ sessions, workers, clock, log });
   const jobFiles = createJobFiles({ ...sandboxDeps, lifecycle });
@@ -128,6 +131,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const runner = createJobRunner({
     sessions,
     lifecycle,
+    bursts,
     measurements,
     workers,
     activity,
@@ -164,6 +168,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     leases,
     localQueue,
     lifecycle,
+    bursts,
     runner,
     waiting,
     warm,
@@ -205,6 +210,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     runner,
     lifecycle,
     warm,
+    bursts,
     jobFiles,
     measurements,
     activity,
@@ -243,6 +249,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
       scheduler.suspend();
       const unfinished = (await registry.allInUse()).filter(isUnfinished).map(({ orchestrator }) => orchestrator);
       const suspending = Promise.all([recovery.interruptAll(), warm.suspend()])
+        .then(() => bursts.suspend())
         .then(() => measurements.settled())
         .then(() => Promise.all([trees.suspend(), foundation.images.suspend()]))
         .then(() => lifecycle.suspend());

@@ -1,6 +1,7 @@
 import { type Doing, NOT_KNOWN } from "../core/activity.ts";
 import { countGpus } from "../core/admission.ts";
 import { spendOf } from "../core/budget.ts";
+import { isCosting, runningUsd } from "../core/cost.ts";
 import type { Job } from "../core/job.ts";
 import { loadDriver } from "../jobs/store/driver.ts";
 import type { LivePart } from "../jobs/store/live-store.ts";
@@ -84,7 +85,7 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<LabArchive>
     const known = settled.get(job);
     if (known) return known;
     const made = toJobView(job, { ...(doing ?? NOT_KNOWN), now });
-    if (made.endedAt !== undefined && job.compute.since === null) settled.set(job, made);
+    if (made.endedAt !== undefined && !isCosting(job.compute)) settled.set(job, made);
     return made;
   }
 
@@ -136,8 +137,7 @@ function spendWith(warm: { readonly usd: number; readonly usdPerHour: number }, 
   };
 }
 
-const hourlyRate = (jobs: readonly Job[]): number =>
-  jobs.reduce((sum, { compute }) => sum + (compute.since === null ? 0 : compute.usdPerHour), 0);
+const hourlyRate = (jobs: readonly Job[]): number => jobs.reduce((sum, { compute }) => sum + runningUsd(compute), 0);
 
 /** Nobody works on a job whose process was killed, though that could record nothing. */
 const asItStands = (job: JobView, isLive: boolean): JobView =>

@@ -26,7 +26,7 @@ export const EXPERIMENTS_SCORE = `Measures what ended jobs made, with a benchmar
 
 export const SANDBOX_SNAPSHOT = `Freezes the files of a job's sandbox so that any number of new tasks can start from them ("from" in agents_start). Running processes are not kept. Works on running, finished and parked jobs.`;
 
-export const SANDBOX_EXEC = `Runs a shell command in your sandbox and returns its output and exit code. The command's time limit (timeout_seconds, default 120) stops the command, never the sandbox. Long output is cut in the middle and the full log's path is given. Set background for servers and long runs: you get a process id for sandbox_process.`;
+export const SANDBOX_EXEC = `Runs a shell command in your sandbox and returns its output and exit code. The command's time limit (timeout_seconds, default 120) stops the command, never the sandbox. Long output is cut in the middle and the full log's path is given. Set background for servers and long runs: you get a process id for sandbox_process. With gpu the command runs on that hardware, in a copy of your sandbox: the files that it changes in the working directory come back when it ends (1 GiB at most, large outputs belong on a volume); what it changes elsewhere does not.`;
 
 export const SANDBOX_PROCESS = `Checks on a background process of your sandbox: returns its new output and, once it has ended, its exit code. Can also wait for it, or send it input or a signal.`;
 

@@ -13,15 +13,16 @@ export const toGoOnAfterSilence = (): string =>
 /**
  * Prompt for a turn that a dead OpenCode process left.
  * @param loss of the job's sandbox meanwhile; null = the job still has the same one
+ * @param besides what else it is told of
  */
-export function toGoOnAfterRestart(loss: SandboxLoss | "unknown" | null): string {
+export function toGoOnAfterRestart(loss: SandboxLoss | "unknown" | null, besides = ""): string {
   const files =
     loss === null
       ? "Your files are as you left them; a command that was running was cut off, and other processes may have ended."
       : loss !== "unknown" && loss.files?.kind === "last"
         ? "Your sandbox was lost and has been restored with its files of its last moment: all processes are gone."
         : "Your sandbox was lost and has been restored from its newest snapshot: files written since then are gone, and so are all processes.";
-  return `OpenCode ended while you were working and has started again. ${files} ${GO_ON}`;
+  return `OpenCode ended while you were working and has started again. ${files}${besides === "" ? "" : ` ${besides}`} ${GO_ON}`;
 }
 
 /**

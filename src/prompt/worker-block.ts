@@ -10,6 +10,8 @@ export interface WorkerFacts {
   readonly hasProject: boolean;
   /** false where the user has switched off the isolation of local sandboxes. */
   readonly isIsolated: boolean;
+  /** Whether its commands may be given GPUs. Absent = no. */
+  readonly hasGpus?: boolean;
   /** null for a job that never ran. */
   readonly briefing: BriefedSandbox | null;
   /** Whether it has a sandbox now, or will have one shortly. */
@@ -34,6 +36,7 @@ export function renderWorkerBlock(facts: WorkerFacts): string {
   const { instructions } = job.given;
   const parts = [facts.isIsolated ? `${ALONE} ${ISOLATED} ${WORKER}` : `${ALONE} ${NOT_ISOLATED} ${WORKER}`];
   if (!job.task.forbidden.includes("agents_start")) parts.push(RUNS);
+  if (facts.hasGpus) parts.push(GPUS);
   if (briefing) parts.push(`Your sandbox: working directory ${briefing.workdir}, home ${briefing.home ?? "$HOME"}.`);
   if (hasProject) parts.push(openFolder === "" ? PROJECT : `${PROJECT} ${renderOpenFolder(openFolder)}`);
   if (agentPrompt) parts.push(agentPrompt);
@@ -68,6 +71,9 @@ const PROJECT = `The working directory holds the project's files as they were wh
 
 const RUNS =
   'To run commands beside your own work, in sandboxes of their own with your files as they are now, start runs: agents_start with tasks that have "command" (a "matrix" makes many), then agents_wait. They end with you, and what they cost counts as yours.';
+
+const GPUS =
+  "A GPU costs money while you hold it: edit and test on the CPU of your sandbox, and give gpu to the one sandbox_exec that trains or measures. It runs on a copy of your files, and what it changes in the working directory comes back when it ends, checkpoints too.";
 
 const ALONE = "You are an agent working alone on one delegated job.";
 

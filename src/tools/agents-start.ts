@@ -50,7 +50,7 @@ const taskSchema = z.strictObject({
     .string()
     .optional()
     .describe(
-      'GPUs, e.g. "T4", "H100:8", "H100!" (never an H200 in its place), "any" (of this machine); "none" drops the environment\'s.',
+      'GPUs, e.g. "T4", "H100:8", "H100!" (never an H200 in its place), "any" (of this machine); "none" drops the environment\'s. They are held until the job ends: an agent that trains now and then needs none, as it gives single commands a GPU.',
     ),
   from: z
     .string()

@@ -1,19 +1,19 @@
 import { z } from "zod";
-import { createOutputWindow, type OutputWindow } from "../core/output-window.ts";
+import { createOutputWindow } from "../core/output-window.ts";
 import { isNoGpu } from "../core/task.ts";
 import { recordFirstCommand } from "../jobs/execution/first-steps.ts";
-import { type CommandEnd, followCommand, shellCommand } from "../jobs/execution/follow-command.ts";
+import { shellCommand } from "../jobs/execution/follow-command.ts";
 import { watchMemory } from "../jobs/execution/memory-kill.ts";
-import { toCodeBlock } from "../prompt/quoted-text.ts";
+import { ownGpu } from "../prompt/burst.ts";
 import { SANDBOX_EXEC } from "../prompt/tool-descriptions.ts";
-import type { ExitStatus } from "../sandboxes/port.ts";
 import { sleep } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
+import { execOnGpu, ownGpuFor, readGpus } from "./exec-on-gpu.ts";
+import { followShown, showOutput } from "./exec-output.ts";
 import { findWorker, LOSS_MS } from "./find-worker.ts";
 import { pathArgument } from "./path-argument.ts";
-import type { Progress, ToolAnswer } from "./tool.ts";
 
 const MAX_SECONDS = 86_400;
 const DEFAULT_SECONDS = 120;
@@ -35,7 +35,12 @@ const ARGS = {
     .describe("Time limit of a foreground command in seconds (default 120)."),
   background: z.boolean().default(false).describe("Leave it running and return a process id."),
   tty: z.boolean().default(false).describe("Give it a terminal; also returns a process id."),
-  gpu: z.string().optional().describe("Not available yet: GPUs are given to whole jobs."),
+  gpu: z
+    .string()
+    .optional()
+    .describe(
+      'GPUs for this command alone, as "T4", "H100:8" or, in order of preference, "H100|A100"; foreground only.',
+    ),
 };
 
 export const sandboxExecTool = (deps: ToolDeps) =>
@@ -48,10 +53,13 @@ export const sandboxExecTool = (deps: ToolDeps) =>
     async run({ command, workdir, timeout_seconds: limit, background, tty, gpu }, call) {
       const worker = await findWorker(deps, call, "sandbox_exec");
       const { runtime, jobID, sandbox } = worker;
-      if (gpu !== undefined && !isNoGpu(gpu)) {
-        const message =
-          "A single command cannot be given GPUs yet; run it without gpu. A task that needs them is started with its own gpu.";
-        throw new PluginError("invalid_task", message, { retryable: false });
+      const timeoutSeconds = limit ?? DEFAULT_SECONDS;
+      const gpus = gpu === undefined || isNoGpu(gpu) ? [] : await readGpus(worker, gpu);
+      const own = gpus.length > 0 ? ownGpuFor(worker.sessionJobs.get(jobID), gpus) : null;
+      if (gpus.length > 0 && own === null) {
+        if (background || tty) throw new PluginError("invalid_task", NOT_IN_BACKGROUND, { retryable: false });
+        recordFirstCommand(worker, runtime.clock.now());
+        return execOnGpu(deps, worker, call, { command, workdir, timeoutSeconds, gpus });
       }
       const explain = watchMemory({
         job: worker.sessionJobs.get(jobID),
@@ -79,59 +87,27 @@ export const sandboxExecTool = (deps: ToolDeps) =>
           metadata: { process: id, log: logPath },
         };
       }
-      const timeoutSeconds = limit ?? DEFAULT_SECONDS;
-      const output = createOutputWindow();
       const progress = call.progress();
-      if (worker.hasWaited) show(progress, command, output);
-      const endCommand = runtime.activity.beginCommand(jobID, oneLine(command, 200), (lines) => output.tail(lines));
+      if (worker.hasWaited) showOutput(progress, command, createOutputWindow());
       try {
-        const end = await followCommand(process, {
-          clock: runtime.clock,
-          timeoutMs: timeoutSeconds * 1000,
+        const answer = await followShown(process, {
+          runtime,
+          jobID,
+          command,
+          timeoutSeconds,
           signal: call.abort,
-          onOutput: (bytes) => {
-            output.push(bytes);
-            show(progress, command, output);
+          progress,
+          explain,
+          async afterEnd() {
+            if (runtime.lifecycle.live(jobID) !== sandbox) await sleep(runtime.clock, LOSS_MS, call.abort);
           },
         });
-        if (runtime.lifecycle.live(jobID) !== sandbox) await sleep(runtime.clock, LOSS_MS, call.abort);
-        const answer = render(command, end, output, process.logPath, timeoutSeconds);
-        return { ...answer, output: answer.output + explain(end.status, end.stopped !== null) };
+        return own === null ? answer : { ...answer, output: `${answer.output}\n${ownGpu(own)}` };
       } finally {
-        endCommand();
         await progress.stop();
       }
     },
   });
 
-function show(progress: Progress, command: string, output: OutputWindow): void {
-  progress.show(() => {
-    const tail = output.tail(12);
-    return { title: command, text: tail === "" ? "" : toCodeBlock(tail), metadata: { output: tail } };
-  });
-}
-
-function render(
-  command: string,
-  { status, stopped }: CommandEnd,
-  window: OutputWindow,
-  log: string | null,
-  timeoutSeconds: number,
-): ToolAnswer {
-  const { text, cut } = window.render(log);
-  const exitCode = status.kind === "exited" && !stopped ? status.code : null;
-  const metadata = { exitCode, timedOut: stopped === "timeout", cut, log, bytes: window.totalBytes };
-  const end = describeEnd(status, stopped, timeoutSeconds);
-  const body = text.trimEnd();
-  return { title: command, output: body === "" ? end : `${body}\n${end}`, metadata };
-}
-
-function describeEnd(status: ExitStatus, stopped: CommandEnd["stopped"], timeoutSeconds: number): string {
-  if (stopped === "timeout") {
-    return `[stopped after ${timeoutSeconds} s, its time limit; give a longer timeout_seconds, or run it in the background]`;
-  }
-  if (stopped === "abort") return "[stopped: the turn was interrupted]";
-  if (status.kind === "exited") return `[exit code ${status.code}]`;
-  if (status.kind === "signalled") return `[killed by ${status.signal}]`;
-  return `[exit status unknown: ${status.reason}]`;
-}
+const NOT_IN_BACKGROUND =
+  "A command with gpu runs in the foreground, without a terminal, because its GPU is given up when it ends. Leave background and tty out, and give it timeout_seconds: your output streams while it runs.";

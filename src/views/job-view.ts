@@ -117,8 +117,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...(task.variant !== null && { variant: task.variant }),
     environment: task.environment,
     provider: job.provider,
-    ...((job.gpu ?? task.gpu) !== null && { gpu: (job.gpu ?? task.gpu) as string }),
-    ...(job.devices.length > 0 && { devices: job.devices.map((name) => oneLine(name, NAME_LIMIT)) }),
+    ...toGpu(job),
     ...(job.gpuUse && { gpuUse: toGpuUseView(job, job.gpuUse, now) }),
     ...(job.childSession !== null && { sessionID: job.childSession }),
     ...(sandbox.kind === "live" && { sandboxID: sandbox.id }),
@@ -149,6 +148,16 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     }),
     ...(state.kind === "cancelled" && { error: toCancelled(job, state.reason) }),
     notes: [...notesOf(job), ...outdatedNotes(job)].map((note) => oneLine(note, MESSAGE_LIMIT)),
+  };
+}
+
+/** Those of its sandbox, or those that a command of its own has at the moment. */
+function toGpu({ gpu, task, devices, burst }: Job): Pick<JobView, "gpu" | "devices"> {
+  const held = burst?.since == null ? null : burst;
+  const [shown, names] = [gpu ?? task.gpu ?? held?.gpu, devices.length > 0 ? devices : (held?.devices ?? [])];
+  return {
+    ...(shown != null && { gpu: shown }),
+    ...(names.length > 0 && { devices: names.map((name) => oneLine(name, NAME_LIMIT)) }),
   };
 }
 
@@ -196,7 +205,7 @@ export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
 
 /** What a job waits for, what delays it, or that early stopping ended it. A delay is reported early, before it is certain that something is wrong. */
 function toReason(
-  { state, sandbox, loss, gpuWait, task, stopped }: Job,
+  { state, sandbox, loss, gpuWait, task, stopped, burst }: Job,
   { place, live, creating, pendingSince, now }: JobFacts,
 ): string | null {
   if (state.kind === "queued") return place?.reason ?? null;
@@ -207,6 +216,7 @@ function toReason(
     return late("its sandbox has been starting", creating?.since ?? state.since, now);
   if (state.kind === "cancelled" && stopped) return STOPPED_EARLY;
   if (state.kind !== "running") return null;
+  if (burst?.reason) return burst.reason;
   if (loss && (loss.files === null || sandbox.kind !== "live")) {
     const pause = gpuWait?.retryAt ? describeGpuWait(gpusOf(task.gpu), gpuWait, now) : null;
     return [lossReason(loss), pause ?? (creating && describeStep(creating, now))].filter(Boolean).join("; ");

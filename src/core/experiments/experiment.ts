@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Environment } from "../../config/environment.ts";
 import { parseGpu } from "../../config/gpu.ts";
+import { burstGpuSeconds } from "../burst.ts";
 import { computeUsd } from "../cost.ts";
 import { isEnded, type Job } from "../job.ts";
 import type { Direction, MetricSource, MetricValue, Params, Stopped, StopRule } from "../run-task.ts";
@@ -130,8 +131,8 @@ export function toExperiment(
     ...(former ? { image: former.image, recipe: former.recipe } : recipeOf(environmentOf(environments, task))),
     provider: job.provider,
     gpuWanted: task.gpu,
-    gpu: job.gpu ?? former?.gpu ?? null,
-    devices: job.devices.length > 0 ? job.devices : (former?.devices ?? []),
+    gpu: job.gpu ?? job.burst?.gpu ?? former?.gpu ?? null,
+    devices: [job.devices, job.burst?.devices ?? []].find((one) => one.length > 0) ?? former?.devices ?? [],
     baseTree: firstBase(job)?.tree ?? null,
     baseHead: firstBase(job)?.head ?? null,
     fromSnapshot: task.snapshotID,
@@ -144,7 +145,7 @@ export function toExperiment(
     results: resultsOf(job),
     usd: job.modelUsd + computeUsd(job.compute, state.since),
     ...spent,
-    gpuSeconds: (gpuCount(job) * spent.ranMs) / 1000,
+    gpuSeconds: (gpuCount(job) * spent.ranMs) / 1000 + burstGpuSeconds(job, state.since),
     createdAt: job.createdAt,
     endedAt: isEnded(state) ? state.since : null,
     snapshot: job.sandbox.kind === "parked" ? job.sandbox.snapshotID : (former?.snapshot ?? null),

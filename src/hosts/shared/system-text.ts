@@ -1,6 +1,9 @@
+import type { Job } from "../../core/job.ts";
 import { withNotes } from "../../core/job-notes.ts";
 import { describeMachine } from "../../core/machine-pool.ts";
+import { GPU_OF_RUNS } from "../../core/nested-runs.ts";
 import type { Catalog } from "../../core/ports.ts";
+import type { Runtime } from "../../jobs/runtime.ts";
 import { skillFolder } from "../../jobs/sandbox/install-skills.ts";
 import { renderOrchestratorBlock, renderUnusableOptions } from "../../prompt/orchestrator-block.ts";
 import { REMOVED_TEXT_NOTE } from "../../prompt/start-notes.ts";
@@ -56,6 +59,7 @@ export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<
       isIsolated: isIsolated(job.provider, runtime.options.local),
       briefing: job.briefing && { ...job.briefing, notes: job.briefing.notes.slice(0, job.briefing.inText) },
       hasProject,
+      hasGpus: await hasGpus(runtime, job),
       hasSandbox: sandbox !== null || job.state.kind === "starting",
       openFolder: hasProject ? await runtime.trees.openFolder() : "",
       skills: job.task.skills.flatMap((wanted) =>
@@ -90,4 +94,11 @@ export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<
       isIsolated: isIsolated(provider, loaded.options.local),
     });
   }
+}
+
+/** Whether commands of the job can be given GPUs. The same for the whole job, as its system text must not change. */
+async function hasGpus({ options, machineGpus }: Runtime, { provider, task }: Job): Promise<boolean> {
+  if (task.forbidden.includes(GPU_OF_RUNS) || task.forbidden.includes("sandbox_exec") || options.gpuLimits.total === 0)
+    return false;
+  return provider === "modal" || (await machineGpus.read()).gpus.length > 0;
 }

@@ -1,3 +1,4 @@
+import { withoutBurst } from "../../core/burst.ts";
 import { settleCompute } from "../../core/cost.ts";
 import { isEnded, isHeld, type Job, transition } from "../../core/job.ts";
 import { withCommandStopped } from "../../core/run-restart.ts";
@@ -63,6 +64,7 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
         lifecycle.parkLater(sessionJobs, job.id, deps.parkAfterMs); // its process ended before the time was up
       }
       if (!isHeld(job.state) && job.sandbox.kind !== "live") settle(sessionJobs, job);
+      if (isEnded(job.state)) settleBurst(sessionJobs, job);
     }
     deps.outbox.look(orchestrator);
     if (inOrder.length > 0) clock.after(0, () => deps.undoneJobs.look(orchestrator)); // once the session is in use
@@ -73,6 +75,11 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
   function settle(sessionJobs: SessionJobs, { id, compute }: Job): void {
     const settled = settleCompute(compute, clock.now());
     if (settled !== compute) sessionJobs.update(id, (job) => ({ ...job, compute: settled }));
+  }
+
+  /** Nor does a job that has ended use a GPU any more: garbage collection ends the sandbox. */
+  function settleBurst(sessionJobs: SessionJobs, { id, burst, compute }: Job): void {
+    if (burst || compute.burst) sessionJobs.update(id, (job) => withoutBurst(job, clock.now()));
   }
 
   /** A job that another process runs, or ran: takes it up once its lease is free, unless it has ended. */

@@ -2,9 +2,11 @@ import { mayAskAtOnce, waitsLong } from "../../core/ask-at-once.ts";
 import { withBriefing } from "../../core/briefing.ts";
 import type { Job, Transition } from "../../core/job.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
+import { renderLeftBehind } from "../../prompt/burst.ts";
 import { toGoOnAfterLoss, toGoOnAfterRestart } from "../../prompt/turn-text.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
+import type { Bursts } from "../bursts/bursts.ts";
 import type { ExpectedSandbox } from "../sandbox/expected-sandbox.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
@@ -15,6 +17,7 @@ import { type GoOn, watchSandbox } from "./go-on.ts";
 import { createJobTurns, type JobTurnsDeps, type TurnContext, type TurnOutcome } from "./turns.ts";
 
 export interface RunAgentDeps extends JobTurnsDeps, EndJobDeps {
+  readonly bursts: Pick<Bursts, "recover">;
   readonly sessions: JobTurnsDeps["sessions"];
   readonly lifecycle: JobTurnsDeps["lifecycle"] &
     EndJobDeps["lifecycle"] &
@@ -120,7 +123,8 @@ export function createRunAgent(deps: RunAgentDeps, goOn: GoOn): RunAgent {
     const isInPlace = before.sandbox.kind === "live" && before.sandbox.id === sandbox.id;
     const hadNone = before.sandbox.kind === "none" || before.sandbox.kind === "creating";
     const { loss } = requireJob(sessionJobs, jobID);
-    const text = toGoOnAfterRestart(isInPlace || hadNone ? null : (loss ?? "unknown"));
+    const left = await deps.bursts.recover(sessionJobs, jobID, sandbox);
+    const text = toGoOnAfterRestart(isInPlace || hadNone ? null : (loss ?? "unknown"), renderLeftBehind(left));
     await runTurns({ sessionJobs, jobID, sessionID, execution, sandbox, making: null }, text, new AbortController());
   }
 

@@ -8,6 +8,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
+import type { Bursts } from "../bursts/bursts.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { LocalQueue, QueuedJob } from "../queue/local-queue.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
@@ -45,6 +46,7 @@ export interface SchedulerDeps {
   readonly leases: Leases;
   readonly localQueue: LocalQueue;
   readonly lifecycle: Pick<SandboxLifecycle, "isUnterminated" | "parkWaiting">;
+  readonly bursts: Pick<Bursts, "giveUpWaitedFor">;
   readonly runner: Pick<JobRunner, "run">;
   readonly waiting: WaitingJobs;
   readonly warm: Pick<WarmPool, "reserve" | "release" | "makeWay">;
@@ -125,6 +127,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     if (localQueue.all().length === 0) return;
     deps.lifecycle.parkWaiting();
     deps.warm.makeWay(() => localQueue.all().flatMap(({ sessionJobs, jobID }) => sessionJobs.get(jobID) ?? []));
+    deps.bursts.giveUpWaitedFor();
     if (pool.isShared(owner, clock.now())) stopPoll = clock.after(OTHER_PROCESS_POLL_MS, startJobs);
   }
 

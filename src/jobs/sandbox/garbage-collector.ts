@@ -1,4 +1,5 @@
 import type { ProviderName } from "../../config/provider-names.ts";
+import { settleBurst } from "../../core/cost.ts";
 import { describeDamagedSession } from "../../core/damaged-state.ts";
 import { isBuildingIn } from "../../core/environment-image.ts";
 import { isHeld } from "../../core/job.ts";
@@ -140,6 +141,13 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     return { owned, warm };
   }
 
+  /** Whether the process that made a sandbox for single commands may be alive: it records it as soon as it has it. */
+  function isBurstAlive(id: string, pid: string, createdAt: number | null): boolean {
+    if (isProcessDead(Number(pid)) || pool.isSandboxAbandoned(id)) return false;
+    const isRecorded = pool.sandboxes().some((row) => row.id === id);
+    return isRecorded || createdAt === null || clock.now() - createdAt < deps.creationMs;
+  }
+
   /** Snapshots whose process died before it recorded them. Those older than the records may be in lost ones. */
   async function unrecordedOf(provider: SandboxProvider): Promise<string[]> {
     const left = (await provider.snapshots?.orphans()) ?? [];
@@ -177,6 +185,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         isAbandoned: pool.isSandboxAbandoned(id),
         isReader,
         isBuilding,
+        isBurstAlive: tags.burst === undefined ? null : isBurstAlive(id, tags.burst, createdAt),
         parkAfterMs,
         creationMs,
         now,
@@ -194,6 +203,8 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       await provider.terminate(id);
       pool.deleteSandbox(id);
       report.ended.push(id);
+      if (tags.burst !== undefined)
+        sessionJobs?.update(jobID, (one) => ({ ...one, compute: settleBurst(one.compute, clock.now()) }));
       log("info", "an orphaned sandbox was ended", { sandboxID: id, jobID });
     };
     await deps.registry.visit(orchestrator, collect, onDamaged);

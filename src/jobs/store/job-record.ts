@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { named } from "../../config/fields.ts";
 import { PROVIDER_NAMES } from "../../config/provider-names.ts";
-import { type Compute, NO_COMPUTE } from "../../core/cost.ts";
+import type { Burst } from "../../core/burst-state.ts";
+import { type Compute, type Meter, NO_COMPUTE } from "../../core/cost.ts";
 import type { GpuUse } from "../../core/gpu-use.ts";
 import {
   type Briefing,
@@ -166,15 +167,29 @@ const startedProcess: z.ZodType<StartedProcess> = z.object({
   stopped: z.boolean().optional().catch(undefined),
 });
 
-const compute: z.ZodType<Compute> = z
-  .object({
-    usd: amount,
-    usdPerHour: amount,
-    leastPerHour: z.number().optional().catch(undefined),
-    since: time.nullable(),
-    until: time.nullable(),
-    measured: z.object({ at: time, usd: z.number() }).nullable().default(null).catch(null),
-  })
+const meter = z.object({
+  usd: amount,
+  usdPerHour: amount,
+  leastPerHour: z.number().optional().catch(undefined),
+  since: time.nullable(),
+  until: time.nullable(),
+  measured: z.object({ at: time, usd: z.number() }).nullable().default(null).catch(null),
+});
+
+const burstMeter: z.ZodType<Meter> = meter.extend({ leastPerHour: amount });
+
+const burst: z.ZodType<Burst> = z.object({
+  gpu: z.string(),
+  devices: texts,
+  sandboxID: z.string().nullable(),
+  since: time.nullable(),
+  reason: z.string().nullable(),
+  doing: z.enum(["waiting", "starting", "running", "returning", "idle"]),
+  command: z.string(),
+});
+
+const compute: z.ZodType<Compute> = meter
+  .extend({ burst: burstMeter.nullable().optional().catch(null) })
   // Earlier versions knew one price.
   .transform(({ leastPerHour, ...known }) => ({ ...known, leastPerHour: leastPerHour ?? known.usdPerHour }));
 
@@ -235,6 +250,8 @@ export const jobRecord: z.ZodType<Job> = z.object({
   tokens: z.object({ input: amount, output: amount, cached: amount, reasoning: amount }),
   modelUsd: amount,
   compute: compute.default(NO_COMPUTE),
+  burst: burst.nullable().optional().catch(null),
+  burstGpuSeconds: z.number().optional().catch(undefined),
   answers: z.array(z.object({ turn: z.number(), text: z.string(), problem: z.string().nullable() })).default([]),
   turns: z.number(),
 });

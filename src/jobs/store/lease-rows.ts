@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
 import type { LeaseUse } from "../../core/admission.ts";
+import { isBurstHolder } from "../../core/burst.ts";
 import type { Database } from "./database.ts";
 import type { RowReader, RowSchema } from "./rows.ts";
 
@@ -71,6 +72,7 @@ export const queueRow = z
     ...entry,
     jobID: job,
     gpus: machineGpu.length > 0 ? machineGpu : gpu,
+    ...(isBurstHolder(job) && { needsNoSlot: true }),
   }));
 
 export const SELECT_LEASES = `SELECT id, leases.job, orchestrator, owner, slots, leases.gpu, expires_at, machine_gpus.gpu AS machineGpu, machine_gpus.devices AS devices,

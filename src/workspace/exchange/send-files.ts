@@ -58,14 +58,13 @@ exit 0`;
 
 /** Finishes what had begun, and removes what had not. Prints "finished" or "undone" for each exchange that it finds. */
 const RECOVER = `cd -- "$1" || exit 0
+rm -rf -- ${FOLDER}.*/
 [ -d ${STAGE} ] && [ ! -L ${STAGE} ] || exit 0
 for s in ${STAGE}/*/; do
   [ -d "$s" ] || continue
   if [ -f "$s/plan" ]; then sh "$s/plan" "\${s%/}" >/dev/null 2>&1; echo finished; else echo undone; fi
 done
 rm -rf -- ${STAGE}`;
-
-const DISCARD = `rm -rf -- "$2"; cd -- "$1" && rm -rf -- ${STAGE}/"$3"; rm -f ${STAGE}/.gitignore; rmdir ${STAGE} 2>/dev/null; exit 0`;
 
 /**
  * Brings entries of one sandbox into the stage of another.
@@ -110,27 +109,16 @@ export async function carryOut(
   id: ExchangeID,
   bounds: ExchangeBounds,
 ): Promise<{ readonly failed: readonly string[]; readonly same: readonly string[] }> {
-  const where = `${sandbox.workdir}/${STAGE}/${id}`;
+  const { signal: _, ...unstoppable } = bounds;
   if (isEmptyPlan(plan)) {
-    await discardStage(sandbox, id, bounds);
+    await recoverStage(sandbox, unstoppable);
     return { failed: [], same: [] };
   }
-  await sandbox.writeFile(`${where}/plan.new`, toPlanScript(plan));
+  await sandbox.writeFile(`${sandbox.workdir}/${STAGE}/${id}/plan.new`, toPlanScript(plan));
   // From here on nothing stops it: half of the plan would be worse than none.
-  const { signal: _, ...unstoppable } = bounds;
   const { code, stdout, stderr } = await runScript(sandbox, APPLY, [sandbox.workdir, id], unstoppable);
   if (code !== 0) throw failed(sandbox, "put files in place", stderr);
   return parsePlanOutput(stdout);
-}
-
-/** Removes what is in the stage. Never rejects. */
-export async function discardStage(
-  sandbox: Sandbox,
-  id: ExchangeID,
-  { clock, limitMs }: ExchangeBounds,
-): Promise<void> {
-  const args = [sandbox.workdir, `${FOLDER}.${id}`, id];
-  await runScript(sandbox, DISCARD, args, { clock, limitMs }).catch(() => {});
 }
 
 /** What became of exchanges that were cut off: those that had begun are finished, the others undone. */

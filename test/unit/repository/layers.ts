@@ -17,7 +17,7 @@ const SESSION = ["jobs/store", ...CORE];
 const QUEUE = ["jobs/session", ...SESSION];
 const SANDBOX = ["jobs/project", "jobs/environments", "jobs/queue", "jobs/snapshots", ...QUEUE];
 const MEASURE = ["jobs/sandbox", "prompt", ...SANDBOX];
-const EXECUTION = ["jobs/measure", "jobs/notify", ...MEASURE];
+const EXECUTION = ["jobs/bursts", "jobs/measure", "jobs/notify", ...MEASURE];
 const ACTIONS = ["jobs/execution", ...EXECUTION];
 const HOSTS = ["tools", "jobs", "jobs/live", "jobs/actions", "views", "providers", ...ACTIONS];
 const ADAPTERS = ["sandboxes/modal", "sandboxes/local"];
@@ -45,6 +45,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "jobs/environments": ["jobs/snapshots", ...QUEUE],
   "jobs/project": ["jobs/environments", "jobs/snapshots", ...QUEUE],
   "jobs/sandbox": SANDBOX,
+  "jobs/bursts": ["jobs/sandbox", ...SANDBOX],
   "jobs/execution": EXECUTION,
   "jobs/measure": MEASURE,
   "jobs/notify": ["prompt", ...QUEUE],

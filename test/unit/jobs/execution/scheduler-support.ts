@@ -57,6 +57,7 @@ export function openScheduler(limit = 1, money: Partial<Pick<Limits, "budget" | 
     leases,
     localQueue,
     lifecycle: { isUnterminated: (id) => unterminated.has(id), parkWaiting: () => {} },
+    bursts: { giveUpWaitedFor: () => {} },
     runner: {
       async run(_sessionJobs, id) {
         started.push(id);

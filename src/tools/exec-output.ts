@@ -1,0 +1,78 @@
+import { createOutputWindow, type OutputWindow } from "../core/output-window.ts";
+import { type CommandEnd, followCommand } from "../jobs/execution/follow-command.ts";
+import type { ExplainEnd } from "../jobs/execution/memory-kill.ts";
+import type { Runtime } from "../jobs/runtime.ts";
+import { toCodeBlock } from "../prompt/quoted-text.ts";
+import type { ExitStatus, SandboxProcess } from "../sandboxes/port.ts";
+import { oneLine } from "../shared/plain-text.ts";
+import type { Progress, ToolAnswer } from "./tool.ts";
+
+export interface FollowedCommand {
+  readonly runtime: Pick<Runtime, "activity" | "clock">;
+  readonly jobID: string;
+  readonly command: string;
+  readonly timeoutSeconds: number;
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+  readonly explain: ExplainEnd;
+  /** Path of the complete log for a command whose output is cut; absent = that of its process. */
+  readonly keepLog?: (process: SandboxProcess) => Promise<string | null>;
+  /** Called when the command has ended, before it is described. */
+  readonly afterEnd?: () => Promise<void>;
+}
+
+/** Follows a command in the foreground to its end, shown while it runs. */
+export async function followShown(process: SandboxProcess, how: FollowedCommand): Promise<ToolAnswer> {
+  const { runtime, jobID, command, timeoutSeconds, signal, progress, explain, keepLog, afterEnd } = how;
+  const output = createOutputWindow();
+  const endCommand = runtime.activity.beginCommand(jobID, oneLine(command, 200), (lines) => output.tail(lines));
+  try {
+    const end = await followCommand(process, {
+      clock: runtime.clock,
+      timeoutMs: timeoutSeconds * 1000,
+      signal,
+      onOutput: (bytes) => {
+        output.push(bytes);
+        showOutput(progress, command, output);
+      },
+    });
+    await afterEnd?.();
+    const log = keepLog && output.render(null).cut ? await keepLog(process) : process.logPath;
+    const answer = render(command, end, output, log, timeoutSeconds);
+    return { ...answer, output: answer.output + explain(end.status, end.stopped !== null) };
+  } finally {
+    endCommand();
+  }
+}
+
+export function showOutput(progress: Progress, command: string, output: Pick<OutputWindow, "tail">): void {
+  progress.show(() => {
+    const tail = output.tail(12);
+    return { title: command, text: tail === "" ? "" : toCodeBlock(tail), metadata: { output: tail } };
+  });
+}
+
+function render(
+  command: string,
+  { status, stopped }: CommandEnd,
+  window: OutputWindow,
+  log: string | null,
+  timeoutSeconds: number,
+): ToolAnswer {
+  const { text, cut } = window.render(log);
+  const exitCode = status.kind === "exited" && !stopped ? status.code : null;
+  const metadata = { exitCode, timedOut: stopped === "timeout", cut, log, bytes: window.totalBytes };
+  const end = describeEnd(status, stopped, timeoutSeconds);
+  const body = text.trimEnd();
+  return { title: command, output: body === "" ? end : `${body}\n${end}`, metadata };
+}
+
+function describeEnd(status: ExitStatus, stopped: CommandEnd["stopped"], timeoutSeconds: number): string {
+  if (stopped === "timeout") {
+    return `[stopped after ${timeoutSeconds} s, its time limit; give a longer timeout_seconds, or run it in the background]`;
+  }
+  if (stopped === "abort") return "[stopped: the turn was interrupted]";
+  if (status.kind === "exited") return `[exit code ${status.code}]`;
+  if (status.kind === "signalled") return `[killed by ${status.signal}]`;
+  return `[exit status unknown: ${status.reason}]`;
+}
