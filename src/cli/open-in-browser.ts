@@ -57,9 +57,9 @@ type Browser = (address: string) => readonly string[];
 
 /**
  * The ways to open an address, the preferred one first; none = nobody sits at a desktop here. BROWSER is a list as `xdg-open`
- * and Python read it: split at colons, each a command whose `%s` is the address, which else comes last. A path that names a
- * program is one, whatever is in it.
- * @source xdg-utils, `xdg-open`, `open_envvar`; Python, `webbrowser`
+ * and Python read it: split at colons, each a command whose `%s` is the address, which else comes last, and `%c` a colon. A
+ * path that names a program is one, whatever is in it.
+ * @source xdg-utils, `xdg-open`, `open_envvar`; Python, `webbrowser`; man-db, `man(1)`
  */
 export function browsersOf(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, exists = existsSync): readonly Browser[] {
   const { BROWSER, DISPLAY, WAYLAND_DISPLAY, SSH_CONNECTION } = env;
@@ -74,7 +74,9 @@ const browsersIn = (list: string, platform: NodeJS.Platform, exists: (path: stri
     .map((command) => (exists(command) ? [command] : wordsOf(command)))
     .filter(([program = ""]) => program !== "")
     .map((words) => (address) => {
-      const filled = words.map((word) => word.replaceAll(/%[s%]/g, (mark) => (mark === "%s" ? address : "%")));
+      const filled = words.map((word) =>
+        word.replaceAll(/%[sc%]/g, (mark) => (mark === "%s" ? address : mark === "%c" ? ":" : "%")),
+      );
       return words.some((word) => word.includes("%s")) ? filled : [...filled, address];
     });
 

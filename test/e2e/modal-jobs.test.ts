@@ -74,6 +74,11 @@ sandboxTest(
       [ids[2] as string]: [null, "v2"],
     });
 
+    const uses = async () => (await ask(server, session.id, status())).metadata.jobs.map(({ gpuUse }) => gpuUse);
+    await until(async () => (await uses()).filter((use) => use?.now === 50).length === 2, {
+      what: "it is measured how busy the GPUs of both are",
+    });
+
     await openGatesAt(modal);
     const { finished } = (await ask(server, session.id, wait())).metadata;
     expect(finished.map(({ state, result }) => [state, result as string])).toEqual([
@@ -94,6 +99,7 @@ sandboxTest(
       ["parked", "H100:2"],
       ["parked", undefined as never],
     ]);
+    expect(after.map(({ gpuUse }) => gpuUse?.utilization as number)).toEqual([50, 50, undefined as never]);
   },
 );
 

@@ -17,7 +17,7 @@ test("the page is opened with the user's own browser, else with the desktop's, a
 test.each([
   ["firefox %s:chromium", [["firefox", ADDRESS], ["chromium", ADDRESS]]],
   ["firefox --new-window '%s' -P \"my profile\"", [["firefox", "--new-window", ADDRESS, "-P", "my profile"]]],
-  ["app --url=%s&x=%%s &", [["app", `--url=${ADDRESS}&x=%s`]]],
+  ["app --url=%s&x=%%s%c &", [["app", `--url=${ADDRESS}&x=%s:`]]],
   ["::  : w3m", [["w3m", ADDRESS]]],
   ["/opt/my browser/a:b", [["/opt/my browser/a:b", ADDRESS]]],
   ["/opt/my browser/c:lynx", [["/opt/my browser/c", ADDRESS], ["lynx", ADDRESS]]],
