@@ -8,6 +8,7 @@ import { benchRuns } from "./runs.ts";
 import { benchStartCall } from "./start-call.ts";
 import { benchStartup } from "./startup.ts";
 import { benchTrees } from "./trees.ts";
+import { benchTurnover } from "./turnover.ts";
 import { benchWakeUp } from "./wake-up.ts";
 
 /*
@@ -20,6 +21,7 @@ const benches: Record<string, (rounds: number, count?: number) => Promise<void>>
   "start-call": benchStartCall,
   "first-request": benchFirstRequest,
   "wake-up": benchWakeUp,
+  turnover: benchTurnover,
   exec: benchExec,
   "exec-in-host": benchExecInHost,
   experiments: benchExperiments,
