@@ -8,10 +8,16 @@ import type { SessionJobs } from "../session/session-jobs.ts";
 
 /** Records what sandboxes cost by their providers' meters. */
 export interface Meter {
-  /** Records what the job's sandbox has cost so far, where its provider has a meter. Never rejects. */
-  measure(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void>;
-  /** Another job gets the sandbox: what it has used until now is not that job's. Never rejects. */
-  beginAnew(sandbox: Sandbox): Promise<void>;
+  /**
+   * Records what the job's sandbox has cost so far, where its provider has a meter. Never rejects.
+   * @returns what the meter said; null = nothing
+   */
+  measure(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<SandboxUsage | null>;
+  /**
+   * Another job gets the sandbox: what it has used until now is not that job's. Never rejects.
+   * @param usage what the meter has just said; without it, it is asked
+   */
+  beginAnew(sandbox: Sandbox, usage?: SandboxUsage | null): Promise<void>;
 }
 
 export interface MeterDeps {
@@ -26,7 +32,7 @@ export function createMeter({ limits, clock, log }: MeterDeps): Meter {
     async measure(sessionJobs, jobID, sandbox) {
       try {
         const usage = await sandbox.usage?.();
-        if (!usage) return;
+        if (!usage) return null;
         const own = without(usage, before.get(sandbox));
         const now = clock.now();
         sessionJobs.update(jobID, (job) => {
@@ -34,16 +40,18 @@ export function createMeter({ limits, clock, log }: MeterDeps): Meter {
           const usd = since === null || !isCounted(job, sandbox.id) ? null : limits.meteredUsd(job, own, now - since);
           return usd === null ? job : { ...job, compute: measureCompute(job.compute, usd, now) };
         });
+        return usage;
       } catch (error) {
         log("warn", "could not record what a sandbox has cost", {
           jobID,
           sandboxID: sandbox.id,
           reason: String(error),
         });
+        return null;
       }
     },
-    async beginAnew(sandbox) {
-      const usage = await sandbox.usage?.().catch(() => null);
+    async beginAnew(sandbox, known) {
+      const usage = known ?? (await sandbox.usage?.().catch(() => null));
       if (usage) before.set(sandbox, usage);
     },
   };

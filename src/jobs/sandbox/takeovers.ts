@@ -92,8 +92,8 @@ export function createTakeovers(deps: TakeoversDeps): Takeovers {
     try {
       const after = await tidy(requireJob(sessionJobs, fromID), sandbox);
       if (after) {
-        await liveSandboxes.measure(sessionJobs, fromID, sandbox);
-        await liveSandboxes.beginAnew(sandbox);
+        // By one reading, so that what is used between two is not lost, and the next run waits for one only.
+        await liveSandboxes.beginAnew(sandbox, await liveSandboxes.measure(sessionJobs, fromID, sandbox));
         if (liveSandboxes.raw(fromID) !== sandbox) return null; // lost meanwhile
         const notes = {
           from: [gaveSandboxNote(toID, sandbox.workdir, after.kind === "parked")],
