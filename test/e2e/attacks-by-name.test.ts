@@ -13,7 +13,7 @@ import {
   whyNoSandbox,
 } from "../support/attack-setup.ts";
 import { must } from "../support/opencode.ts";
-import { call, say, script } from "../support/scripted.ts";
+import { atOnce, call, say, script } from "../support/scripted.ts";
 
 const why = await whyNoSandbox();
 
@@ -30,7 +30,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
   test("control: an ordinary session runs these calls on the host", async () => {
     const { server } = setup;
     const session = await server.createSession();
-    await server.prompt(session.id, script(...hostCalls(), say("done")), { agent: "build" });
+    await server.prompt(session.id, script(atOnce(...hostCalls()), say("done")), { agent: "build" });
     const parts = await allToolParts(setup, session.id);
     expect(parts.map(({ tool, state }) => `${tool} ${state.status}`)).toEqual(
       hostCalls().map((reply) => `${("toolCalls" in reply && reply.toolCalls?.[0]?.name) || ""} completed`),
@@ -47,13 +47,13 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
     test(`every host tool, project tool and MCP tool called by name by a job of agent ${agent} is refused`, async () => {
       const calls = [...hostCalls(), ...otherCallsOf(setup)];
       const before = { hits: setup.web.hits(), requests: jobRequests(setup).length };
-      const { child, parts } = await delegate(setup, calls, { agent });
+      const { child, parts } = await delegate(setup, [atOnce(...calls)], { agent });
       expect(parts).toHaveLength(calls.length);
       expect(parts.filter(({ state }) => state.status !== "error").map(({ tool }) => tool)).toEqual([]);
       expect(setup.web.hits()).toBe(before.hits);
       expect(setup.ran.names()).toEqual([]);
       const requests = jobRequests(setup).slice(before.requests);
-      expect(requests).toHaveLength(calls.length + 1);
+      expect(requests).toHaveLength(2);
       for (const { tools } of requests) expect([...tools].sort()).toEqual(JOB_TOOLS);
       expect(must(await setup.server.client.session.todo({ sessionID: child.id }))).toEqual([]);
       expect(await setup.server.children(child.id)).toEqual([]);
@@ -97,7 +97,7 @@ describe.skipIf(why !== null)(`a job's model that calls what is not its own${why
   });
 
   test("no attack in this file showed a job's model anything of the host", () => {
-    expect(jobRequests(setup).length).toBeGreaterThan(100);
+    expect(jobRequests(setup).length).toBeGreaterThan(10);
     expect(breaches(setup).filter((breach) => !breach.includes("server was asked"))).toEqual([]);
     expect(setup.model.errors).toEqual([]);
   });

@@ -9,7 +9,7 @@ import {
   whyNoSandbox,
 } from "../support/attack-setup.ts";
 import { must } from "../support/opencode.ts";
-import { call, say, script } from "../support/scripted.ts";
+import { atOnce, call, say, script } from "../support/scripted.ts";
 import { metadataOf, startSetupIn, type TestSetup } from "../support/test-setup.ts";
 import { ask, start, task, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
@@ -42,7 +42,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
 
   test("hides a job's tools from an ordinary session, and runs nothing when they are called by name", async () => {
     const session = await setup.server.createSession();
-    await setup.server.prompt(session.id, script(...insideCalls(), say("done")), { agent: "build" });
+    await setup.server.prompt(session.id, script(atOnce(...insideCalls()), say("done")), { agent: "build" });
     const tools = setup.model.requests.at(-1)?.tools ?? [];
     expect(tools).toContain("bash");
     for (const name of Object.keys(INSIDE)) expect(tools).not.toContain(name);
@@ -53,7 +53,7 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
   test("answers not_found outside a job when its tools are visible (layer 4 alone)", async () => {
     const session = await setup.server.createSession();
     const tools = Object.fromEntries(Object.keys(INSIDE).map((name) => [name, true]));
-    const parts = [{ type: "text", text: script(...insideCalls(), say("done")) }];
+    const parts = [{ type: "text", text: script(atOnce(...insideCalls()), say("done")) }];
     await http(setup, "POST", `/session/${session.id}/message`, { agent: "build", parts, tools });
     for (const name of Object.keys(INSIDE)) expect(setup.model.requests.at(-1)?.tools).toContain(name);
     expect(await notFound(session.id)).toEqual(Object.keys(INSIDE).map((name) => `${name} Error not_found:`));
@@ -61,14 +61,14 @@ describe.skipIf(why !== null)(`a configuration that would open the walls${why ? 
 
   test("answers not_found to an agent of the user that may do anything and sees the tools", async () => {
     const session = await setup.server.createSession();
-    await setup.server.prompt(session.id, script(...insideCalls(), say("done")), { agent: "free" });
+    await setup.server.prompt(session.id, script(atOnce(...insideCalls()), say("done")), { agent: "free" });
     expect(await notFound(session.id)).toEqual(Object.keys(INSIDE).map((name) => `${name} Error not_found:`));
   });
 
   test("is no subagent of task, and has only tools that do nothing where an agent may do anything", async () => {
     const { server } = setup;
     const work = script(
-      ...insideCalls(),
+      atOnce(...insideCalls()),
       call("bash", { command: `touch ${setup.ran.path("bash")}`, description: "x" }),
       say("x"),
     );

@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type AttackSetup, breaches, delegate, startAttackSetup, whyNoSandbox } from "../support/attack-setup.ts";
-import { call } from "../support/scripted.ts";
+import { atOnce, call } from "../support/scripted.ts";
 import { outputOf } from "../support/test-setup.ts";
 
 const onHost = promisify(execFile);
@@ -74,10 +74,9 @@ describe.skipIf(why !== null)(`a job that attacks the host from its sandbox${why
       const { stdout } = await onHost("bash", ["-c", command]).catch((error) => error);
       expect(`${name}: ${stdout}`).toContain(shows);
     }
-    const { parts } = await delegate(
-      setup,
-      all.map(([, { command }]) => call("sandbox_exec", { command })),
-    );
+    const { parts } = await delegate(setup, [
+      atOnce(...all.map(([, { command }]) => call("sandbox_exec", { command }))),
+    ]);
     expect(parts).toHaveLength(all.length);
     for (const [index, [name, { shows }]] of all.entries()) {
       const output = outputOf(parts[index]);

@@ -20,6 +20,11 @@ export const script = (...replies: ModelReply[]): string =>
 /** A reply that calls one tool. */
 export const call = (name: string, args: unknown): ModelReply => ({ toolCalls: [{ name, arguments: args }] });
 
+/** A reply that makes all these calls, in this order: each reply is a request of its own, which costs the host 0.2 s of CPU. */
+export const atOnce = (...replies: ModelReply[]): ModelReply => ({
+  toolCalls: replies.flatMap((reply) => ("toolCalls" in reply && reply.toolCalls) || []),
+});
+
 /** A reply that ends the turn. */
 export const say = (text: string): ModelReply => ({ text });
 

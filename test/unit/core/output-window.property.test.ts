@@ -63,14 +63,14 @@ describe("an output window", () => {
   });
 
   test(
-    "keeps a gigabyte in a few dozen kilobytes",
+    "keeps hundreds of megabytes in a few dozen kilobytes",
     () => {
       const window = createOutputWindow();
       const chunk = encode(lines(6_000));
       const before = process.memoryUsage().arrayBuffers;
-      for (let i = 0; i < 20_000; i++) window.push(chunk);
+      for (let i = 0; i < 5_000; i++) window.push(chunk);
       Bun.gc(true);
-      expect(window.totalBytes).toBe(20_000 * chunk.length);
+      expect(window.totalBytes).toBe(5_000 * chunk.length);
       expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2_000_000);
       expect(window.render(null).text.length).toBeLessThan(31_000);
     },

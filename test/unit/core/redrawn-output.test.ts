@@ -156,11 +156,11 @@ describe("hostile output costs little", () => {
         const bytes = encode(piece);
         const from = process.cpuUsage(); // not the time, which passes on a busy machine too
         const before = process.memoryUsage().arrayBuffers;
-        for (let i = 0; i < 30; i++) window.push(bytes);
-        expect(process.cpuUsage(from).user / 1000).toBeLessThan(10_000);
+        for (let i = 0; i < 10; i++) window.push(bytes);
+        expect(process.cpuUsage(from).user / 1000).toBeLessThan(3_300);
         Bun.gc(true);
         expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(3_000_000);
-        expect(window.totalBytes).toBe(30 * bytes.length);
+        expect(window.totalBytes).toBe(10 * bytes.length);
         expect(window.render(null).text.length).toBeLessThan(31_000);
       },
       TEST_LIMIT_MS,

@@ -4,6 +4,7 @@ import { SIDEBAR_COLUMNS, sidebarRows } from "../../../src/tui/sidebar-rows.ts";
 import { textOf, widthOf } from "../../../src/tui/text.ts";
 import type { JobView } from "../../../src/views/job-view.ts";
 import type { LabView } from "../../../src/views/lab-view.ts";
+import { propertyRuns } from "../../support/property-runs.ts";
 import { iso, START, sampleJob, sampleView } from "../../support/sample-lab.ts";
 
 const NOW = START + 60_000;
@@ -118,6 +119,7 @@ test("no text of a job makes a row wider than the sidebar, or leaves it", () => 
         }
       },
     ),
+    { numRuns: propertyRuns(60) },
   );
 });
 
