@@ -2,6 +2,7 @@ import { benchExec } from "./exec.ts";
 import { benchExecInHost } from "./exec-in-host.ts";
 import { benchExperiments } from "./experiments.ts";
 import { benchFirstRequest } from "./first-request.ts";
+import { benchGpuHeld } from "./gpu-held.ts";
 import { benchModal } from "./modal.ts";
 import { benchReplay } from "./replay.ts";
 import { benchRuns } from "./runs.ts";
@@ -24,6 +25,7 @@ const benches: Record<string, (rounds: number, count?: number) => Promise<void>>
   turnover: benchTurnover,
   exec: benchExec,
   "exec-in-host": benchExecInHost,
+  "gpu-held": benchGpuHeld,
   experiments: benchExperiments,
   modal: benchModal,
   trees: benchTrees,

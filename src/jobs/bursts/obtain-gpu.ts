@@ -11,6 +11,7 @@ import { PluginError } from "../../shared/error-code.ts";
 import type { FileTree } from "../../workspace/exchange/file-trees.ts";
 import { listTree } from "../../workspace/exchange/list-tree.ts";
 import { isSameOutside, markOutside } from "../../workspace/exchange/outside.ts";
+import { recoverStage } from "../../workspace/exchange/send-files.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { LiveSandboxes } from "../sandbox/live-sandboxes.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
@@ -130,6 +131,7 @@ export function createObtainGpu(deps: ObtainGpuDeps) {
       const former = copies.get(jobID);
       if (former && snapshots.find(job.orchestrator, former.recordID) && (await isSameOutside(own, bounds)))
         return { job, copy: former };
+      await recoverStage(own, bounds); // of a sandbox that was lost while files were put in place
       await markOutside(own, bounds);
       const before = (await listTree(own, bounds)).tree;
       const { id, storedAs } = await snapshots.freeze(sessionJobs, job, own);
