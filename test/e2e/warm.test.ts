@@ -1,6 +1,8 @@
-import { expect } from "bun:test";
+import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { typingCommand } from "../../src/views/typing.ts";
+import { noneLeft, withModalSetup } from "../support/modal-setup.ts";
 import { restart } from "../support/opencode.ts";
 import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";
@@ -16,14 +18,17 @@ const LOOK = shell(
 );
 
 sandboxTest(
-  "a message makes sandboxes ready, a job gets one with the files as they are now, and after a kill none are left",
+  "typing makes sandboxes ready, a job gets one with the files as they are now, and after a kill none are left",
   async () => {
     const setup = await startSetup(WARM);
     try {
       const { home } = setup;
       const session = await setup.server.createSession();
       expect(sandboxesOf(home)).toEqual([]); // not when OpenCode starts
-      await setup.server.prompt(session.id, script(say("hello")));
+      // As the part in the terminal UI does it.
+      const command = typingCommand(session.id);
+      await setup.server.client.tui.publish({ body: { type: "tui.command.execute", properties: { command } } });
+      await until(() => sandboxesOf(home).length === 2, { what: "typing makes two" });
       const ready = async () => (await ask(setup.server, session.id, status())).metadata.environments[0]?.warm === 2;
       await until(ready, { what: "two are ready", everyMs: 500 });
       const warm = sandboxesOf(home);
@@ -58,3 +63,38 @@ sandboxTest(
     expect(sandboxesOf(setup.home)).toEqual([]);
   },
 );
+
+test("on Modal a message makes them ready, a job gets one with the files as they are now, it is tagged as the job's, and none outlives OpenCode", () => {
+  return withModalSetup(WARM, {}, async (setup) => {
+    const { server, home, modal } = setup;
+    const live = async () => (await modal.sandboxes({ live: true })).filter(({ tags }) => tags.tree === undefined);
+    const session = await server.createSession();
+    await server.prompt(session.id, script(say("hello")));
+    const ready = async () => (await ask(server, session.id, status())).metadata.environments[0]?.warm === 2;
+    await until(ready, { what: "two are ready", everyMs: 500 });
+    const warm = (await live()).map(({ id }) => id);
+    expect((await live()).map(({ tags }) => Object.keys(tags).sort())).toEqual([
+      ["lab", "warm"],
+      ["lab", "warm"],
+    ]);
+    writeFileSync(join(home.project, "README.md"), "# Changed since\n");
+    const look = shell("cat README.md; git status --porcelain");
+    const [, waited, asked] = await turn(server, session.id, start(task("looks", look, say("seen"))), wait(), status());
+    const job = waited?.metadata.finished[0];
+    expect(warm).toContain(job?.sandboxID ?? "");
+    const [seen] = await outputsOf(server, job, "sandbox_exec");
+    expect(seen).toStartWith("# Changed since\n[exit code 0]");
+    expect((await live()).find(({ id }) => id === job?.sandboxID)?.tags).toMatchObject({
+      job: job?.id,
+      session: session.id,
+    });
+    // What keeping them has cost is told, and counts beside the jobs' own.
+    expect(asked?.output).toMatch(/warm sandbox(es)? ready.*\$0\.\d{4} so far/);
+    expect(asked?.metadata.spend.computeUsd ?? 0).toBeGreaterThan(job?.usd.compute ?? 0);
+    await server.client.instance.dispose(); // as when OpenCode closes
+    await until(async () => (await live()).every(({ tags }) => tags.warm === undefined), {
+      what: "no warm one is left",
+    });
+    await noneLeft(modal);
+  });
+});
