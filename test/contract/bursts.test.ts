@@ -152,6 +152,7 @@ describe.skipIf(why !== null)("a command on a GPU of this machine", () => {
       await until(async () => job.sessionJobs.get(other?.id as string)?.state.kind === "completed", { what: "the other job had both GPUs" }); // biome-ignore format: one line
       expect(job.sessionJobs.get(job.id)?.burst ?? null).toBeNull();
       expect(job.sessionJobs.get(job.id)?.burstGpuSeconds).toBeGreaterThan(0);
+      expect(job.sessionJobs.get(job.id)?.gpuUse?.heldSeconds).toBeGreaterThan(0);
     });
   });
 

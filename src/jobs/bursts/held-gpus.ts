@@ -6,6 +6,7 @@ import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import { within } from "../../shared/time-limit.ts";
+import { createGpuSampler } from "../sandbox/gpu-sampler.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { BurstFiles } from "./burst-files.ts";
@@ -23,6 +24,7 @@ export interface Held {
   idleSince: number | null;
   isGivenUp: boolean;
   stopLooking: () => void;
+  stopSampling: () => void;
 }
 
 export interface HeldGpusDeps {
@@ -41,9 +43,10 @@ const END_RETRY_MS = 60_000;
 /** The sandboxes with GPUs that this process holds, of which each job has one at most. */
 export function createHeldGpus({ places, pool, limits, lingerMs, clock, log }: HeldGpusDeps) {
   const held = new Map<string, Held>();
+  const gpuSampler = createGpuSampler({ clock, log });
   let suspended = false;
 
-  function hold(one: Omit<Held, "idleSince" | "isGivenUp" | "stopLooking" | "hasEnded">): Held {
+  function hold(one: Omit<Held, "idleSince" | "isGivenUp" | "stopLooking" | "stopSampling" | "hasEnded">): Held {
     let hasEnded = false;
     const made: Held = {
       ...one,
@@ -51,7 +54,12 @@ export function createHeldGpus({ places, pool, limits, lingerMs, clock, log }: H
       idleSince: null,
       isGivenUp: false,
       stopLooking: () => {},
+      stopSampling: () => {},
     };
+    const { sessionJobs, sandbox } = one;
+    const job = sessionJobs.get(one.jobID);
+    const isBusy = () => made.idleSince === null;
+    if (job) made.stopSampling = gpuSampler.follow({ sessionJobs, job, sandbox, isBusy, isFoundAgain: false });
     held.set(one.jobID, made);
     void one.sandbox.ended.then(() => {
       hasEnded = true;
@@ -91,6 +99,7 @@ export function createHeldGpus({ places, pool, limits, lingerMs, clock, log }: H
     const { sessionJobs, jobID, sandbox, place } = one;
     if (one.isGivenUp) return;
     one.isGivenUp = true;
+    one.stopSampling();
     one.idleSince = null;
     one.stopLooking();
     if (held.get(jobID) === one) held.delete(jobID);

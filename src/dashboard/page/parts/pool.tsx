@@ -15,8 +15,9 @@ const atPresent = computed(() => {
   let [gpus, used] = [0, 0];
   for (const { gpu, gpuUse } of jobs.value.values()) {
     if (gpuUse?.now === undefined) continue;
-    gpus += gpuCount(gpu);
-    used += (gpuCount(gpu) * gpuUse.now) / 100;
+    const count = Math.max(1, gpuCount(gpu)); // a command alone may have one
+    gpus += count;
+    used += (count * gpuUse.now) / 100;
   }
   return gpus === 0 ? null : used / gpus;
 });
