@@ -16,7 +16,7 @@ export function renderEnvironments(views: readonly EnvironmentView[], ids: IdGen
     const [what = "", ...output] = toFramed(error.message).split("\n");
     if (output.length === 0) return [`${line} ${what}`];
     const frame = createFrame(ids, output);
-    return [`${line} ${what}`, frame.around(output.join("\n"))];
+    return [`${line} ${what}`, frame.introduction, frame.around(output.join("\n"))];
   });
 }
 
