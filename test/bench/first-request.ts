@@ -3,6 +3,7 @@ import { startModalServerProcess } from "../support/modal-server/own-process.ts"
 import type { ModelReply, ModelRequest } from "../support/model-server.ts";
 import { call, say, script } from "../support/scripted.ts";
 import { startSetup, type TestSetup } from "../support/test-setup.ts";
+import { status, turn } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
 import { median } from "./stats.ts";
 import { firstStart } from "./tool-times.ts";
@@ -42,10 +43,19 @@ export async function benchFirstRequest(_rounds: number, only?: number): Promise
     { ...options, modal: { createsPerSecond: 1_000, createsBurst: 1_000 } },
     { ...host, env: modal.env },
   );
+  const warmed = await startSetup(
+    {
+      ...options,
+      modal: { createsPerSecond: 1_000, createsBurst: 1_000 },
+      environments: { default: { warm: only ?? 32 } },
+    },
+    { ...host, env: modal.env },
+  );
   const sides: [name: string, measure: (count: number) => Promise<Times>][] = [
     ["child sessions by hand, no sandbox", (count) => byHand(local, count)],
     ["agents_start, local", (count) => ours(local, count)],
     [`agents_start, Modal, boot of ${BOOT_SECS.join(" to ")} s`, (count) => ours(remote, count)],
+    ["agents_start, Modal, warm", (count) => whenWarm(warmed, count)],
     ["the built-in task tool, no sandbox", (count) => builtIn(local, count)],
   ];
   try {
@@ -57,6 +67,7 @@ export async function benchFirstRequest(_rounds: number, only?: number): Promise
       print(count, samples);
     }
   } finally {
+    await warmed.stop();
     await local.stop();
     await remote.stop();
     await modal.stop();
@@ -161,4 +172,15 @@ function print(count: number, samples: ReadonlyMap<string, readonly Times[]>): v
     console.log(`  ${name.padEnd(38)}${columns.join("")}`);
   }
   console.log("");
+}
+
+/** After a message, and the time in which what it makes ready is there. */
+async function whenWarm(setup: TestSetup, count: number): Promise<Times> {
+  const session = await setup.server.createSession();
+  const ready = async () => {
+    const [answer] = await turn(setup.server, session.id, status());
+    return (answer?.metadata.environments[0]?.warm ?? 0) >= count;
+  };
+  await until(ready, { what: `${count} sandboxes are ready`, everyMs: 1_000 });
+  return ours(setup, count);
 }
