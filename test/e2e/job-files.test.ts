@@ -99,7 +99,9 @@ sandboxTest("brings a task's skills to its job: their text, and their folder wit
   const [, waited] = await turn(server, session.id, start(...tasks), wait());
   const [brews] = waited?.metadata.finished ?? [];
   const outputs = await outputsOf(server, brews, "sandbox_exec");
-  expect(outputs).toEqual(["Boil for seven minutes.\nboiling\nSKILL.md\nscripts\n[exit code 0]"]);
+  expect(outputs).toEqual([
+    expect.stringMatching(/Boil for seven minutes\.\nboiling\nSKILL\.md\nscripts\n\[exit code 0\]$/),
+  ]);
   const systems = model.requests.slice(since).filter(({ tools }) => tools.includes("sandbox_exec"));
   const ofBrewer = systems.filter(({ lastUser }) => lastUser.includes("boil.sh"));
   expect(ofBrewer).toHaveLength(2);
@@ -120,8 +122,9 @@ sandboxTest(
     const names = ["brewing", "tasting", "cellar"];
     const [, waited] = await turn(server, session.id, start(...names.map(look)), wait());
     const of = (name: string) => waited?.metadata.finished.find(({ description }) => description === name);
-    expect(await outputsOf(server, of("brewing"), "sandbox_exec")).toEqual(["SKILL.md\nscripts\n[exit code 0]"]);
     const note = "Of skill brewing these were left out: keys (it is a link that leads out of the folder).";
+    const told = `Know besides:\n- ${note}\n\nSKILL.md\nscripts\n[exit code 0]`; // its model was asked before that was known
+    expect(await outputsOf(server, of("brewing"), "sandbox_exec")).toEqual([told]);
     expect(of("brewing")?.notes).toContain(note);
     expect(waited?.output).toContain(note);
     expect(await outputsOf(server, of("tasting"), "sandbox_exec")).toEqual(["SKILL.md\n[exit code 0]"]);

@@ -1,3 +1,4 @@
+import type { Environment } from "../../config/environment.ts";
 import type { BriefedSandbox } from "../../core/briefing.ts";
 import type { Job } from "../../core/job.ts";
 import { environmentOf } from "../../core/task-source.ts";
@@ -23,10 +24,14 @@ export async function expectedSandbox(
   job: Job,
 ): Promise<ExpectedSandbox | null> {
   const environment = environmentOf(deps.environments, job.task);
-  if (!environment || !provider.place) return null;
+  if (!environment || !provider.place || hasMounts(environment)) return null;
   // One that is revived is where it was.
   const place = job.briefing ?? provider.place(environment.workdir);
   if (place.home === null && job.task.skills.length > 0) return null; // the system text names their folders
   const hasProject = await deps.trees.hasProject(sessionJobs, job);
   return { workdir: place.workdir, home: place.home, notes: environmentNotesOf(deps, job), hasProject };
 }
+
+/** What an agent plans with, and only the sandbox tells: the kind of its volumes, the addresses of its ports. */
+const hasMounts = ({ volumes, buckets, ports }: Environment): boolean =>
+  Object.keys(volumes).length + Object.keys(buckets).length + ports.length > 0;

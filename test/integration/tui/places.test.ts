@@ -115,10 +115,12 @@ test("a row that cannot be drawn says so, and the others are drawn", async () =>
 });
 
 test("the counter is there with the first job, and not before", async () => {
-  const { lab, frame } = await show(registerCounter, "session_prompt_right", 30);
+  const { lab, frame, screen } = await show(registerCounter, "session_prompt_right", 40);
   expect(await frame()).toEqual(["1▶ $2.00"]);
   lab.change("top", { jobs: [sampleJob("a"), sampleJob("q", { state: "queued" })] });
   expect(await frame()).toEqual(["1▶ 1… $2.00"]);
+  screen.resize(39, 12); // too narrow for the host's own words beside it
+  expect(await frame()).toEqual([]);
 });
 
 test("the line below everything follows the screen: a session, its job's conversation, another size", async () => {
