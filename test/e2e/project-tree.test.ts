@@ -48,7 +48,10 @@ sandboxTest("a user who keeps untracked files out of git's sight keeps them out 
   const session = await server.createSession();
   const [, waited] = await turn(server, session.id, start(task("looks", shell("ls"), say("done"))), wait());
   const [job] = waited?.metadata.finished ?? [];
-  expect(await outputsOf(server, job, "sandbox_exec")).toEqual(["README.md\nsrc\n[exit code 0]"]);
+  const [listed] = await outputsOf(server, job, "sandbox_exec");
+  expect(listed).toMatch(
+    /^Know besides:\n.*status\.showUntrackedFiles is off there\n\nREADME\.md\nsrc\n\[exit code 0\]$/,
+  );
   expect(job?.notes.join()).toContain("status.showUntrackedFiles is off there");
   expect(waited?.output).toContain("status.showUntrackedFiles is off there");
 });
@@ -71,14 +74,15 @@ sandboxTest(
       const look = shell("ls -A --ignore=.git");
       const [, waited] = await turn(server, session.id, start(task("looks", look, say("done"))), wait());
       const [job] = waited?.metadata.finished ?? [];
-      expect(await outputsOf(server, job, "sandbox_exec")).toEqual([output]);
+      const [listed] = await outputsOf(server, job, "sandbox_exec");
+      expect(listed).toEndWith(output);
       expect(job?.notes.join()).toContain(note);
       expect(waited?.output).toContain(note);
       const ofJob = setup.model.requests.slice(since).filter(({ tools }) => tools.includes("sandbox_exec"));
-      for (const { system } of ofJob.slice(1)) {
-        expect(system).toContain(note);
-        expect(system).not.toContain(home.home);
-      }
+      expect(ofJob).toHaveLength(2);
+      // Where its model was asked before the project was looked through, its first answer tells it.
+      expect(`${ofJob[0]?.system}${listed}`).toContain(note);
+      for (const { system } of ofJob) expect(system).not.toContain(home.home);
       await server.stop();
     }
   },
@@ -106,7 +110,8 @@ sandboxTest(
       const look = shell("ls; grep -rl s3cret . | head; echo new > new.txt");
       const [, waited] = await turn(server, session.id, start(task("looks", look, say("done"))), wait());
       const [job] = waited?.metadata.finished ?? [];
-      expect(await outputsOf(server, job, "sandbox_exec")).toEqual([`${listed}[exit code 0]`]);
+      const [output] = await outputsOf(server, job, "sandbox_exec");
+      expect(output).toEndWith(folder === "" ? `\n\n${listed}[exit code 0]` : `${listed}[exit code 0]`);
       if (folder === "") expect(waited?.output).toContain("open OpenCode in one of its working trees");
       const { metadata } = await ask(server, session.id, call("agents_collect", { job: job?.id, mode: "patch" }));
       expect(metadata as unknown).toMatchObject({ stat: { files: 1, insertions: 1, deletions: 0 } });

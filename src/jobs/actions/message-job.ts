@@ -39,11 +39,12 @@ export interface Messaged {
  * Gives a job its next turn. A queued or running job takes it after its earlier turns. An ended or interrupted job goes
  * back to the queue and wakes up in its own session, with its files.
  * @throws PluginError `not_found`; `invalid_task` for a run, for a refused task, or when the job has no files of the project to
- * update; `workspace_failed`; `prompt_failed` where the job's own session is closed
+ * update; `workspace_failed`; `cancelled` when the job was cancelled meanwhile; `prompt_failed` where the job's own session is closed
  */
 export async function messageJob(deps: MessageDeps, orchestrator: string, request: MessageRequest): Promise<Messaged> {
   const sessionJobs = await deps.sessionJobs(orchestrator);
-  refuseRun(findJob(sessionJobs, request.job));
+  const asked = findJob(sessionJobs, request.job);
+  refuseRun(asked);
   const drift = await driftOf(deps, findJob(sessionJobs, request.job), request.update === true);
   await refuseClosed(deps, findJob(sessionJobs, request.job));
   await deps.runner.settled(request.job); // a job that is being stopped must have its snapshot before it wakes up
@@ -53,6 +54,7 @@ export async function messageJob(deps: MessageDeps, orchestrator: string, reques
     throw new PluginError("invalid_task", message, { retryable: false });
   }
   const { state } = job;
+  if (state.kind === "cancelled" && !isEnded(asked.state)) throw overtaken(job);
   if (isEnded(state)) sessionJobs.stopRunningTurns(job.id); // a turn that the job's end cut short is over
   sessionJobs.addTurn(job.id, request.message, request.update ? drift?.now : null);
   if (isEnded(state) || state.kind === "interrupted") {
@@ -68,6 +70,12 @@ function refuseRun({ id, task }: Job): void {
   if (task.run === null) return;
   const message = `${id} is a run, a command without a model, and takes no messages. Start another run with from: "${id}", which begins with its newest files.`;
   throw new PluginError("invalid_task", message, { retryable: false });
+}
+
+/** Whoever cancels a job after a message wants it to stop: the message must not wake it because it took longer. */
+function overtaken({ id }: Job): PluginError {
+  const message = `${id} was cancelled before it got the message. Send it again to have the job go on.`;
+  return new PluginError("cancelled", message, { retryable: true });
 }
 
 /** A session that cannot be read is no reason to refuse: the turn itself finds out why. */

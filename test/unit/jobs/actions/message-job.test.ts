@@ -54,6 +54,21 @@ test(
 );
 
 test(
+  "a message that a cancel overtakes does not wake the job",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("hang");
+    await world.reaches(id, "running");
+    const sent = send(world, id, "say awake").catch((error) => error);
+    void cancelJobs(world.runtime, ORCHESTRATOR, [id], "enough");
+    await world.clock.until("parked", () => world.job(id).sandbox.kind === "parked");
+    expect(await sent).toMatchObject({ code: "cancelled", message: expect.stringContaining("Send it again") });
+    expect((await world.turns(id)).length).toBe(1);
+    expect(world.job(id).state.kind).toBe("cancelled");
+    expect((await send(world, id, "say awake")).job.state.kind).toBe("queued");
+  }),
+);
+
+test(
   "a message to a queued job becomes its second turn",
   inWorld(
     async (world) => {
