@@ -1,6 +1,7 @@
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import type { GitRun } from "../git.ts";
 import { foldersAbove, joinRecords } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import { identityOf } from "../project/identity.ts";
@@ -35,10 +36,12 @@ export async function placeMeasured(
 ): Promise<void> {
   const { sandbox, clock } = request;
   const env = measuredEnv(store, runID);
+  const ofRun = (more?: Partial<GitRun>) => ({ ...more, env: { ...env, ...more?.env }, isUntrusted: true });
   const seeing: ProjectStore = {
     ...store,
-    toFile: (args, path, more) =>
-      store.toFile(args, path, { ...more, env: { ...env, ...more?.env }, isUntrusted: true }),
+    run: (args, more) => store.run(args, ofRun(more)),
+    stream: (args, more) => store.stream(args, ofRun(more)),
+    toFile: (args, path, more) => store.toFile(args, path, ofRun(more)),
   };
   const identity = await identityOf(store);
   // First: where there is no git, the rest is unpacked over the project's files, and a folder may take a file's place.
