@@ -17,13 +17,15 @@ export interface FollowedCommand {
   readonly explain: ExplainEnd;
   /** Path of the complete log for a command whose output is cut; absent = that of its process. */
   readonly keepLog?: (process: SandboxProcess) => Promise<string | null>;
+  /** Whether its sandbox was lost, which stops the turn: a host waits for a stopped tool's answer for a quarter of a second. */
+  readonly isLost?: () => boolean;
   /** Called when the command has ended, before it is described. */
   readonly afterEnd?: () => Promise<void>;
 }
 
 /** Follows a command in the foreground to its end, shown while it runs. */
 export async function followShown(process: SandboxProcess, how: FollowedCommand): Promise<ToolAnswer> {
-  const { runtime, jobID, command, timeoutSeconds, signal, progress, explain, keepLog, afterEnd } = how;
+  const { runtime, jobID, command, timeoutSeconds, signal, progress, explain, keepLog, isLost, afterEnd } = how;
   const output = createOutputWindow();
   const endCommand = runtime.activity.beginCommand(jobID, oneLine(command, 200), (lines) => output.tail(lines));
   try {
@@ -31,6 +33,7 @@ export async function followShown(process: SandboxProcess, how: FollowedCommand)
       clock: runtime.clock,
       timeoutMs: timeoutSeconds * 1000,
       signal,
+      ...(isLost && { isLost }),
       onOutput: (bytes) => {
         output.push(bytes);
         showOutput(progress, command, output);
@@ -71,7 +74,8 @@ function describeEnd(status: ExitStatus, stopped: CommandEnd["stopped"], timeout
   if (stopped === "timeout") {
     return `[stopped after ${timeoutSeconds} s, its time limit; give a longer timeout_seconds, or run it in the background]`;
   }
-  if (stopped === "abort") return "[stopped: the turn was interrupted]";
+  // A turn is stopped when its sandbox is lost, which says more.
+  if (stopped === "abort" && status.kind !== "unknown") return "[stopped: the turn was interrupted]";
   if (status.kind === "exited") return `[exit code ${status.code}]`;
   if (status.kind === "signalled") return `[killed by ${status.signal}]`;
   return `[exit status unknown: ${status.reason}]`;

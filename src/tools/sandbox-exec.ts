@@ -87,6 +87,7 @@ export const sandboxExecTool = (deps: ToolDeps) =>
           metadata: { process: id, log: logPath },
         };
       }
+      const isLost = () => runtime.lifecycle.live(jobID) !== sandbox;
       const progress = call.progress();
       if (worker.hasWaited) showOutput(progress, command, createOutputWindow());
       try {
@@ -98,8 +99,9 @@ export const sandboxExecTool = (deps: ToolDeps) =>
           signal: call.abort,
           progress,
           explain,
+          isLost,
           async afterEnd() {
-            if (runtime.lifecycle.live(jobID) !== sandbox) await sleep(runtime.clock, LOSS_MS, call.abort);
+            if (isLost()) await sleep(runtime.clock, LOSS_MS, call.abort);
           },
         });
         return own === null ? answer : { ...answer, output: `${answer.output}\n${ownGpu(own)}` };

@@ -31,16 +31,18 @@ export interface FollowOptions {
   /** null = it may take any time. */
   readonly timeoutMs: number | null;
   readonly signal: AbortSignal;
+  /** Whether its sandbox has ended, so that its end is not waited for once it is to stop. Absent = that takes no hurry. */
+  readonly isLost?: () => boolean;
   /** Told every piece of the output, in order. */
   readonly onOutput: (bytes: Uint8Array) => void;
 }
 
 /**
  * Reads a command's output to its end. Past its time limit, or when it is to stop, its process group gets SIGTERM, and
- * SIGKILL 2 s later for what is left of it; SIGKILL at once where the reason is `KillAtOnce`.
+ * SIGKILL 2 s later for what is left of it; SIGKILL at once where the reason is `KillAtOnce`, or its sandbox is lost.
  */
 export async function followCommand(process: SandboxProcess, options: FollowOptions): Promise<CommandEnd> {
-  const { clock, timeoutMs, signal } = options;
+  const { clock, timeoutMs, signal, isLost } = options;
   let stopped: CommandEnd["stopped"] = null;
   let killAt = 0;
   let cancelKill: () => void = () => {};
@@ -48,7 +50,7 @@ export async function followCommand(process: SandboxProcess, options: FollowOpti
     if (stopped) return;
     stopped = why;
     killAt = clock.now();
-    if (signal.reason instanceof KillAtOnce) {
+    if (signal.reason instanceof KillAtOnce || isLost?.()) {
       void process.signal("SIGKILL").catch(() => {});
       return;
     }

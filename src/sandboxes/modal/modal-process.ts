@@ -145,10 +145,13 @@ function processOf(
     if (code !== null) return settle(toExitStatus(code, sent));
     await askServer();
   });
+  const endWithSandbox = (why: string | null) => {
+    settle(endedMeanwhile(why ?? "it was terminated"));
+    output.stop();
+  };
   void core.closing.then(async () => {
     await sleep(core.clock, core.limits.graceMs, waiting.signal);
-    settle(endedMeanwhile((await core.findEndReason()) ?? "it was terminated"));
-    output.stop();
+    endWithSandbox(await core.findEndReason());
   });
   const input = openInput(child, exit);
   return {
@@ -159,7 +162,7 @@ function processOf(
     write: (bytes) => (over ? Promise.reject(new Error(CLOSED_INPUT)) : input.write(bytes)),
     closeInput: () => (over ? Promise.resolve() : input.close()),
     async endGroup(graceMs) {
-      if (sent.size === 0) return;
+      if (sent.size === 0 || core.endReason !== null) return;
       const argv = ["/bin/sh", "-c", END_GROUP_SCRIPT, "end", pid, String(Math.ceil(graceMs / 100))];
       await core.execOnce(argv, "Ending a command's process group").catch(async (error: unknown) => {
         if ((await core.findEndReason()) === null) throw await core.translate(error);
@@ -168,6 +171,8 @@ function processOf(
     async signal(signal) {
       if (over) return;
       sent.add(signal);
+      // Whoever kills does not wait for the last output of a sandbox that has ended.
+      if (signal === "SIGKILL" && core.endReason !== null) return endWithSandbox(core.endReason);
       await signalByID(core, id, signal).catch(async (error: unknown) => {
         if (over || (await core.findEndReason()) !== null) return;
         throw await core.translate(error);
