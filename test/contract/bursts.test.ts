@@ -86,7 +86,16 @@ afterAll(async () => {
 });
 
 const H100 = { type: "H100", count: 1, exact: false, onMachine: true };
-const said = async (sandbox: Sandbox, command: string): Promise<string> => (await sh(sandbox, command)).stdout.trim();
+const said = async (sandbox: Pick<Sandbox, "start">, command: string): Promise<string> =>
+  (await sh(sandbox, command)).stdout.trim();
+/** Its commands are killed when they are stopped, as the tool kills them: else only garbage collection would end them, minutes later. */
+const stoppable = (sandbox: Sandbox, signal: AbortSignal): Pick<Sandbox, "start"> => ({
+  async start(request) {
+    const child = await sandbox.start(request);
+    signal.addEventListener("abort", () => void child.signal("SIGKILL").catch(() => {}), { once: true });
+    return child;
+  },
+});
 
 interface Working {
   readonly runtime: Runtime;
@@ -113,9 +122,9 @@ async function withJob(lingerSeconds: number, use: (job: Working) => Promise<voi
     burst: (command, gpu = H100) =>
       runtime.bursts.run(
         { sessionJobs, jobID: id, gpus: [gpu], command, here: own, signal: working.abort.signal, exclusively: (work) => work(), onWait: () => {}, describeStep: () => null },
-        async (there) => {
+        async (there, signal) => {
           before("run");
-          return said(there, command);
+          return said(stoppable(there, signal), command);
         },
       ),
     gpuSandboxes: async () => (await inner.list()).filter(({ tags }) => tags.burst).length,

@@ -8,7 +8,7 @@ export interface Ran {
 
 /** Runs a shell command to its end, with empty input unless some is given. */
 export async function sh(
-  sandbox: Sandbox,
+  sandbox: Pick<Sandbox, "start">,
   command: string,
   request: Partial<ExecRequest> & { input?: string } = {},
 ): Promise<Ran> {
