@@ -171,6 +171,7 @@ test("a cancelled run that fails while it stops does not end the job that was wo
     const [id = ""] = await world.start(withSkill);
     await world.clock.until("a sandbox", () => world.machine.sandboxes().length === 1);
     const hasReturned = beginCancel(world, [id]);
+    await world.clock.until("it is cancelled", () => world.job(id).state.kind === "cancelled");
     await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "say woken", interrupt: false });
     await world.reaches(id, "starting");
     installing.open();
