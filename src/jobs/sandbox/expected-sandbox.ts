@@ -32,6 +32,6 @@ export async function expectedSandbox(
   return { workdir: place.workdir, home: place.home, notes: environmentNotesOf(deps, job), hasProject };
 }
 
-/** What an agent plans with, and only the sandbox tells: the kind of its volumes, the addresses of its ports. */
-const hasMounts = ({ volumes, buckets, ports }: Environment): boolean =>
-  Object.keys(volumes).length + Object.keys(buckets).length + ports.length > 0;
+/** What an agent plans with, and only the sandbox tells: of which kind its volumes are. */
+const hasMounts = ({ volumes, buckets }: Environment): boolean =>
+  Object.keys(volumes).length + Object.keys(buckets).length > 0;
