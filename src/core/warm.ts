@@ -7,7 +7,7 @@
 export const WARM_IDLE_MS = 5 * 60_000;
 /** Jobs that start within this time are taken for one burst. */
 export const BURST_MS = 60_000;
-/** Bursts are remembered for so long. */
+/** How long bursts are remembered. */
 export const RECENT_MS = 20 * 60_000;
 /** Earlier days on which the environment was used at this hour, before those days say how much is usual. */
 export const DAYS_KNOWN = 3;
@@ -83,7 +83,7 @@ export function warmPlan(
 const FIRST_PAUSE_MS = 15_000;
 const LONGEST_PAUSE_MS = 10 * 60_000;
 
-/** How long to wait after so many failures in a row. */
+/** How long to wait after this number of failures in a row. */
 export const warmPause = (failures: number): number =>
   failures <= 0 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1));
 

@@ -96,7 +96,7 @@ export function createSystemTexts(access: RuntimeAccess, catalog: () => Promise<
   }
 }
 
-/** Whether commands of the job can be given GPUs. The same for the whole job, as its system text must not change. */
+/** Whether commands of the job can be given GPUs. The answer never changes, because the system text that it is in must not. */
 async function hasGpus({ options, machineGpus }: Runtime, { provider, task }: Job): Promise<boolean> {
   if (task.forbidden.includes(GPU_OF_RUNS) || task.forbidden.includes("sandbox_exec") || options.gpuLimits.total === 0)
     return false;

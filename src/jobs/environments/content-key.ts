@@ -12,7 +12,7 @@ export interface ContentFacts {
   readonly salt: string;
 }
 
-/** Names an environment's content: the same for everything that its set-up leaves the same, and different for all else. */
+/** Names what an environment's set-up is made from. Two environments share a key only if their set-ups leave the same. */
 export function contentKey(environment: Environment, { provider, project, hostEnv, salt }: ContentFacts): string {
   const { image, imageSecret, workspace, workdir, secrets, volumes, buckets, network, proxy, cloud, runtime } =
     environment;

@@ -55,7 +55,7 @@ export const WARM_TABLES = [
   "warm_costs (orchestrator TEXT NOT NULL, environment TEXT NOT NULL, usd REAL NOT NULL, PRIMARY KEY (orchestrator, environment))",
 ];
 
-/** As for leases: a process in another container that has not renewed them for so long is dead. */
+/** A process in another container that has not renewed them within this time is taken for dead, as with leases. */
 const TTL_MS = 30_000;
 
 const costRow = z.object({ environment: z.string(), usd: z.number() });

@@ -172,7 +172,7 @@ function emptiedFolders(
   return new Set([...toRemove].filter((path) => !full.has(path)));
 }
 
-/** Names beside a path that nothing has on either side; the same for the same path. */
+/** Names beside a path that are free on both sides. A path always gets the same ones. */
 function uniqueNames(here: FileTree, there: FileTree): (path: string) => string {
   const given = new Map<string, string>();
   const taken = new Set<string>();
