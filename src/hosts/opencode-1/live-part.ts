@@ -24,11 +24,16 @@ const SHARE = 1 / 40;
 /** Lets the request that carries the tool's result go first. */
 const REMOVE_DELAY_MS = 150;
 
+/** OpenCode marks the calls of a stopped turn as ended a quarter of a second later; on a busy machine that takes longer. */
+const ABORT_SETTLE_MS = 1_000;
+
 /**
  * Shows what a running tool does. OpenCode ignores `metadata()` of plugin tools, and its terminal UI shows neither title
  * nor metadata of a running one. So this patches two parts: the tool's own (title and metadata, for clients that read
  * them) and a text part of ours below it, which every interface draws. Once the tool ends it is deleted, or shows what the tool leaves. Updates
- * are sent at most every `INTERVAL_MS`, less often where one takes long, and the newest wins. None is sent after `stop`: it would undo the tool's result.
+ * are sent at most every `INTERVAL_MS`, less often where one takes long, and the newest wins. None is sent after `stop`: it would undo the tool's result;
+ * nor after the turn was stopped: the call would be shown, and taken, as running for good.
+ * @param abort fires when the turn is stopped
  * @param writer by which `stale-views.ts` knows what nobody changes any more
  * @source OpenCode 1.18.33, verified against the binary
  */
@@ -37,6 +42,7 @@ export function createLivePart(
   clock: Clock,
   hostIDs: (prefix: "prt") => string,
   address: PartAddress,
+  abort: AbortSignal,
   writer: string,
 ): LivePart {
   const { sessionID, messageID, callID } = address;
@@ -50,20 +56,39 @@ export function createLivePart(
   let intervalMs = INTERVAL_MS;
 
   async function send(): Promise<void> {
-    if (stopped || !wanted) return;
+    if (stopped || abort.aborted || !wanted) return;
     const view = wanted();
     wanted = null;
+    const part = await readOwn();
+    // Writing back a part that is still pending would abort the call.
+    if (stopped || abort.aborted || part?.state.status !== "running") return;
+    const metadata = { ...part.state.metadata, ...view.metadata };
+    const state = { ...part.state, title: oneLine(view.title, 200), metadata };
+    await client.part.update({ sessionID, messageID, partID: part.id, part: { ...part, state } });
+    if (abort.aborted) return endAborted();
+    await write(view.text, true);
+  }
+
+  async function readOwn() {
     const { data } = await client.session.message({ sessionID, messageID });
     const part = data?.parts.find((one) => one.type === "tool" && one.callID === callID);
-    // Writing back a part that is still pending would abort the call.
-    if (stopped || part?.type !== "tool" || part.state.status !== "running") return;
+    return part?.type === "tool" ? part : undefined;
+  }
+
+  /** The turn was stopped while an update was on its way, which may have arrived after OpenCode had ended the call. */
+  async function endAborted(): Promise<void> {
+    await new Promise<void>((resolve) => clock.after(ABORT_SETTLE_MS, resolve));
+    const part = await readOwn();
+    if (part?.state.status !== "running") return;
+    const { input, metadata, time } = part.state;
     const state = {
-      ...part.state,
-      title: oneLine(view.title, 200),
-      metadata: { ...part.state.metadata, ...view.metadata },
+      status: "error" as const,
+      input,
+      error: "Tool execution aborted", // as OpenCode says it
+      metadata: { ...metadata, interrupted: true },
+      time: { start: time.start, end: clock.now() },
     };
     await client.part.update({ sessionID, messageID, partID: part.id, part: { ...part, state } });
-    await write(view.text, true);
   }
 
   async function write(text: string, isLive: boolean): Promise<void> {

@@ -34,8 +34,9 @@ function toToolDefinition(tool: Tool, deps: ToolDefinitionDeps): ToolDefinition 
     args: tool.args,
     async execute(args: unknown, context: ToolContext) {
       const asking = createAsking(context);
-      const { sessionID, messageID, callID = "" } = context as ToolContext & { callID?: string };
-      const part = createLivePart(deps.client, deps.clock, deps.hostIDs, { sessionID, messageID, callID }, deps.self);
+      const { sessionID, messageID, abort, callID = "" } = context as ToolContext & { callID?: string };
+      const address = { sessionID, messageID, callID };
+      const part = createLivePart(deps.client, deps.clock, deps.hostIDs, address, abort, deps.self);
       try {
         const answer = await tool.run(args, toToolCall(context, deps, asking.ask, part));
         if (answer.view && !deps.isDisposed()) await leave(part, answer.view, sessionID, deps);

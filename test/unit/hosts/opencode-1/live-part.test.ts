@@ -13,7 +13,12 @@ interface Update {
 
 function open(status = "running") {
   const clock = createFakeClock();
-  const tool = { id: "prt_tool", type: "tool", callID: "call_1", state: { status, metadata: { kept: 1 } } };
+  const tool = {
+    id: "prt_tool",
+    type: "tool",
+    callID: "call_1",
+    state: { status, metadata: { kept: 1 }, time: { start: 1 } },
+  };
   const parts = [{ id: "prt_x", type: "text" }, { ...tool, id: "prt_other", callID: "call_2" }, tool];
   const updates: Update[] = [];
   const deleted: string[] = [];
@@ -42,16 +47,18 @@ function open(status = "running") {
     },
   } as unknown as HostClient;
   const address = { sessionID: "ses_1", messageID: "msg_1", callID: "call_1" };
+  const stop = new AbortController();
   const progress = createLivePart(
     client,
     clock,
     createHostIds(() => clock.now()),
     address,
+    stop.signal,
     "me",
   );
   const show = (text: string) => progress.show(() => ({ title: `title ${text}`, text, metadata: { now: text } }));
   const texts = () => updates.flatMap(({ part }) => (part.type === "text" ? [part.text] : []));
-  return { clock, fake, updates, deleted, progress, show, texts };
+  return { clock, fake, updates, deleted, progress, show, texts, tool, stopTurn: () => stop.abort() };
 }
 
 test("title and metadata go to the tool's own part, the text to a part below it", async () => {
@@ -100,6 +107,39 @@ for (const status of ["pending", "completed", "error"]) {
     await progress.stop();
     await clock.advance(1_000);
     expect([updates, deleted]).toEqual([[], []]);
+  });
+}
+
+test("nothing is sent once the turn is stopped", async () => {
+  const { clock, updates, show, stopTurn } = open();
+  show("a");
+  await clock.advance(100);
+  stopTurn();
+  await clock.advance(5_000);
+  show("b");
+  await clock.advance(5_000);
+  expect(updates).toEqual([]);
+});
+
+for (const [what, status, written] of [
+  ["is shown as running again by it is ended", "running", ["running", "error"]],
+  ["OpenCode ends after it stays as it is", "error", ["running"]],
+] as const) {
+  test(`an update on its way when the turn is stopped: a call that ${what}`, async () => {
+    const { clock, fake, updates, tool, show, stopTurn } = open();
+    let arrive = () => {};
+    fake.before = (call) => (call === "update" ? new Promise((resolve) => (arrive = resolve)) : Promise.resolve());
+    show("a");
+    await clock.advance(250);
+    stopTurn();
+    arrive();
+    await clock.advance(0);
+    fake.before = async () => {};
+    tool.state.status = status;
+    await clock.advance(5_000);
+    await clock.advance(0);
+    expect(updates.map(({ part }) => part.state?.status)).toEqual([...written]);
+    expect(clock.pending()).toBe(0);
   });
 }
 
