@@ -104,10 +104,13 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
 
   function startNow(): void {
     const unsettledMs = pool.unsettledUntil() - clock.now();
-    if (unsettledMs > 0 && localQueue.all().length > 0) {
+    if (localQueue.all().length === 0) return;
+    if (unsettledMs > 0) {
       stopPoll = clock.after(unsettledMs, startJobs);
       return;
     }
+    // Asked before and after: what another process gives back in between nobody here would hear of.
+    const wasShared = pool.isShared(owner, clock.now());
     const blocked = new Set<SessionJobs>();
     // Read once for all that cannot start: thousands may be queued.
     let budget = createStartBudget(limits, clock);
@@ -128,7 +131,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     deps.lifecycle.parkWaiting();
     deps.warm.makeWay(() => localQueue.all().flatMap(({ sessionJobs, jobID }) => sessionJobs.get(jobID) ?? []));
     deps.bursts.giveUpWaitedFor();
-    if (pool.isShared(owner, clock.now())) stopPoll = clock.after(OTHER_PROCESS_POLL_MS, startJobs);
+    if (wasShared || pool.isShared(owner, clock.now())) stopPoll = clock.after(OTHER_PROCESS_POLL_MS, startJobs);
   }
 
   /**

@@ -16,7 +16,7 @@ import {
   saveWish,
 } from "./lease-rows.ts";
 import { type RowReader, remembered } from "./rows.ts";
-import { warmLeases } from "./warm-rows.ts";
+import { warmLeases, warmOwners } from "./warm-rows.ts";
 
 export type { Lease, LeaseRequest, QueueRequest } from "./lease-rows.ts";
 
@@ -37,7 +37,7 @@ export interface LeaseStore {
   positions(jobIDs: readonly string[], now: number): ReadonlyMap<string, number>;
   /** How many jobs were queued until then. */
   queuedUntil(since: number, now: number): number;
-  /** Whether another live process has leases or queued jobs. */
+  /** Whether another live process has leases, queued jobs or sandboxes that are kept ready. */
   isShared(owner: string, now: number): boolean;
   /**
    * Takes a lease in one transaction. The job keeps its place in the queue until `leaveQueue`.
@@ -229,7 +229,9 @@ export function createLeaseStore(database: Database): LeaseStore {
         ...[since, now, deadOwners(now)],
       )?.n ?? 0,
     isShared: (own, now) =>
-      [...ownersIn("leases"), ...ownersIn("queue")].some((owner) => owner !== own && !seemsDead(owner, now)),
+      [...ownersIn("leases"), ...ownersIn("queue"), ...warmOwners(database)].some(
+        (owner) => owner !== own && !seemsDead(owner, now),
+      ),
     acquireLease: (lease, decide, now) =>
       database.transaction(() => {
         reclaim(now);

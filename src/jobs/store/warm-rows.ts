@@ -152,6 +152,12 @@ export const toRecord = ({
     takenAt,
   });
 
+/** The processes that keep sandboxes ready. */
+export const warmOwners = (database: Pick<Database, "all">): string[] =>
+  database.all(ownerRow, "SELECT DISTINCT owner FROM warm_sandboxes").map(({ owner }) => owner);
+
+const ownerRow = z.object({ owner: z.string() });
+
 /** What sandboxes that are kept ready hold of the GPUs, as leases without a slot; of the job that has taken one, as its own. */
 export function warmLeases(database: Pick<Database, "all">, leases: readonly Lease[], now: number): Lease[] {
   const running = new Set(leases.filter(({ slots }) => slots > 0).map(({ jobID }) => jobID));

@@ -35,6 +35,8 @@ export function openScheduler(limit = 1, money: Partial<Pick<Limits, "budget" | 
       return job;
     },
   } as Partial<SessionJobs> as SessionJobs;
+  /** Runs in every look at the pool, once it is known which jobs may start. */
+  const inLook = { does: () => {} };
   let count = 0;
   const log = (level: string, message: string) => void loggedProblems.push(`${level}: ${message}`);
   const ids = (prefix: string) => `${prefix}_${++count}`;
@@ -56,7 +58,7 @@ export function openScheduler(limit = 1, money: Partial<Pick<Limits, "budget" | 
     },
     leases,
     localQueue,
-    lifecycle: { isUnterminated: (id) => unterminated.has(id), parkWaiting: () => {} },
+    lifecycle: { isUnterminated: (id) => unterminated.has(id), parkWaiting: () => inLook.does() },
     bursts: { giveUpWaitedFor: () => {} },
     runner: {
       async run(_sessionJobs, id) {
@@ -99,6 +101,7 @@ export function openScheduler(limit = 1, money: Partial<Pick<Limits, "budget" | 
     leases,
     pool,
     unterminated,
+    inLook,
     failing,
     jobs,
     started,

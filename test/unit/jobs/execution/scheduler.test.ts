@@ -32,6 +32,18 @@ test("starts nothing once it is suspended, and frees leases as runs end", async 
   expect([started, pool.leases.size, clock.pending()]).toEqual([["a"], 0, 0]);
 });
 
+test("starts a job when the only lease of another process is released while the pool is looked at", async () => {
+  const { clock, started, pool, inLook, enqueue } = openScheduler(1);
+  const others = { id: "lease_o", jobID: "job_o", orchestrator: "ses_x", owner: "2:other" };
+  pool.acquireLease(others, () => ({ slots: 1, gpu: null }), clock.now());
+  inLook.does = () => pool.releaseLease(others.id);
+  enqueue("a");
+  await clock.advance(0);
+  expect([started, pool.leases.size]).toEqual([[], 0]);
+  await clock.advance(10_000);
+  expect(started).toEqual(["a"]);
+});
+
 test("frees the slot at once of a job that was cancelled while it was queued", async () => {
   const { clock, started, pool, jobs, enqueue } = openScheduler(1);
   enqueue("a", "b");

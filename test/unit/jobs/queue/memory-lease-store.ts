@@ -49,7 +49,10 @@ export function createMemoryLeaseStore(): MemoryLeaseStore {
       return new Map(places.filter(([jobID]) => jobIDs.includes(jobID)));
     },
     queuedUntil: (until) => queueEntries().filter(({ since }) => since <= until).length,
-    isShared: (owner) => [...leases.values(), ...queueEntries()].some((one) => one.owner !== owner),
+    isShared(owner) {
+      for (const held of [leases, queue]) for (const one of held.values()) if (one.owner !== owner) return true;
+      return false;
+    },
     acquireLease(request, decide) {
       failIfAsked("acquireLease");
       const use = decide({ leases: [...leases.values()], queue: entries });
