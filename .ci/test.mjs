@@ -42,7 +42,7 @@ const ALONE = ["modal-batch"];
  * A file that failed runs once more, alone, because real programs on a busy machine miss the time limits of tests. It is
  * named in the report. More failures than this many are no accident, and none of them is run again.
  */
-const MOST_REPEATS = 3;
+const MOST_REPEATS = 6;
 
 const filesIn = (folder) =>
   readdirSync(folder, { recursive: true })

@@ -75,8 +75,10 @@ sandboxTest(
     expect(seen.length).toBe(11);
     const history = await readHistory();
     expect(seen.flatMap((part) => lies(part, history))).toEqual([]);
-    const early = seen.flatMap((part) => answerOf(part).metadata.jobs.map(({ state }) => state as string));
-    expect([...new Set(early)].sort()).toEqual(["completed", "queued", "running", "starting"]);
+    // Which moments the looks hit is up to the machine; they are to begin before the first job has ended.
+    const early = seen.map((part) => new Set(answerOf(part).metadata.jobs.map(({ state }) => state as string)));
+    expect([...(early[0] ?? [])]).toContain("queued");
+    expect([...(early.at(-1) ?? [])]).toEqual(["completed"]);
   },
   480_000,
 );

@@ -28,9 +28,12 @@ export interface ToolAnswer {
 
 /** Has a session's model call these tools one after another, then end its turn. Returns their answers in order. */
 export async function turn(server: OpencodeServer, sessionID: string, ...replies: ModelReply[]): Promise<ToolAnswer[]> {
-  const before = (await server.messages(sessionID)).length;
+  // By their ids: a message that was there before may be removed meanwhile.
+  const before = new Set((await server.messages(sessionID)).map((message) => message.info.id));
   const { info } = await server.prompt(sessionID, script(...replies, say("done")));
-  const since = (await server.messages(sessionID)).slice(before).flatMap((message) => message.parts);
+  const since = (await server.messages(sessionID))
+    .filter((message) => !before.has(message.info.id))
+    .flatMap((message) => message.parts);
   if (!since.some((part) => part.type === "text" && part.text === "done")) {
     throw new Error(`the turn broke off: ${JSON.stringify(info)}`);
   }
