@@ -82,7 +82,7 @@ export const optionsSchema = section({
   gpuLingerSeconds: amount(0)
     .default(60)
     .describe(
-      "Seconds for which the GPU of a `sandbox_exec` with `gpu` waits for the job's next such command. It counts in the pool, and is given up when another job needs it or its own job ends.",
+      "Most seconds for which the GPU of a `sandbox_exec` with `gpu` waits for the job's next such command, where waiting is likely to pay. It counts in the pool, and is given up when another job needs it or its own job ends.",
     ),
   environments: mapOf(environmentName(), environmentSchema, "an object of environments by name")
     .prefault({})

@@ -38,17 +38,3 @@ export const isEnough = (held: GpuRequest, wanted: readonly GpuRequest[]): boole
 
 const isSameType = (wanted: GpuRequest, held: GpuRequest): boolean =>
   (wanted.type === held.type || wanted.type === "any") && (!wanted.exact || held.exact);
-
-export type LingerDecision = { readonly kind: "give_up" } | { readonly kind: "keep"; readonly lookAgainMs: number };
-
-/** Other processes do not announce that they wait for a GPU. */
-const LOOK_MS = 2_000;
-
-/** Whether GPUs that no command uses stay for the job's next one. @param idleSince when the last command's files had come back, epoch ms */
-export function decideLinger(
-  { idleSince, lingerMs, isWaitedFor }: { idleSince: number; lingerMs: number; isWaitedFor: boolean },
-  now: number,
-): LingerDecision {
-  const leftMs = idleSince + lingerMs - now;
-  return leftMs <= 0 || isWaitedFor ? { kind: "give_up" } : { kind: "keep", lookAgainMs: Math.min(leftMs, LOOK_MS) };
-}

@@ -220,9 +220,9 @@ describe.skipIf(why !== null)("a command on a GPU of this machine", () => {
         const now = await said(job.own, "cat a b c 2>/dev/null | sort -u; ls -A | tr '\\n' ' '");
         expect([name, now]).toEqual([name, expect.stringMatching(/^(old\na b|new\na b c)$/)]);
         expect([name, job.abort.signal.aborted]).toEqual([name, true]);
-        const { burst, compute } = job.sessionJobs.get(job.id) ?? {};
-        expect([burst ?? null, compute?.burst ?? null, usedGpus(job)]).toEqual([null, null, 0]);
-        expect(await job.gpuSandboxes()).toBe(0);
+        const isOver = async () => job.sessionJobs.get(job.id)?.burst == null && (await job.gpuSandboxes()) === 0;
+        await until(isOver, { what: `its GPU is given up: ${name}` });
+        expect([job.sessionJobs.get(job.id)?.compute.burst ?? null, usedGpus(job)]).toEqual([null, 0]);
       }
     });
   });

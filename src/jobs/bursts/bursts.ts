@@ -4,9 +4,11 @@ import { isEnough, withoutBurst } from "../../core/burst.ts";
 import type { BurstReturn, LeftBehind } from "../../core/burst-return.ts";
 import { isHeld } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
+import { decideWait } from "../../core/linger.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { createSerialQueues } from "../../shared/serial-queues.ts";
+import { DeadlineError, within } from "../../shared/time-limit.ts";
 import { isSameOutside } from "../../workspace/exchange/outside.ts";
 import { recoverStage } from "../../workspace/exchange/send-files.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
@@ -14,14 +16,15 @@ import type { SessionRegistry } from "../session/session-registry.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { BurstRequest } from "./burst-request.ts";
 import { type ReturnDeps, toReturn } from "./burst-return.ts";
+import { createGaps } from "./gaps.ts";
 import { createGpuPlaces, type GpuPlacesDeps } from "./gpu-places.ts";
 import { createHeldGpus, type Held, type HeldGpusDeps } from "./held-gpus.ts";
 import { createObtainGpu, type ObtainGpuDeps, record } from "./obtain-gpu.ts";
 
 /**
  * Commands of jobs that run on a GPU while the job's own sandbox lives on: in a sandbox made from a copy of its files, whose
- * changes come back. It stays for the job's next command for a while, unless somebody else waits for its GPUs, and ends with
- * its job. One command at a time has the GPUs of a job.
+ * changes come back. It stays for the job's next command while that is likely to pay, unless somebody else waits for its GPUs,
+ * and ends with its job. One command at a time has the GPUs of a job.
  */
 export interface Bursts {
   /**
@@ -56,6 +59,8 @@ export interface BurstsDeps
   readonly snapshots: ObtainGpuDeps["snapshots"] & ReturnDeps["snapshots"];
   readonly provider: (name: ProviderName) => Promise<SandboxProvider>;
   readonly registry: Pick<SessionRegistry, "onChange">;
+  /** Longest time for which GPUs wait for the next command, milliseconds. */
+  readonly lingerMs: number;
 }
 
 /** Time for files to come back: of a command that has ended, of one that was stopped, and when OpenCode ends. */
@@ -70,6 +75,9 @@ export function createBursts(deps: BurstsDeps): Bursts {
   const held = createHeldGpus({ ...deps, places });
   const { obtain, forgetCopy } = createObtainGpu({ ...deps, places, held });
   const perJob = createSerialQueues();
+  const gaps = createGaps(clock);
+  /** Commands of a job that wait for another one of it to end. */
+  const inLine = new Map<string, number>();
   /** Stops the commands of a job that ends. */
   const endings = new Map<string, AbortController>();
   let suspended = false;
@@ -82,25 +90,33 @@ export function createBursts(deps: BurstsDeps): Bursts {
     endings.get(jobID)?.abort();
     endings.delete(jobID);
     forgetCopy(jobID);
+    gaps.forget(jobID);
     const one = held.of(jobID);
     if (one && one.idleSince !== null) void held.giveUp(one);
+  }
+
+  /** How long the GPUs of a command that has ended wait for the next. Those of this machine cost nothing while nobody else needs them. */
+  function waitOf({ jobID, place }: Held, ending: AbortSignal): number {
+    if (ending.aborted) return 0;
+    return inLine.has(jobID) || place.gpu.onMachine ? deps.lingerMs : decideWait(gaps.of(jobID), deps.lingerMs);
   }
 
   async function runNow<T>(
     request: BurstRequest,
     use: (there: Sandbox, signal: AbortSignal) => Promise<T>,
-    ending: AbortSignal,
+    { ending, askedAt }: { readonly ending: AbortSignal; readonly askedAt: number },
   ): Promise<BurstEnd<T>> {
     const { sessionJobs, jobID, here, signal, command } = request;
     if (signal.aborted || suspended) throw new PluginError("cancelled", "The command was stopped before it had a GPU.");
-    const kept = await takeIdle(request);
-    const one = kept ?? (await obtain(request));
+    const kept = await takeIdle(request, askedAt);
+    const one = kept ?? (await obtainNew(request));
     try {
       record(sessionJobs, jobID, { doing: "starting", command });
       request.onWait("its files are being sent");
       await one.files.send(here, signal);
       request.onWait(null);
       record(sessionJobs, jobID, { doing: "running", reason: null });
+      if (!kept) gaps.ready(jobID, askedAt);
       const running = use(one.sandbox, signal);
       const returning = returnAfter(request, one, running);
       const [ran] = await Promise.allSettled([running]);
@@ -115,19 +131,39 @@ export function createBursts(deps: BurstsDeps): Bursts {
         returned,
       };
     } finally {
-      await held.release(one, ending.aborted);
+      if (!ending.aborted) gaps.ended(jobID, one.place.gpu);
+      await held.release(one, waitOf(one, ending));
     }
   }
 
   /** The sandbox of the job's last command, if it will do for this one; it is given up where it will not. */
-  async function takeIdle({ jobID, gpus, here }: BurstRequest): Promise<Held | null> {
+  async function takeIdle({ jobID, gpus, here }: BurstRequest, askedAt: number): Promise<Held | null> {
     const idle = held.of(jobID);
-    if (!idle) return null;
-    held.use(idle);
-    const isFit = isEnough(idle.place.gpu, gpus) && !idle.hasEnded();
-    if (isFit && (await isSameOutside(here, { clock, limitMs: LOOK_MS }))) return idle;
-    await held.giveUp(idle);
-    return null;
+    if (idle) held.use(idle);
+    let isFit = false;
+    try {
+      const isStale = idle !== null && !(await isSameOutside(here, { clock, limitMs: LOOK_MS }));
+      gaps.asked(jobID, askedAt, gpus, isStale);
+      isFit = idle !== null && !isStale && isEnough(idle.place.gpu, gpus) && !idle.hasEnded();
+    } finally {
+      if (idle && !isFit) void held.giveUp(idle);
+    }
+    return isFit ? idle : null;
+  }
+
+  /** New GPUs, once those have ended that the job has given up. @throws PluginError as `obtain` does */
+  async function obtainNew(request: BurstRequest): Promise<Held> {
+    const former = held.ending(request.jobID);
+    if (former) {
+      request.onWait("the GPU it had before is being ended");
+      const bounds = { clock, limitMs: deps.limits.gpuWait.totalMs, signal: request.signal };
+      await within(former, { ...bounds, doing: "Ending the GPU that the job had before" }).catch((error: unknown) => {
+        if (error instanceof DeadlineError)
+          throw new PluginError("no_capacity", `${error.message}.`, { retryable: true });
+        throw new PluginError("cancelled", "The command was stopped before it had a GPU.");
+      });
+    }
+    return obtain(request);
   }
 
   /** Brings back what the command has changed. Where it is stopped, that comes before the job's sandbox is parked. */
@@ -157,13 +193,20 @@ export function createBursts(deps: BurstsDeps): Bursts {
       endings.set(jobID, ending);
       const signal = AbortSignal.any([request.signal, ending.signal]);
       if (held.of(jobID)?.idleSince === null) request.onWait("another command of this job has the GPU");
-      return perJob.run(jobID, () => runNow({ ...request, signal }, use, ending.signal));
+      const askedAt = clock.now();
+      inLine.set(jobID, (inLine.get(jobID) ?? 0) + 1);
+      return perJob.run(jobID, () => {
+        const others = (inLine.get(jobID) ?? 1) - 1;
+        if (others > 0) inLine.set(jobID, others);
+        else inLine.delete(jobID);
+        return runNow({ ...request, signal }, use, { ending: ending.signal, askedAt });
+      });
     },
     giveUpWaitedFor: held.look,
     async recover(sessionJobs, jobID, here) {
       const job = sessionJobs.get(jobID);
       const { burst } = job ?? {};
-      if (!job || !burst || held.of(jobID)) return null;
+      if (!job || !burst || held.of(jobID) || held.ending(jobID)) return null;
       try {
         if (burst.sandboxID !== null) {
           await (await deps.provider(job.provider)).terminate(burst.sandboxID);

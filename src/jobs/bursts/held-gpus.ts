@@ -1,11 +1,11 @@
 import { formatGpu } from "../../config/gpu.ts";
-import { decideLinger, withoutBurst } from "../../core/burst.ts";
+import { withoutBurst } from "../../core/burst.ts";
 import { measureCompute } from "../../core/cost.ts";
 import type { Limits } from "../../core/limits.ts";
+import { decideLinger } from "../../core/linger.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
-import { within } from "../../shared/time-limit.ts";
 import { createGpuSampler } from "../sandbox/gpu-sampler.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
@@ -22,6 +22,8 @@ export interface Held {
   readonly hasEnded: () => boolean;
   /** Since when no command uses it, epoch ms; null = one does. */
   idleSince: number | null;
+  /** How long it waits for the next one, milliseconds. */
+  waitMs: number;
   isGivenUp: boolean;
   stopLooking: () => void;
   stopSampling: () => void;
@@ -31,27 +33,36 @@ export interface HeldGpusDeps {
   readonly places: Pick<GpuPlaces, "release" | "isWaitedFor">;
   readonly pool: Pick<PoolStore, "deleteSandbox">;
   readonly limits: Pick<Limits, "meteredUsd">;
-  /** How long GPUs wait for the next command, milliseconds. */
-  readonly lingerMs: number;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-const END_MS = 60_000;
 const END_RETRY_MS = 60_000;
 
+/** One that is given up: its GPUs are not free before its sandbox has ended. */
+interface Ending {
+  /** Whether the provider has accepted to end it, once it was asked. */
+  readonly asked: Promise<void>;
+  isAccepted: boolean;
+  readonly ended: Promise<void>;
+  recordEnd(): void;
+}
+
 /** The sandboxes with GPUs that this process holds, of which each job has one at most. */
-export function createHeldGpus({ places, pool, limits, lingerMs, clock, log }: HeldGpusDeps) {
+export function createHeldGpus({ places, pool, limits, clock, log }: HeldGpusDeps) {
   const held = new Map<string, Held>();
+  /** By job. */
+  const endings = new Map<string, Ending>();
   const gpuSampler = createGpuSampler({ clock, log });
   let suspended = false;
 
-  function hold(one: Omit<Held, "idleSince" | "isGivenUp" | "stopLooking" | "stopSampling" | "hasEnded">): Held {
+  function hold(one: Pick<Held, "sessionJobs" | "jobID" | "place" | "sandbox" | "files">): Held {
     let hasEnded = false;
     const made: Held = {
       ...one,
       hasEnded: () => hasEnded,
       idleSince: null,
+      waitMs: 0,
       isGivenUp: false,
       stopLooking: () => {},
       stopSampling: () => {},
@@ -68,19 +79,25 @@ export function createHeldGpus({ places, pool, limits, lingerMs, clock, log }: H
     return made;
   }
 
-  /** No command uses it any more. It stays for the next one, or is given up. */
-  async function release(one: Held, isLast: boolean): Promise<void> {
-    if (isLast || suspended || lingerMs <= 0 || one.hasEnded()) return giveUp(one);
-    one.idleSince = clock.now();
+  /** No command uses it any more: it waits for the next one, or is given up, whose end nobody waits for here. */
+  async function release(one: Held, waitMs: number): Promise<void> {
     const idle = { doing: "idle", command: "" } as const;
     one.sessionJobs.update(one.jobID, (job) => (job.burst ? { ...job, burst: { ...job.burst, ...idle } } : job));
+    if (suspended || waitMs <= 0 || one.hasEnded()) {
+      const asked = giveUp(one);
+      if (suspended) await asked;
+      return;
+    }
+    one.idleSince = clock.now();
+    one.waitMs = waitMs;
     look(one);
   }
 
   function look(one: Held): void {
     one.stopLooking();
-    if (one.idleSince === null || one.isGivenUp) return;
-    const decision = decideLinger({ idleSince: one.idleSince, lingerMs, isWaitedFor: isWaitedFor(one) }, clock.now());
+    const { idleSince, waitMs } = one;
+    if (idleSince === null || one.isGivenUp) return;
+    const decision = decideLinger({ idleSince, waitMs, isWaitedFor: isWaitedFor(one) }, clock.now());
     if (decision.kind === "give_up") void giveUp(one);
     else one.stopLooking = clock.after(decision.lookAgainMs, () => look(one));
   }
@@ -94,29 +111,48 @@ export function createHeldGpus({ places, pool, limits, lingerMs, clock, log }: H
     }
   }
 
-  /** Ends the sandbox, and frees its GPUs once it has ended. Never rejects. */
-  async function giveUp(one: Held): Promise<void> {
-    const { sessionJobs, jobID, sandbox, place } = one;
-    if (one.isGivenUp) return;
+  /** Has the sandbox ended. Resolves when that was asked for: its GPUs and its cost count until it has ended. Never rejects. */
+  function giveUp(one: Held): Promise<void> {
+    const { jobID } = one;
+    if (one.isGivenUp) return endings.get(jobID)?.asked ?? Promise.resolve();
     one.isGivenUp = true;
     one.stopSampling();
     one.idleSince = null;
     one.stopLooking();
     if (held.get(jobID) === one) held.delete(jobID);
-    await measure(one);
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    const ending: Ending = {
+      asked: Promise.resolve().then(() => measure(one).then(() => askToEnd(one, ending))),
+      isAccepted: false,
+      ended,
+      recordEnd() {
+        if (endings.get(jobID) !== ending) return;
+        endings.delete(jobID);
+        recordEnded(one);
+        resolve();
+      },
+    };
+    endings.set(jobID, ending);
+    return ending.asked;
+  }
+
+  async function askToEnd(one: Held, ending: Ending): Promise<void> {
+    const { jobID, sandbox } = one;
     try {
       await sandbox.terminate();
+      ending.isAccepted = true;
+      if (suspended) ending.recordEnd();
+      else void sandbox.ended.then(ending.recordEnd);
     } catch (error) {
       // Its tags say whose it is: if this process dies, the next one ends it.
       log("error", "could not end a sandbox with a GPU", { jobID, sandboxID: sandbox.id, reason: String(error) });
-      if (suspended) return;
       clock.after(END_RETRY_MS, () => {
-        one.isGivenUp = false;
-        void giveUp(one);
+        if (!suspended) void askToEnd(one, ending);
       });
-      return;
     }
-    await within(sandbox.ended, { clock, limitMs: suspended ? 0 : END_MS, doing: "Ending a sandbox" }).catch(() => {});
+  }
+
+  function recordEnded({ sessionJobs, jobID, sandbox, place }: Held): void {
     try {
       forget(sessionJobs, jobID);
       pool.deleteSandbox(sandbox.id);
@@ -162,13 +198,19 @@ export function createHeldGpus({ places, pool, limits, lingerMs, clock, log }: H
     release,
     giveUp,
     forget,
+    /** Resolves when the one that the job has given up has ended; null = there is none. */
+    ending: (jobID: string): Promise<void> | null => endings.get(jobID)?.ended ?? null,
     /** Gives up what no command uses and somebody waits for. */
     look(): void {
       for (const one of [...held.values()]) look(one);
     },
     async suspend(): Promise<void> {
       suspended = true;
-      await Promise.all([...held.values()].filter(({ idleSince }) => idleSince !== null).map(giveUp));
+      for (const one of held.values()) if (one.idleSince !== null) void giveUp(one);
+      const all = [...endings.values()];
+      await Promise.all(all.map(({ asked }) => asked));
+      // The state files are about to be closed. One that could not be ended stays recorded, so that garbage collection does.
+      for (const { isAccepted, recordEnd } of all) if (isAccepted) recordEnd();
     },
   };
 }

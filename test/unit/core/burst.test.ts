@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
-import { burstGpuSeconds, burstHolder, decideLinger, isEnough, withoutBurst } from "../../../src/core/burst.ts";
+import { burstGpuSeconds, burstHolder, isEnough, withoutBurst } from "../../../src/core/burst.ts";
 import { NEW_BURST } from "../../../src/core/burst-state.ts";
 import { chooseForCommand, isWaitedFor } from "../../../src/core/command-gpus.ts";
 import {
@@ -17,16 +16,6 @@ import type { Job } from "../../../src/core/job.ts";
 const HOUR = 3_600_000;
 const gpu = (type: string, count = 1, exact = false) => ({ type, count, exact });
 const limits = { maxRunningJobs: 2, gpus: { total: 4, H100: 2 } };
-
-test("a GPU that no command uses is given up when its time is over or somebody waits for it, and looked at until then", () => {
-  fc.assert(
-    fc.property(fc.nat(100_000), fc.nat(100_000), fc.boolean(), (lingerMs, passed, isWaitedFor) => {
-      const decision = decideLinger({ idleSince: 5, lingerMs, isWaitedFor }, 5 + passed);
-      expect(decision.kind === "give_up").toBe(isWaitedFor || passed >= lingerMs);
-      if (decision.kind === "keep") expect(passed + decision.lookAgainMs).toBeLessThanOrEqual(lingerMs);
-    }),
-  );
-});
 
 test("GPUs do for a command that asks for no more of the same type, or for any", () => {
   const held = gpu("H100", 2);
