@@ -80,8 +80,9 @@ export async function execOnGpu(
       reason === null ? { title: command, text: "", metadata: {} } : { title, text: title, metadata: {} },
     );
   };
+  const isLost = () => runtime.lifecycle.live(jobID) !== here;
   try {
-    const end = await runtime.bursts.run(
+    const running = runtime.bursts.run(
       {
         sessionJobs,
         jobID,
@@ -107,10 +108,11 @@ export async function execOnGpu(
           keepLog: true,
         });
         const keepLog = (ended: SandboxProcess) => copyLog(there, here, ended.logPath);
-        return followShown(process, { runtime, jobID, command, timeoutSeconds, signal, progress, explain, keepLog });
+        const shown = { runtime, jobID, command, timeoutSeconds, signal, progress, explain, isLost, keepLog };
+        return followShown(process, shown);
       },
     );
-    const { result, gpu, devices, wasThere, returned } = end;
+    const { result, gpu, devices, wasThere, returned } = await unlessLost(running, isLost, call.abort);
     await here.reloadVolumes?.().catch(() => {}); // they show at the next turn at the latest
     return {
       ...result,
@@ -121,6 +123,24 @@ export async function execOnGpu(
     await progress.stop();
   }
 }
+
+/**
+ * A turn is stopped when the job's own sandbox is lost, and the host does not wait for what becomes of the command's files.
+ * @throws PluginError `sandbox_lost`
+ */
+function unlessLost<T>(running: Promise<T>, isLost: () => boolean, stop: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const look = () => {
+      if (isLost()) reject(new PluginError("sandbox_lost", LOST, { retryable: true }));
+    };
+    stop.addEventListener("abort", look, { once: true });
+    if (stop.aborted) look();
+    running.then(resolve, reject).finally(() => stop.removeEventListener("abort", look));
+  });
+}
+
+const LOST =
+  "Your own sandbox was lost while this command was on its way to a GPU or ran on one, so it was stopped. What it wrote did not come back; where it could be kept, a note on the job names the snapshot.";
 
 function toFiles(returned: Parameters<typeof renderBurst>[3]): Record<string, unknown> {
   if (returned.kind === "failed") return { cameBack: false, why: returned.why, snapshot: returned.snapshot };

@@ -3,7 +3,7 @@ import { fileAt, holdersAt, type ModalSetup, noneLeft, openGatesAt, startModalSe
 import { restart } from "../support/opencode.ts";
 import { HOLD, sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
-import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { answerOf, ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
 
 /** Commands of jobs on GPUs of their own, in the real OpenCode, on the stand-in for Modal. */
@@ -79,6 +79,27 @@ sandboxTest("OpenCode killed during a command leaves the job's files whole and n
   const [own] = await modal.sandboxes({ live: true });
   expect(await Bun.file(fileAt(own as never, "file")).text()).toBe("own\n");
   expect(ended?.usd.compute).toBeGreaterThan(0);
+  await server.client.session.delete({ sessionID: session.id });
+  await noneLeft(modal);
+}); // biome-ignore format: expected lines
+
+sandboxTest("a job that loses its own sandbox under a command on a GPU is told so, and nothing is left of the GPU", async () => {
+  const { server, modal } = setup;
+  const session = await server.createSession();
+  const job = task("loses", shell("echo own > file"), onGpu(`echo gpu > file; ${HOLD}`, "T4", { timeout_seconds: 600 }), say("gone on"));
+  await turn(server, session.id, start(job));
+  await until(async () => (await holdersAt(modal)).length === 1, { what: "the command is at its gate" });
+  const [own] = (await modal.sandboxes({ live: true })).filter((one) => !one.gpu);
+  await modal.preempt(own?.id as string);
+  const [waited] = await turn(server, session.id, wait());
+  const [ended] = waited?.metadata.finished ?? [];
+  const parts = await server.toolParts(ended?.sessionID as string, "sandbox_exec");
+  const answer = parts.find(({ state }) => "gpu" in state.input);
+  expect(answer && answerOf(answer).output).toStartWith("Error sandbox_lost: Your own sandbox was lost while this command");
+  expect(ended?.notes.join()).toContain("What a command on a GPU had written did not come back");
+  await until(async () => (await withGpu()).length === 0, { what: "the GPU is given up" });
+  const after = (await ask(server, session.id, status())).metadata;
+  expect((after.pool.gpus as Record<string, object>).total).toEqual({ used: 0, limit: 2 });
   await server.client.session.delete({ sessionID: session.id });
   await noneLeft(modal);
 }); // biome-ignore format: expected lines
