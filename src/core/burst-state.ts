@@ -17,6 +17,13 @@ export interface Burst {
   readonly command: string;
 }
 
+/** A time in which GPUs were held for commands; their number is a mean where two times were joined. */
+export interface GpuSpan {
+  readonly from: number;
+  readonly to: number;
+  readonly gpus: number;
+}
+
 export const NEW_BURST: Burst = {
   gpu: "",
   devices: [],

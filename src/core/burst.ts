@@ -1,4 +1,5 @@
 import { formatGpu, type GpuRequest, gpusOf } from "../config/gpu.ts";
+import type { Burst, GpuSpan } from "./burst-state.ts";
 import { settleBurst } from "./cost.ts";
 import type { Job } from "./job.ts";
 
@@ -17,18 +18,45 @@ export const isBurstHolder = (holder: string): boolean => holder.endsWith(SUFFIX
 export function withoutBurst(job: Job, now: number): Job {
   const { burst } = job;
   if (!burst && !job.compute.burst) return job;
-  const seconds = burst?.since == null ? 0 : (countOf(burst.gpu) * Math.max(0, now - burst.since)) / 1000;
+  const held = burst ? spanOf(burst, now) : null;
   return {
     ...job,
     burst: null,
     compute: settleBurst(job.compute, now),
-    ...(seconds > 0 && { burstGpuSeconds: (job.burstGpuSeconds ?? 0) + seconds }),
+    ...(held && held.to > held.from && { formerBursts: withSpan(job.formerBursts ?? [], held) }),
   };
 }
 
 /** Seconds for which GPUs were held for single commands of the job, those held now included. */
-export const burstGpuSeconds = ({ burst, burstGpuSeconds: past = 0 }: Job, now: number): number =>
-  past + (burst?.since == null ? 0 : (countOf(burst.gpu) * Math.max(0, now - burst.since)) / 1000);
+export function burstGpuSeconds({ burst, formerBursts = [] }: Job, now: number): number {
+  const held = burst ? spanOf(burst, now) : null;
+  return [...formerBursts, ...(held ? [held] : [])].reduce(
+    (sum, { from, to, gpus }) => sum + (gpus * (to - from)) / 1000,
+    0,
+  );
+}
+
+/** The time for which the burst has held GPUs; null = it has none yet. */
+export const spanOf = ({ gpu, since }: Burst, now: number): GpuSpan | null =>
+  since === null ? null : { from: since, to: Math.max(since, now), gpus: countOf(gpu) };
+
+/** A job's record is written again with every change. */
+const MOST_SPANS = 50;
+
+/** Adds a time. Of too many the two closest neighbours become one, with as many GPU-seconds as both. */
+function withSpan(spans: readonly GpuSpan[], span: GpuSpan): GpuSpan[] {
+  const all = [...spans, span];
+  if (all.length <= MOST_SPANS) return all;
+  let at = 1;
+  for (const [index, { from }] of all.entries()) {
+    const gap = from - (all[index - 1]?.to ?? Number.NEGATIVE_INFINITY);
+    if (gap < (all[at]?.from ?? 0) - (all[at - 1]?.to ?? 0)) at = index;
+  }
+  const [one, two] = all.slice(at - 1, at + 1) as [GpuSpan, GpuSpan];
+  const seconds = (each: GpuSpan) => each.gpus * (each.to - each.from);
+  const joined = { from: one.from, to: two.to, gpus: (seconds(one) + seconds(two)) / Math.max(1, two.to - one.from) };
+  return [...all.slice(0, at - 1), joined, ...all.slice(at + 1)];
+}
 
 const countOf = (gpu: string): number => gpusOf(gpu)[0]?.count ?? 0;
 

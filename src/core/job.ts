@@ -2,7 +2,7 @@ import type { ProviderName } from "../config/provider-names.ts";
 import type { SandboxPort } from "../sandboxes/port.ts";
 import type { Failure } from "../shared/error-code.ts";
 import type { TreeBase } from "../workspace/project/capture-tree.ts";
-import type { Burst } from "./burst-state.ts";
+import type { Burst, GpuSpan } from "./burst-state.ts";
 import type { Compute } from "./cost.ts";
 import type { GpuUse } from "./gpu-use.ts";
 import type { GpuWait } from "./gpu-wait.ts";
@@ -163,9 +163,9 @@ export interface Job {
   readonly devices: readonly string[];
   /** How busy its GPUs were. Absent = it had none yet, or an earlier version did not measure it. */
   readonly gpuUse?: GpuUse | undefined;
-  /** The GPU that its commands have, or wait for, in a second sandbox. `burstGpuSeconds`: what former ones held. */
+  /** The GPU that its commands have, or wait for, in a second sandbox. `formerBursts`: when former ones were held. */
   readonly burst?: Burst | null | undefined;
-  readonly burstGpuSeconds?: number | undefined;
+  readonly formerBursts?: readonly GpuSpan[] | undefined;
   /** Ports of its newest sandbox that are reachable from outside. */
   readonly ports: readonly SandboxPort[];
   readonly childSession: string | null;

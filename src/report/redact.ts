@@ -39,6 +39,8 @@ const KEPT = [
   ...([
     "devices",
     "gpuUse",
+    "commandGpus",
+    "gpuOfCommand",
     "sessionID",
     "sandboxID",
     "sandbox",

@@ -1,5 +1,6 @@
 import { gpusOf } from "../config/gpu.ts";
 import { type Activity, type Doing, NOT_KNOWN } from "../core/activity.ts";
+import { spanOf } from "../core/burst.ts";
 import { computeUsd } from "../core/cost.ts";
 import { describeStop, STOPPED_EARLY } from "../core/early-stopping.ts";
 import { describeGpuWait, inWords } from "../core/gpu-wait.ts";
@@ -36,6 +37,10 @@ export interface JobView {
   readonly provider: string;
   /** The GPU of its sandbox; until it has one, the GPU that was requested. */
   readonly gpu?: string;
+  /** When its single commands held GPUs, and how many; one that holds them still has no end. */
+  readonly commandGpus?: readonly { readonly gpus: number; readonly from: string; readonly to?: string }[];
+  /** `gpu` is what a command holds: its own sandbox has none. */
+  readonly gpuOfCommand?: true;
   /** What the GPUs of its newest sandbox report to be, e.g. ["NVIDIA H200"], which may be a better type than asked for. */
   readonly devices?: readonly string[];
   /** How busy its GPUs were, as far as it was measured. Absent = it had none, or nobody looked. */
@@ -152,11 +157,25 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
 }
 
 /** Those of its sandbox, or those that a command of its own has at the moment. */
-function toGpu({ gpu, task, devices, burst }: Job): Pick<JobView, "gpu" | "devices"> {
+function toGpu({
+  gpu,
+  task,
+  devices,
+  burst,
+  formerBursts = [],
+}: Job): Pick<JobView, "gpu" | "devices" | "commandGpus" | "gpuOfCommand"> {
   const held = burst?.since == null ? null : burst;
-  const [shown, names] = [gpu ?? task.gpu ?? held?.gpu, devices.length > 0 ? devices : (held?.devices ?? [])];
+  const own = gpu ?? task.gpu;
+  const [shown, names] = [own ?? held?.gpu, devices.length > 0 ? devices : (held?.devices ?? [])];
+  const now = held && spanOf(held, held.since ?? 0);
+  const spans = [
+    ...formerBursts.map(({ gpus, from, to }) => ({ gpus, from: iso(from), to: iso(to) })),
+    ...(now ? [{ gpus: now.gpus, from: iso(now.from) }] : []),
+  ];
   return {
     ...(shown != null && { gpu: shown }),
+    ...(own == null && held && { gpuOfCommand: true }),
+    ...(spans.length > 0 && { commandGpus: spans }),
     ...(names.length > 0 && { devices: names.map((name) => oneLine(name, NAME_LIMIT)) }),
   };
 }

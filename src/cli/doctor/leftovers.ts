@@ -51,7 +51,12 @@ export async function findLeftovers(
     pool
       .sandboxes()
       .filter((row) => row.provider === name)
-      .map(({ id, createdAt }) => ({ id, tags: {}, createdAt }));
+      .map(({ id, createdAt }) => ({ id, tags: tagsOf(id), createdAt }));
+  /** As far as they say whose a sandbox is that no job names. */
+  const tagsOf = (id: string): Record<string, string> => {
+    const environment = pool.environmentKeys().find((key) => pool.environment(key).build?.sandboxID === id);
+    return environment === undefined ? {} : { environment };
+  };
   try {
     const report = await createGarbageCollector({
       pool,

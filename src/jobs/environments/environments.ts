@@ -47,6 +47,8 @@ export interface Environments {
 export interface EnvironmentRequest extends Pick<ImageRequest, "tree" | "job" | "provider"> {
   /** Adds what a sandbox costs that exists for so long to what the job has cost. @returns USD */
   readonly charge: (ms: number) => number;
+  /** What it adds for an hour. */
+  readonly usdPerHour: number;
   readonly onStep?: StepListener | undefined;
   readonly signal: AbortSignal;
 }

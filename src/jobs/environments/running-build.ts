@@ -36,6 +36,8 @@ export interface RunningBuildDeps extends BuildImageDeps {
 
 type BuildRequest = Omit<ImageRequest, "signal" | "onStep" | "onSandbox"> & {
   readonly charge: (ms: number) => number;
+  /** What it adds for an hour. */
+  readonly usdPerHour: number;
 };
 
 export function createRunningBuild(deps: RunningBuildDeps, request: BuildRequest, id: string): RunningBuild {
@@ -92,14 +94,24 @@ export function createRunningBuild(deps: RunningBuildDeps, request: BuildRequest
     const charge = (ms: number) => {
       money.usd += request.charge(ms);
     };
+    /** If this process is killed, whoever ends the sandbox charges the rest. */
+    const recordCost = () => {
+      const { sandbox, since } = current;
+      try {
+        if (sandbox) pool.saveSandboxCost(sandbox.id, { usdPerHour: request.usdPerHour, chargedTo: since });
+      } catch (error) {
+        log("warn", "could not record what a build costs", { environment: name, reason: String(error) });
+      }
+    };
     let cancel = () => {};
     const renew = () => {
       cancel = clock.after(BUILD_RENEW_MS, () => {
         if (signal.aborted) return;
         changeOrLog({ renewedAt: clock.now() });
         const now = clock.now();
-        if (current.sandbox) charge(now - current.since); // so that little is uncounted when this process is killed
+        if (current.sandbox) charge(now - current.since);
         current.since = now;
+        recordCost();
         renew();
       });
     };
@@ -110,6 +122,7 @@ export function createRunningBuild(deps: RunningBuildDeps, request: BuildRequest
     try {
       const onSandbox = (sandbox: Sandbox, since: number) => {
         Object.assign(current, { sandbox, since });
+        recordCost();
         changeOrLog({ sandboxID: sandbox.id });
         if (signal.aborted) kill();
       };

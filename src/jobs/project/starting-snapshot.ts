@@ -17,6 +17,8 @@ export interface StartingRequest {
   readonly provider: SandboxProvider;
   /** Adds what a sandbox costs that exists for so long to what the job has cost. @returns USD */
   readonly charge: (ms: number) => number;
+  /** What it adds for an hour. */
+  readonly usdPerHour: number;
   readonly signal: AbortSignal;
   readonly onStep: StepListener | undefined;
 }

@@ -218,7 +218,9 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       const tree = await treeOf(base);
       if (base && !tree) throw new PluginError("workspace_failed", `The project of ${job.id} is gone.`);
       const charge = (ms: number) => chargeFor(sessionJobs, job, ms);
-      const { snapshotID, notes } = await prepareStart(starts, { tree, job, provider, charge, onStep, signal });
+      const usdPerHour = deps.limits.rates(job, null).most;
+      const request = { tree, job, provider, charge, usdPerHour, onStep, signal };
+      const { snapshotID, notes } = await prepareStart(starts, request);
       if (notes.length > 0) sessionJobs.update(job.id, (current) => withNotes(current, notes));
       return snapshotID;
     },

@@ -1,5 +1,5 @@
 import type { ProviderName } from "../../config/provider-names.ts";
-import { settleBurst } from "../../core/cost.ts";
+import { addUsd, settleBurst, usdOver } from "../../core/cost.ts";
 import { describeDamagedSession } from "../../core/damaged-state.ts";
 import { isBuildingIn } from "../../core/environment-image.ts";
 import { isHeld } from "../../core/job.ts";
@@ -142,8 +142,8 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
   }
 
   /** Whether the process that made a sandbox for single commands may be alive: it records it as soon as it has it. */
-  function isBurstAlive(id: string, pid: string, createdAt: number | null): boolean {
-    if (isProcessDead(Number(pid)) || pool.isSandboxAbandoned(id)) return false;
+  function isBurstAlive(id: string, pid: string | undefined, createdAt: number | null): boolean {
+    if ((pid !== undefined && isProcessDead(Number(pid))) || pool.isSandboxAbandoned(id)) return false;
     const isRecorded = pool.sandboxes().some((row) => row.id === id);
     return isRecorded || createdAt === null || clock.now() - createdAt < deps.creationMs;
   }
@@ -175,6 +175,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       const named = job?.sandbox.kind === "live" ? job.sandbox.id : null;
       const liveSince = pool.sandboxes().find((row) => row.id === named)?.createdAt ?? null;
       const recordsLostAt = deps.registry.damagedAt(orchestrator);
+      const isBurst = tags.burst !== undefined || job?.burst?.sandboxID === id;
       const decision = decideOrphan({
         sandboxID: id,
         createdAt,
@@ -185,7 +186,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         isAbandoned: pool.isSandboxAbandoned(id),
         isReader,
         isBuilding,
-        isBurstAlive: tags.burst === undefined ? null : isBurstAlive(id, tags.burst, createdAt),
+        isBurstAlive: isBurst ? isBurstAlive(id, tags.burst, createdAt) : null,
         parkAfterMs,
         creationMs,
         now,
@@ -201,10 +202,14 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         return;
       }
       await provider.terminate(id);
+      const cost = pool.sandboxCost(id);
+      if (cost && job) {
+        const usd = usdOver(cost.usdPerHour, clock.now() - cost.chargedTo);
+        sessionJobs?.update(jobID, (one) => ({ ...one, compute: addUsd(one.compute, usd) }));
+      }
       pool.deleteSandbox(id);
       report.ended.push(id);
-      if (tags.burst !== undefined)
-        sessionJobs?.update(jobID, (one) => ({ ...one, compute: settleBurst(one.compute, clock.now()) }));
+      if (isBurst) sessionJobs?.update(jobID, (one) => ({ ...one, compute: settleBurst(one.compute, clock.now()) }));
       log("info", "an orphaned sandbox was ended", { sandboxID: id, jobID });
     };
     await deps.registry.visit(orchestrator, collect, onDamaged);

@@ -251,7 +251,10 @@ export const jobRecord: z.ZodType<Job> = z.object({
   modelUsd: amount,
   compute: compute.default(NO_COMPUTE),
   burst: burst.nullable().optional().catch(null),
-  burstGpuSeconds: z.number().optional().catch(undefined),
+  formerBursts: z
+    .array(z.object({ from: time, to: time, gpus: z.number() }))
+    .optional()
+    .catch(undefined),
   answers: z.array(z.object({ turn: z.number(), text: z.string(), problem: z.string().nullable() })).default([]),
   turns: z.number(),
 });

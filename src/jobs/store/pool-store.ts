@@ -40,6 +40,12 @@ import {
 } from "./lineage-store.ts";
 import { damage, type RowReader, type RowSchema } from "./rows.ts";
 import {
+  checkSandboxCostRows,
+  createSandboxCostStore,
+  SANDBOX_COST_TABLE,
+  type SandboxCostStore,
+} from "./sandbox-cost-store.ts";
+import {
   checkSessionProjectRows,
   createSessionProjectStore,
   SESSION_PROJECT_TABLE,
@@ -65,6 +71,7 @@ export interface PoolStore
     SnapshotUseStore,
     CreationRateStore,
     EnvironmentStore,
+    SandboxCostStore,
     SessionProjectStore,
     WarmStore,
     WarmUseStore {
@@ -119,6 +126,7 @@ function checkRows(rows: RowReader): void {
   checkLineageRows(rows);
   checkCreationRateRows(rows);
   checkEnvironmentRows(rows);
+  checkSandboxCostRows(rows);
   checkSessionProjectRows(rows);
   checkWarmRows(rows);
   checkWarmUseRows(rows);
@@ -163,6 +171,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
       ...SNAPSHOT_USE_TABLES,
       CREATION_RATE_TABLE,
       ...ENVIRONMENT_TABLES,
+      SANDBOX_COST_TABLE,
       SESSION_PROJECT_TABLE,
       ...WARM_TABLES,
       WARM_USE_TABLE,
@@ -188,6 +197,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     ...createSnapshotUseStore(database),
     ...createCreationRateStore(database),
     ...createEnvironmentStore(database),
+    ...createSandboxCostStore(database),
     ...createSessionProjectStore(database),
     ...createWarmStore(database),
     ...createWarmUseStore(database),
@@ -205,6 +215,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
         database.run("DELETE FROM sandboxes WHERE id = ?", id);
         database.run("DELETE FROM sandbox_owners WHERE sandbox = ?", id);
         database.run("DELETE FROM sandbox_origins WHERE sandbox = ?", id);
+        database.run("DELETE FROM sandbox_costs WHERE sandbox = ?", id);
       }),
     ownSandbox: (id, owner) =>
       database.run("INSERT OR REPLACE INTO sandbox_owners (sandbox, owner) VALUES (?, ?)", id, owner),

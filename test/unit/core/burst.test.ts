@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import { burstGpuSeconds, burstHolder, isEnough, withoutBurst } from "../../../src/core/burst.ts";
 import { NEW_BURST } from "../../../src/core/burst-state.ts";
 import { chooseForCommand, isWaitedFor } from "../../../src/core/command-gpus.ts";
@@ -56,9 +57,33 @@ test("what a second sandbox costs counts beside the first, once, in whatever ord
 }); // biome-ignore format: tables
 
 test("GPU-seconds of a job's commands add up", () => {
-  const job = { compute: NO_COMPUTE, burst: { ...NEW_BURST, gpu: "H100:2", since: 1_000 }, burstGpuSeconds: 3 } as unknown as Job;
+  const former = { from: 0, to: 500, gpus: 6 };
+  const job = { compute: NO_COMPUTE, burst: { ...NEW_BURST, gpu: "H100:2", since: 1_000 }, formerBursts: [former] } as unknown as Job;
   expect(burstGpuSeconds(job, 6_000)).toBe(13);
-  expect(withoutBurst(job, 6_000)).toMatchObject({ burst: null, burstGpuSeconds: 13 });
+  const ended = withoutBurst(job, 6_000);
+  expect(ended).toMatchObject({ burst: null, formerBursts: [former, { from: 1_000, to: 6_000, gpus: 2 }] });
+  expect(burstGpuSeconds(ended, 9_000)).toBe(13);
   const none = { compute: NO_COMPUTE } as unknown as Job;
   expect(withoutBurst(none, 1)).toBe(none);
+}); // biome-ignore format: tables
+
+test("however many commands of a job had GPUs, as many GPU-seconds are known, in order and at their time", () => {
+  const times = fc.array(fc.tuple(fc.integer({ min: 1, max: 900 }), fc.integer({ min: 1, max: 900 }), fc.integer({ min: 1, max: 8 })), { minLength: 1, maxLength: 120 });
+  fc.assert(
+    fc.property(times, (all) => {
+      let job = { compute: NO_COMPUTE, burst: null } as unknown as Job;
+      let [now, sum] = [0, 0];
+      for (const [gap, held, count] of all) {
+        const since = now + gap;
+        now = since + held;
+        sum += (count * held) / 1000;
+        job = withoutBurst({ ...job, burst: { ...NEW_BURST, gpu: `H100:${count}`, since } }, now);
+      }
+      const spans = job.formerBursts ?? [];
+      expect(burstGpuSeconds(job, now)).toBeCloseTo(sum, 6);
+      expect(spans.length).toBe(Math.min(all.length, 50));
+      expect([spans[0]?.from, spans.at(-1)?.to]).toEqual([all[0]?.[0], now]);
+      for (const [index, { from, to }] of spans.entries()) expect(from >= (spans[index - 1]?.to ?? 0) && to > from).toBeTrue();
+    }),
+  );
 }); // biome-ignore format: tables

@@ -75,6 +75,17 @@ describe("the timeline", () => {
     ]);
   });
 
+  test("GPUs of single commands count while they are held, beside those of the job's own sandbox", () => {
+    const commandGpus = [
+      { gpus: 2, from: iso(100), to: iso(200) },
+      { gpus: 4, from: iso(300) },
+    ];
+    const drawn = (more: object) =>
+      gpuSteps([sampleJob("a", { startedAt: iso(0), ...more })], START + 400_000).map(({ at, used }) => [(at - START) / 1000, used]);
+    expect(drawn({ commandGpus, gpu: "H100:4", gpuOfCommand: true })).toEqual([[100, 2], [200, 0], [300, 4], [400, 0]]);
+    expect(drawn({ commandGpus, gpu: "T4", endedAt: iso(350) })).toEqual([[0, 1], [100, 3], [200, 1], [300, 5], [350, 0]]);
+  }); // biome-ignore format: tables
+
   test("very many steps are drawn as fewer, which hold as much", () => {
     const hours = (steps: readonly { at: number; used: number }[]) =>
       steps.reduce((sum, { at, used }, index) => sum + used * ((steps[index + 1]?.at ?? at) - at), 0);

@@ -52,7 +52,7 @@ export interface Step {
   readonly busy: number;
 }
 
-type GpuJob = Times & Pick<ListedJob, "gpuUse">;
+type GpuJob = Times & Pick<ListedJob, "gpuUse" | "commandGpus" | "gpuOfCommand">;
 
 interface Held {
   readonly gpus: number;
@@ -62,36 +62,37 @@ interface Held {
   readonly end: number | null;
 }
 
-/** Of thousands of jobs nearly all are as they were at the last look; null = it held none. */
-const known = new WeakMap<GpuJob, Held | null>();
+/** Of thousands of jobs nearly all are as they were at the last look. */
+const known = new WeakMap<GpuJob, readonly Held[]>();
 
-function heldBy(job: GpuJob): Held | null {
+/** What its own sandbox held, and what its commands did. */
+function heldBy(job: GpuJob): readonly Held[] {
   const found = known.get(job);
-  if (found !== undefined) return found;
-  const gpus = gpuCount(job.gpu);
-  const isNone = gpus === 0 || job.startedAt === undefined || job.state === "interrupted";
-  const held = isNone
-    ? null
-    : {
-        gpus,
-        busy: (gpus * (job.gpuUse?.utilization ?? 0)) / 100,
-        start: Date.parse(job.startedAt),
-        end: job.endedAt === undefined ? null : endOf(job, 0),
-      };
+  if (found) return found;
+  const share = (job.gpuUse?.utilization ?? 0) / 100;
+  const toHeld = (gpus: number, start: number, end: number | null) => ({ gpus, busy: gpus * share, start, end });
+  const gpus = job.gpuOfCommand ? 0 : gpuCount(job.gpu);
+  const hasOwn = gpus > 0 && job.startedAt !== undefined && job.state !== "interrupted";
+  const end = job.endedAt === undefined ? null : endOf(job, 0);
+  const held = [
+    ...(hasOwn ? [toHeld(gpus, Date.parse(job.startedAt), end)] : []),
+    ...(job.commandGpus ?? []).map((span) =>
+      toHeld(span.gpus, Date.parse(span.from), span.to === undefined ? end : Date.parse(span.to)),
+    ),
+  ];
   known.set(job, held);
   return held;
 }
 
-/** GPUs that a session's jobs held over time: from their start to their end. */
+/** GPUs that a session's jobs held over time: from their start to their end, and for their single commands. */
 export function gpuSteps(jobs: Iterable<GpuJob>, now: number): Step[] {
   const changes: Step[] = [];
   for (const job of jobs) {
-    const held = heldBy(job);
-    if (held === null) continue;
-    const { start, end = null, gpus, busy } = held;
-    const until = end ?? Math.max(now, Date.parse(job.createdAt));
-    if (start >= until) continue;
-    changes.push({ at: start, used: gpus, busy }, { at: until, used: -gpus, busy: -busy });
+    for (const { start, end, gpus, busy } of heldBy(job)) {
+      const until = end ?? Math.max(now, Date.parse(job.createdAt));
+      if (start >= until) continue;
+      changes.push({ at: start, used: gpus, busy }, { at: until, used: -gpus, busy: -busy });
+    }
   }
   changes.sort((a, b) => a.at - b.at);
   const steps: Step[] = [];

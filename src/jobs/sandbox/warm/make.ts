@@ -29,6 +29,8 @@ export interface MakeRequest {
   readonly provider: SandboxProvider;
   /** Told how long a sandbox existed in which what it starts from was prepared. @returns what that cost, USD */
   readonly charge: (ms: number) => number;
+  /** What it adds for an hour. */
+  readonly usdPerHour: number;
   readonly onStep: StepListener;
   readonly signal: AbortSignal;
 }

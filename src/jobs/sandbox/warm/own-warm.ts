@@ -80,7 +80,17 @@ export function createOwnWarm(deps: OwnWarmDeps): OwnWarm {
     const making = async (): Promise<Sandbox> => {
       const provider = await deps.provider(deps.providerName);
       await deps.prices.read(provider);
-      const request = { warm, job, environment, provider, charge, onStep: steps.tell, signal: abort.signal };
+      const { usdPerHour: rate } = warm;
+      const request = {
+        warm,
+        job,
+        environment,
+        provider,
+        charge,
+        usdPerHour: rate,
+        onStep: steps.tell,
+        signal: abort.signal,
+      };
       const { sandbox, ...known } = await makeWarm(deps, request);
       one.sandbox = sandbox;
       const usdPerHour = deps.limits.rates(job, warm.gpu).most;

@@ -41,6 +41,11 @@ export function killedBuilds({ name, open, snapshots }: Place, moments: readonly
           job = other.run("cat ~/seen");
           await until(() => other.steps.some((step) => step.kind === "setup"), { what: "the other process waits" });
           child.kill("SIGKILL");
+          // What it costs from then on is charged by whoever ends it.
+          const [left] = other.pool.sandboxes();
+          expect(other.pool.sandboxCost(left?.id ?? "")?.usdPerHour ?? -1)[
+            name === "local" ? "toBe" : "toBeGreaterThan"
+          ](0);
         }
         const [, signal] = await gone;
         expect(signal).toBe("SIGKILL");

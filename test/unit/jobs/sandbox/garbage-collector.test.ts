@@ -235,3 +235,21 @@ test(
     }
   }),
 );
+
+test(
+  "what a killed process did not charge of a sandbox is charged to its job by whoever ends it",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("work 20000 1");
+    await world.reaches(id, "running");
+    const { pool } = world.runtime;
+    const tags = { job: id, session: ORCHESTRATOR, lab: pool.identity(), environment: "content" };
+    const left = await createOrphan(world, tags);
+    pool.insertSandbox(left, "local", id, ORCHESTRATOR, world.clock.now());
+    pool.saveSandboxCost(left, { usdPerHour: 6, chargedTo: world.clock.now() });
+    const before = world.job(id).compute.usd;
+    world.clock.sleepUntil(world.clock.now() + 30 * MINUTE);
+    expect((await world.runtime.collectGarbage()).ended).toEqual([left]);
+    expect(world.job(id).compute.usd - before).toBeCloseTo(3, 5);
+    expect(pool.sandboxCost(left)).toBeNull();
+  }),
+);
