@@ -9,7 +9,7 @@ import { AGENTS_MESSAGE } from "../prompt/tool-descriptions.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { viewJobs } from "./job-views.ts";
-import { requirePermission } from "./permission.ts";
+import { requirePermission, showWhileAsking } from "./permission.ts";
 import type { ToolCall } from "./tool.ts";
 
 export const agentsMessageTool = (deps: ToolDeps) =>
@@ -61,11 +61,7 @@ async function askToSend(
         : ` on GPU ${toMarkdown(gpu)}`;
   const title = `Wants to send a message to ${oneLine(known?.task.description ?? job, 80)}`;
   const text = `Wants to send a message to **${toMarkdown(known?.task.description ?? job, 80)}**${on}: ${toMarkdown(message, 300)}`;
-  const progress = call.progress();
-  try {
-    await progress.showNow(() => ({ title, text, metadata: {} }));
-    await requirePermission(call, "agents_message", [job]);
-  } finally {
-    await progress.stop();
-  }
+  await showWhileAsking(runtime.clock, call, { title, text, metadata: {} }, () =>
+    requirePermission(call, "agents_message", [job]),
+  );
 }

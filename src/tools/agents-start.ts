@@ -19,7 +19,7 @@ import { findCaller } from "./caller.ts";
 import { defineTool, describeIssues, type ToolDeps } from "./define-tool.ts";
 import { findBuildsFirst } from "./environments.ts";
 import { showBoard, viewJobs } from "./job-views.ts";
-import { requirePermission } from "./permission.ts";
+import { requirePermission, showWhileAsking } from "./permission.ts";
 import type { ToolCall } from "./tool.ts";
 
 const NO_MATRIX =
@@ -182,16 +182,17 @@ async function renderPool(runtime: Runtime, sessionID: string): Promise<string> 
 async function askToStart(runtime: Runtime, tasks: readonly unknown[], call: ToolCall): Promise<void> {
   const wanted = tasks.map((task) => toWanted(task, runtime));
   const gpus = wanted.flatMap(({ gpu }) => (gpu === null ? [] : [gpu]));
-  const progress = call.progress();
-  try {
-    const title = `Wants to start ${tasks.length} ${tasks.length === 1 ? "job" : "jobs"}`;
-    const lines = wanted.map(({ description, agent, gpu }) => [`- **${toMarkdown(description, 80)}**`, toMarkdown(agent), ...(gpu === null ? [] : [toMarkdown(`GPU ${gpu}`)])].join(" · ")); // biome-ignore format: one line
-    await progress.showNow(() => ({ title, text: [`${title}:`, ...lines].join("\n"), metadata: {} }));
-    await requirePermission(call, "agents_start", wanted.map(({ agent }) => agent)); // biome-ignore format: one line
-    if (gpus.length > 0) await requirePermission(call, "gpu", gpus, { tasks: tasks.length });
-  } finally {
-    await progress.stop();
-  }
+  const title = `Wants to start ${tasks.length} ${tasks.length === 1 ? "job" : "jobs"}`;
+  const lines = wanted.map(({ description, agent, gpu }) => [`- **${toMarkdown(description, 80)}**`, toMarkdown(agent), ...(gpu === null ? [] : [toMarkdown(`GPU ${gpu}`)])].join(" · ")); // biome-ignore format: one line
+  await showWhileAsking(
+    runtime.clock,
+    call,
+    { title, text: [`${title}:`, ...lines].join("\n"), metadata: {} },
+    async () => {
+      await requirePermission(call, "agents_start", wanted.map(({ agent }) => agent)); // biome-ignore format: one line
+      if (gpus.length > 0) await requirePermission(call, "gpu", gpus, { tasks: tasks.length });
+    },
+  );
 }
 
 /** What an unchecked task asks for, as far as it can be read. The user's rules know a run by that word, in place of an agent. */

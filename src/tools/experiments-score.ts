@@ -6,10 +6,11 @@ import { renderCounts } from "../prompt/job-list.ts";
 import { renderOverview } from "../prompt/job-overview.ts";
 import { toMarkdown } from "../prompt/quoted-text.ts";
 import { EXPERIMENTS_SCORE } from "../prompt/tool-descriptions.ts";
+import type { Clock } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { defineTool, describeIssues, type ToolDeps } from "./define-tool.ts";
 import { showBoard, viewJobs } from "./job-views.ts";
-import { requirePermission } from "./permission.ts";
+import { requirePermission, showWhileAsking } from "./permission.ts";
 import type { ToolCall } from "./tool.ts";
 
 const text = () => z.string().optional();
@@ -64,6 +65,7 @@ export const experimentsScoreTool = (deps: ToolDeps) =>
         return one === null || isNoGpu(one) ? null : one;
       };
       await askToMeasure(
+        runtime.clock,
         call,
         ids.map((id) => ({ id, description: known.get(id)?.task.description ?? "", gpu: gpuOf(id) })),
       );
@@ -103,7 +105,7 @@ interface Wanted {
 }
 
 /** As for a start: what is wanted is in the conversation while a question is open, since the host's question does not say it. */
-async function askToMeasure(call: ToolCall, wanted: readonly Wanted[]): Promise<void> {
+async function askToMeasure(clock: Clock, call: ToolCall, wanted: readonly Wanted[]): Promise<void> {
   const gpus = wanted.flatMap(({ gpu }) => (gpu === null ? [] : [gpu]));
   const title = `Wants to measure ${wanted.length} ${wanted.length === 1 ? "job" : "jobs"}`;
   const lines = wanted.slice(0, SHOWN).map(({ id, description, gpu }) => {
@@ -111,14 +113,15 @@ async function askToMeasure(call: ToolCall, wanted: readonly Wanted[]): Promise<
     return `- **${name}**${gpu === null ? "" : ` on GPU ${toMarkdown(gpu)}`}`;
   });
   if (wanted.length > SHOWN) lines.push(`- and ${wanted.length - SHOWN} more`);
-  const progress = call.progress();
-  try {
-    await progress.showNow(() => ({ title, text: [`${title}:`, "", ...lines].join("\n"), metadata: {} }));
-    await requirePermission(call, "agents_start", ["run"]);
-    if (gpus.length > 0) await requirePermission(call, "gpu", gpus, { tasks: wanted.length });
-  } finally {
-    await progress.stop();
-  }
+  await showWhileAsking(
+    clock,
+    call,
+    { title, text: [`${title}:`, "", ...lines].join("\n"), metadata: {} },
+    async () => {
+      await requirePermission(call, "agents_start", ["run"]);
+      if (gpus.length > 0) await requirePermission(call, "gpu", gpus, { tasks: wanted.length });
+    },
+  );
 }
 
 const SHOWN = 15;

@@ -1,6 +1,34 @@
+import type { Clock } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
-import type { ToolCall } from "./tool.ts";
+import type { ProgressView, ToolCall } from "./tool.ts";
+
+/** Rules answer within this time, people do not. */
+const ASKED_MS = 50;
+
+/**
+ * Shows what is wanted below the call while somebody is asked for it, since the host's question names only the permission.
+ * Where the user's rules answer, nobody is asked and nothing is shown: that would cost the host three requests.
+ */
+export async function showWhileAsking(
+  clock: Pick<Clock, "after">,
+  call: Pick<ToolCall, "progress">,
+  view: ProgressView,
+  ask: () => Promise<void>,
+): Promise<void> {
+  const progress = call.progress();
+  let shown: Promise<void> | null = null;
+  const cancel = clock.after(ASKED_MS, () => {
+    shown = progress.showNow(() => view);
+  });
+  try {
+    await ask();
+  } finally {
+    cancel();
+    await shown;
+    await progress.stop();
+  }
+}
 
 /** The user refused. The host tells the model so in its own way; see the host's adapter. */
 export class PermissionRefused extends Error {

@@ -13,10 +13,12 @@ import type { Tool } from "../../tools/tool.ts";
 import { typingIn } from "../../views/typing.ts";
 import { createJobSessions, type JobSessions, type JobSessionsDeps, type SessionInfo } from "../shared/job-sessions.ts";
 import type { Toast } from "../shared/toasts.ts";
+import { createImageMessages } from "./attached-images.ts";
 import { readCatalog } from "./catalog.ts";
 import { createChildSessions } from "./child-sessions.ts";
-import { createDelegation, type Delegation } from "./delegation.ts";
-import { givenInstructions } from "./given-instructions.ts";
+import { createDelegation, type Delegation, STARTING } from "./delegation.ts";
+import { createFirstRequests, type FirstRequests } from "./first-requests.ts";
+import { createGivenInstructions } from "./given-instructions.ts";
 import { createHandovers, type Handovers } from "./handover.ts";
 import { createHostAgents, type HostAgents } from "./host-agents.ts";
 import { createHostClient, readSession } from "./host-client.ts";
@@ -27,7 +29,8 @@ import { createJobQuestions } from "./job-questions.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
 import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
 import type { UserRules } from "./permission-rules.ts";
-import { toSessionEvent } from "./session-events.ts";
+import { createSessionEvents } from "./session-events.ts";
+import { createShadowedTools, type ShadowedTools } from "./shadowed-tools.ts";
 import { createStaleViews } from "./stale-views.ts";
 import { createStoppedTurns } from "./stopped-turns.ts";
 import { toToolDefinitions } from "./tool-definitions.ts";
@@ -50,6 +53,8 @@ export interface Adapter {
   instructionFiles(): Promise<InstructionFiles>;
   readonly agents: HostAgents;
   readonly delegation: Pick<Delegation, "isOffered">;
+  readonly shadowedTools: Pick<ShadowedTools, "beforeRequest">;
+  readonly firstRequests: Pick<FirstRequests, "over">;
   /** The id of a new part of a message. */
   partID(): string;
   /** A message is about to be stored in the place of the user's: his own, or one of a plugin's. */
@@ -59,6 +64,8 @@ export interface Adapter {
   readonly handovers: Handovers;
   /** Calls the listener with the session in which the user types, as the part in the terminal UI tells now and then. */
   onTyping(listener: (sessionID: string) => void): void;
+  /** Calls the listener with the session whose model has begun to write a call that starts jobs. */
+  onStartWritten(listener: (sessionID: string) => void): void;
   /** Calls the listener when the user has stopped a turn; what it returns is shown below that turn, to people alone. */
   onTurnStopped(listener: (sessionID: string) => Promise<string | null>): void;
   toolDefinitions(tools: readonly Tool[]): NonNullable<Hooks["tool"]>;
@@ -78,6 +85,11 @@ export function createAdapter(
   const events = createEmitter<SessionEvent>((error) => log("error", "a listener failed", { reason: String(error) }));
   const hostIDs = createHostIds(() => systemClock.now());
   const models = createOrchestratorModels(client);
+  const images = createImageMessages(client);
+  const givenInstructions = createGivenInstructions({ client, env: process.env, configured: () => instructions });
+  const shadowedTools = createShadowedTools(client);
+  const firstRequests = createFirstRequests(systemClock);
+  const toSessionEvent = createSessionEvents();
   const agents = createHostAgents(client);
   const delegation = createDelegation(client, agents);
   const catalog = memoizeUntilFailure(() => readCatalog(client, agents, [input.worktree, input.directory], userRules));
@@ -91,6 +103,7 @@ export function createAdapter(
   const staleViews = createStaleViews(client, self);
   const stoppedTurns = createStoppedTurns(client, hostIDs);
   let typing: (sessionID: string) => void = () => {};
+  let startWritten: (sessionID: string) => void = () => {};
   let belowStopped: (sessionID: string) => Promise<string | null> = async () => null;
   function afterStop(sessionID: string): void {
     // What the stopped tool leaves comes first.
@@ -104,23 +117,32 @@ export function createAdapter(
   const unstored = new Set<string>();
 
   return {
-    sessions: createChildSessions(client, events, version.requireSupported, questions.keepLooking, staleViews.isNew),
-    orchestrators: createOrchestratorSessions(client),
+    sessions: createChildSessions(client, events, version.requireSupported, {
+      onFollowed: questions.keepLooking,
+      onCreating: firstRequests.begun,
+      onCreated: staleViews.isNew,
+      onFailed: firstRequests.over,
+    }),
+    orchestrators: createOrchestratorSessions(client, jobSessions.parentOf),
     jobSessions,
     agents,
     delegation,
+    shadowedTools,
+    firstRequests,
     catalog,
     instructions: () => instructions,
-    instructionFiles: () => givenInstructions({ client, env: process.env, configured: () => instructions }),
+    instructionFiles: givenInstructions.read,
     log,
     toast,
     partID: () => hostIDs("prt"),
     onUserMessage({ id, sessionID, model }, parts) {
       models.learn(sessionID, model);
+      images.learn({ id, sessionID }, parts);
       if (parts.some(isOfUser)) unstored.add(id);
       version.report();
       void staleViews.settle(sessionID);
       // Read ahead, so that agents_start waits for nothing but the store.
+      givenInstructions.prepare();
       catalog().catch((error) => log("warn", "could not read agents, models and skills", { reason: String(error) }));
     },
     onDispose() {
@@ -130,6 +152,9 @@ export function createAdapter(
     handovers: createHandovers({ client, directory: input.directory, clock: systemClock, log }),
     onTyping(listener) {
       typing = listener;
+    },
+    onStartWritten(listener) {
+      startWritten = listener;
     },
     onTurnStopped(listener) {
       belowStopped = listener;
@@ -141,6 +166,10 @@ export function createAdapter(
         hostIDs,
         self,
         models,
+        images,
+        agents,
+        delegation,
+        firstRequests,
         userRules: () => userRules,
         jobSessions,
         isDisposed: () => isDisposed,
@@ -154,19 +183,22 @@ export function createAdapter(
         delegation.learn(messages);
         hideViews(messages);
       },
-      ...createHostGuard(client, jobSessions),
+      ...createHostGuard(shadowedTools, jobSessions),
       event: async ({ event }) => {
         const { type, properties } = event as { type: string; properties: Record<string, unknown> };
         if (type === "session.created" || type === "session.updated") jobSessions.learn(properties.info as SessionInfo);
         await questions.hear(type, properties);
         const typedIn = type === "tui.command.execute" ? typingIn(String(properties.command)) : null;
         if (typedIn !== null) typing(typedIn);
+        if (type === "message.part.updated" && isStartWritten(properties.part as Part))
+          startWritten(String(properties.sessionID));
         const stopped = stoppedTurns.hear(type, properties);
         if (stopped !== null) afterStop(stopped);
         const heard = toSessionEvent({ type, properties });
         if (heard?.kind === "deleted") {
           jobSessions.forget(heard.sessionID);
           delegation.forget(heard.sessionID);
+          shadowedTools.forget(heard.sessionID);
         }
         if (heard) events.emit(heard);
         const stored = type === "message.updated" ? (properties.info as { id: string; sessionID: string }) : null;
@@ -179,6 +211,10 @@ export function createAdapter(
 
 /** Plugins mark what they write in the user's place; what the host adds to a file or an agent that the user named is marked as well. */
 export const isOfUser = (part: Part): boolean => !("synthetic" in part && part.synthetic === true);
+
+/** OpenCode tells of a call when its name is there, and of its arguments when they are whole. */
+const isStartWritten = (part: Part): boolean =>
+  part.type === "tool" && part.tool === STARTING && part.state.status === "pending";
 
 /** OpenCode gives a stopped tool a quarter of a second. */
 const STOPPED_MS = 500;

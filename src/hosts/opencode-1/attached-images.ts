@@ -59,13 +59,38 @@ export async function readImages(
 
 const note = (what: string): string => `[${what}]\n\n`;
 
-/** The user's message that an assistant's message answers, if images are attached to it. */
-export async function imagesFrom(
-  client: Pick<HostClient, "session">,
-  { sessionID, messageID }: ImageSource,
-): Promise<string | null> {
-  const answer = (await client.session.message({ sessionID, messageID })).data?.info;
-  if (answer?.role !== "assistant") return null;
-  const { data: asked } = await client.session.message({ sessionID, messageID: answer.parentID });
-  return asked && imagesIn(asked.parts).length > 0 ? asked.info.id : null;
+/** Knows which messages of the user's have images. Asks OpenCode only where it has not seen the message come. */
+export interface ImageMessages {
+  /** A message is about to be stored in the user's place. */
+  learn(message: { readonly id: string; readonly sessionID: string }, parts: readonly HostPart[]): void;
+  /**
+   * The user's message that an assistant's message answers, if images are attached to it.
+   * @param answered id of that message; null = not known
+   */
+  answeredBy(answer: ImageSource, answered: string | null): Promise<string | null>;
+}
+
+export function createImageMessages(client: Pick<HostClient, "session">): ImageMessages {
+  /** The newest message of each session. */
+  const newest = new Map<string, { readonly id: string; readonly hasImages: boolean }>();
+
+  async function askAnswered({ sessionID, messageID }: ImageSource): Promise<string | null> {
+    const answer = (await client.session.message({ sessionID, messageID })).data?.info;
+    return answer?.role === "assistant" ? answer.parentID : null;
+  }
+
+  return {
+    learn({ id, sessionID }, parts) {
+      newest.set(sessionID, { id, hasImages: imagesIn(parts).length > 0 });
+    },
+    async answeredBy(answer, answered) {
+      const { sessionID } = answer;
+      const messageID = answered ?? (await askAnswered(answer));
+      if (messageID === null) return null;
+      const known = newest.get(sessionID);
+      if (known?.id === messageID) return known.hasImages ? messageID : null;
+      const { data } = await client.session.message({ sessionID, messageID });
+      return data && imagesIn(data.parts).length > 0 ? messageID : null;
+    },
+  };
 }

@@ -16,18 +16,24 @@ const READ_LIMIT = 10;
 /** When a turn has ended, the model may have given its answer long before its last message. */
 const READ_ALL_LIMIT = 500;
 
+export interface SessionListeners {
+  /** A session is prompted or read. */
+  onFollowed(): void;
+  onCreating?(jobID: string): void;
+  onCreated?(sessionID: string): void;
+  /** The session of a job cannot be made. */
+  onFailed?(jobID: string): void;
+}
+
 /**
  * Child sessions of OpenCode 1 behind the port of the domain.
  * @param requireSupported rejects where the version of OpenCode cannot be trusted to isolate a job
- * @param onFollowed called whenever a session is prompted or read
- * @param onCreated called with the id of each new session
  */
 export function createChildSessions(
   client: HostClient,
   events: Emitter<SessionEvent>,
   requireSupported: () => Promise<void>,
-  onFollowed: () => void,
-  onCreated: (sessionID: string) => void = () => {},
+  listeners: SessionListeners,
 ): ChildSessions {
   /** Sessions that were made here and not prompted yet: there is nothing to undo in them, and their deletion would be heard of. */
   const unused = new Set<string>();
@@ -53,7 +59,7 @@ export function createChildSessions(
     text,
     images = null,
   }: PromptRequest): Promise<void> {
-    onFollowed();
+    listeners.onFollowed();
     const attached = images === null ? NO_IMAGES : await readImages(client, images);
     // Never `tools`: it would replace the session's rules. Never a file by its path: OpenCode would read it from this machine.
     const sent = client.session.promptAsync({
@@ -76,18 +82,24 @@ export function createChildSessions(
   }
   return {
     async create({ orchestrator, jobID, title, agent, forbidden }) {
-      await requireSupported();
-      const created = client.session.create({
-        parentID: orchestrator,
-        title: oneLine(title, 200),
-        agent,
-        metadata: { [JOB_MARK]: { job: jobID, orchestrator } },
-        permission: jobSessionRules(forbidden),
-      });
-      const { id } = await unwrap(created, "session_create_failed", `create the child session of ${jobID}`);
-      unused.add(id);
-      onCreated(id);
-      return id;
+      listeners.onCreating?.(jobID);
+      try {
+        await requireSupported();
+        const created = client.session.create({
+          parentID: orchestrator,
+          title: oneLine(title, 200),
+          agent,
+          metadata: { [JOB_MARK]: { job: jobID, orchestrator } },
+          permission: jobSessionRules(forbidden),
+        });
+        const { id } = await unwrap(created, "session_create_failed", `create the child session of ${jobID}`);
+        unused.add(id);
+        listeners.onCreated?.(id);
+        return id;
+      } catch (error) {
+        listeners.onFailed?.(jobID);
+        throw error;
+      }
     },
     async prompt(request) {
       const why = unused.delete(request.sessionID) ? null : await closed(request.sessionID);
@@ -97,7 +109,7 @@ export function createChildSessions(
     tell: send, // a busy session reads a stored prompt at its next step
     async read(sessionID, fromMessageID, all = false): Promise<Transcript> {
       const limit = all ? READ_ALL_LIMIT : READ_LIMIT;
-      onFollowed();
+      listeners.onFollowed();
       const doing = `read the session ${sessionID}`;
       const [messages, session, statuses] = await Promise.all([
         unwrap(client.session.messages({ sessionID, limit }), "prompt_failed", doing),

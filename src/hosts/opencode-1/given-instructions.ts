@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { readConfigFile } from "../../config/config-file.ts";
 import { hostFiles } from "../../config/host-files.ts";
+import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
 import type { InstructionFiles } from "../../tools/define-tool.ts";
 import { type HostClient, unwrap } from "./host-client.ts";
 import { readInstructionFiles } from "./instruction-files.ts";
@@ -12,26 +13,39 @@ export interface GivenInstructionsDeps {
   readonly configured: () => readonly string[];
 }
 
-/** The instruction files for jobs that are started now. Never rejects: what cannot be given is named. */
-export async function givenInstructions({ client, env, configured }: GivenInstructionsDeps): Promise<InstructionFiles> {
-  try {
-    const doing = "find the instruction files";
-    const [path, global, named] = await Promise.all([
+export interface GivenInstructions {
+  /** The instruction files for jobs that are started now. Never rejects: what cannot be given is named. */
+  read(): Promise<InstructionFiles>;
+  /** Asks OpenCode where they lie, if nobody has yet. Its configuration does not change while an instance lives. Never rejects. */
+  prepare(): void;
+}
+
+export function createGivenInstructions({ client, env, configured }: GivenInstructionsDeps): GivenInstructions {
+  const doing = "find the instruction files";
+  const host = memoizeUntilFailure(() =>
+    Promise.all([
       unwrap(client.path.get(), "workspace_failed", doing),
       unwrap(client.global.config.get(), "workspace_failed", doing),
-      namedInEnvironment(env),
-    ]);
-    return await readInstructionFiles({
-      directory: path.directory,
-      worktree: path.worktree,
-      configFolder: path.config,
-      configured: configured(),
-      configuredByUser: [...(global.instructions ?? []), ...named],
-      env,
-    });
-  } catch (error) {
-    return { files: [], left: [{ name: "any", why: `could not be found: ${(error as Error).message}` }] };
-  }
+    ]),
+  );
+  return {
+    async read() {
+      try {
+        const [[path, global], named] = await Promise.all([host(), namedInEnvironment(env)]);
+        return await readInstructionFiles({
+          directory: path.directory,
+          worktree: path.worktree,
+          configFolder: path.config,
+          configured: configured(),
+          configuredByUser: [...(global.instructions ?? []), ...named],
+          env,
+        });
+      } catch (error) {
+        return { files: [], left: [{ name: "any", why: `could not be found: ${(error as Error).message}` }] };
+      }
+    },
+    prepare: () => void host().catch(() => {}), // reading them says why
+  };
 }
 
 /** `instructions` of the configuration that the user names in the environment. OpenCode reports what is wrong with it. */

@@ -1,8 +1,7 @@
 import type { Hooks } from "@opencode-ai/plugin";
 import { COMMAND_REFUSAL, refuseHostTool, refuseShadowedTool, SHELL_REFUSAL } from "../../prompt/job-refusals.ts";
 import type { JobSessions } from "../shared/job-sessions.ts";
-import type { HostClient } from "./host-client.ts";
-import { createShadowedTools } from "./shadowed-tools.ts";
+import type { ShadowedTools } from "./shadowed-tools.ts";
 import { isJobTool } from "./worker-agent.ts";
 
 type Guard = Pick<Hooks, "tool.definition" | "tool.execute.before" | "shell.env" | "command.execute.before">;
@@ -12,14 +11,13 @@ type Guard = Pick<Hooks, "tool.definition" | "tool.execute.before" | "shell.env"
  * Also stops the shell endpoint, which asks for no permission, and commands, whose templates read files and command
  * output of the machine.
  */
-export function createHostGuard(client: Pick<HostClient, "mcp">, jobSessions: Pick<JobSessions, "jobOf">): Guard {
-  const shadowed = createShadowedTools(client);
+export function createHostGuard(shadowed: ShadowedTools, jobSessions: Pick<JobSessions, "jobOf">): Guard {
   return {
     "tool.definition": async ({ toolID }, { description }) => shadowed.learn(toolID, description),
     "tool.execute.before": async ({ tool, sessionID }) => {
       if (!(await jobSessions.jobOf(sessionID))) return;
       if (!isJobTool(tool)) throw new Error(refuseHostTool(tool));
-      const owner = await shadowed.ownerOf(tool);
+      const owner = await shadowed.ownerOf(tool, sessionID);
       if (owner) throw new Error(refuseShadowedTool(tool, owner));
     },
     "shell.env": async ({ sessionID }) => {

@@ -1,5 +1,6 @@
 import type { ToolCall } from "../../tools/tool.ts";
-import { type HostClient, unwrap } from "./host-client.ts";
+import type { Delegation } from "./delegation.ts";
+import type { HostAgents } from "./host-agents.ts";
 import { forbiddenByOrchestrator, type UserRules } from "./permission-rules.ts";
 
 /**
@@ -8,14 +9,11 @@ import { forbiddenByOrchestrator, type UserRules } from "./permission-rules.ts";
  */
 export async function forbiddenTo(
   { sessionID, agent }: Pick<ToolCall, "sessionID" | "agent">,
-  client: HostClient,
+  askedAs: Delegation["askedAs"],
+  hostAgents: HostAgents,
   userRules: UserRules,
 ): Promise<readonly string[]> {
-  const doing = `read what the user forbids to the session ${sessionID}`;
-  const [agents, session] = await Promise.all([
-    unwrap(client.app.agents(), "session_create_failed", doing),
-    unwrap(client.session.get({ sessionID }), "session_create_failed", doing),
-  ]);
+  const [agents, session] = await Promise.all([hostAgents(), askedAs(sessionID)]);
   const permission = agents.find(({ name }) => name === agent)?.permission ?? [];
   return forbiddenByOrchestrator({ name: agent, permission }, session.permission ?? [], userRules);
 }

@@ -11,15 +11,15 @@ type HostMessages = NonNullable<Awaited<ReturnType<HostClient["session"]["messag
 type HostMessage = HostMessages[number];
 
 /** The user's own sessions in OpenCode 1 behind the port of the domain. */
-export function createOrchestratorSessions(client: HostClient): OrchestratorSessions {
+export function createOrchestratorSessions(
+  client: HostClient,
+  parentOf: OrchestratorSessions["parentOf"],
+): OrchestratorSessions {
   const newest = (sessionID: string, doing: string): Promise<HostMessages> =>
     unwrap(client.session.messages({ sessionID, limit: READ_LIMIT }), "prompt_failed", doing);
 
   return {
-    async parentOf(sessionID) {
-      const session = await unwrap(client.session.get({ sessionID }), "not_found", `read the session ${sessionID}`);
-      return session.parentID ?? null;
-    },
+    parentOf,
     async atWork() {
       return new Set(Object.keys(await unwrap(client.session.status(), "prompt_failed", "list the busy sessions")));
     },

@@ -26,6 +26,8 @@ export const server: Plugin = async (input, tuple) => {
     jobSessions,
     agents,
     delegation,
+    shadowedTools,
+    firstRequests,
     catalog,
     instructions,
     instructionFiles,
@@ -53,6 +55,7 @@ export const server: Plugin = async (input, tuple) => {
   const news = createJobNews({ access, recorded, log });
   const warmUp = createWarmUp({ access, jobSessions, log });
   adapter.onTyping(warmUp.used);
+  adapter.onStartWritten(warmUp.startWritten);
   const onJobsStarting = () => toasts.jobsStarting(access);
   sessions.on(({ kind, sessionID }) => {
     if (kind === "deleted") void recorded.forget(sessionID);
@@ -95,6 +98,8 @@ export const server: Plugin = async (input, tuple) => {
       texts: createSystemTexts(access, catalog, log),
       agents,
       delegation,
+      shadowedTools,
+      firstRequests,
     }),
     "tool.execute.after": async ({ tool, sessionID, args }, answer) => {
       const mark = tool === "skill" ? await jobSessions.jobOf(sessionID) : null;

@@ -7,7 +7,30 @@ interface HostEvent {
 }
 
 /** The domain's event for an event of OpenCode; null for the many that matter to no session. Events are hints: reading decides. */
-export function toSessionEvent({ type, properties }: HostEvent): SessionEvent | null {
+export function createSessionEvents(): (event: HostEvent) => SessionEvent | null {
+  /** What was last heard of each session that the domain reads it for. */
+  const known = new Map<string, string>();
+  return (event) => {
+    const { sessionID, info } = event.properties as { sessionID?: string; info?: HostSession };
+    if (sessionID !== undefined) {
+      if (event.type === "session.deleted" || event.type === "message.removed") known.delete(sessionID);
+      // OpenCode also updates a session with each step, and when it has a title.
+      if (event.type === "session.updated") {
+        const state = JSON.stringify([info?.revert?.messageID, info?.revert?.partID, info?.time?.archived]);
+        if (known.get(sessionID) === state) return null;
+        known.set(sessionID, state);
+      }
+    }
+    return toSessionEvent(event);
+  };
+}
+
+interface HostSession {
+  readonly revert?: { readonly messageID: string; readonly partID?: string };
+  readonly time?: { readonly archived?: number };
+}
+
+function toSessionEvent({ type, properties }: HostEvent): SessionEvent | null {
   const sessionID = properties.sessionID;
   if (typeof sessionID !== "string") return null; // errors without a session are OpenCode's own
   switch (type) {

@@ -5,9 +5,17 @@ import { isJobTool } from "./worker-agent.ts";
 export interface ShadowedTools {
   /** Takes in a tool definition. Before every model request OpenCode defines all tools but those of MCP servers. */
   learn(tool: string, description: string): void;
+  /**
+   * The job's model is about to be asked, with the tools that OpenCode has gathered by now: which MCP servers there are is
+   * read while it thinks. Never rejects.
+   */
+  beforeRequest(sessionID: string): void;
   /** In words, who may run in place of the tool; null when nobody does. */
-  ownerOf(tool: string): Promise<string | null>;
+  ownerOf(tool: string, sessionID: string): Promise<string | null>;
+  forget(sessionID: string): void;
 }
+
+type Servers = NonNullable<Awaited<ReturnType<HostClient["mcp"]["status"]>>["data"]>;
 
 /**
  * Of several tools with one name OpenCode runs the last: a later plugin's instead of ours, and an MCP server's, which
@@ -17,19 +25,26 @@ export interface ShadowedTools {
 export function createShadowedTools(client: Pick<HostClient, "mcp">): ShadowedTools {
   const descriptions = new Map<string, string>();
   const definedTwice = new Set<string>();
+  /** As they were at each session's latest request; null = OpenCode did not say. */
+  const servers = new Map<string, Promise<Servers | null>>();
+  const readServers = async (): Promise<Servers | null> =>
+    (await client.mcp.status().catch(() => ({ data: undefined }))).data ?? null;
   return {
     learn(tool, description) {
       if (!isJobTool(tool)) return;
       if ((descriptions.get(tool) ?? description) !== description) definedTwice.add(tool);
       descriptions.set(tool, description);
     },
-    async ownerOf(tool) {
+    beforeRequest: (sessionID) => void servers.set(sessionID, readServers()),
+    forget: (sessionID) => void servers.delete(sessionID),
+    async ownerOf(tool, sessionID) {
       if (definedTwice.has(tool)) return "another plugin or a tool of the project";
       const [server, rest] = tool.split("_", 2);
       if (server === undefined || rest === undefined) return null;
-      const { data } = await client.mcp.status().catch(() => ({ data: undefined }));
-      if (!data) return "an MCP server (OpenCode did not list its servers)";
-      const status = data[server]?.status;
+      // A server that came after the request has no tool in it; the client of one that went since is closed.
+      const listed = (await servers.get(sessionID)) ?? (await readServers());
+      if (!listed) return "an MCP server (OpenCode did not list its servers)";
+      const status = listed[server]?.status;
       return status === undefined || status === "disabled" ? null : `the MCP server "${server}"`;
     },
   };

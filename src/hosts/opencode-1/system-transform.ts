@@ -2,8 +2,10 @@ import type { Hooks } from "@opencode-ai/plugin";
 import type { JobMark, JobSessions } from "../shared/job-sessions.ts";
 import type { SystemTexts } from "../shared/system-text.ts";
 import type { Delegation } from "./delegation.ts";
+import type { FirstRequests } from "./first-requests.ts";
 import { type HostAgents, isInternal } from "./host-agents.ts";
 import { haveTheLastWord } from "./last-word.ts";
+import type { ShadowedTools } from "./shadowed-tools.ts";
 
 type SystemTransform = NonNullable<Hooks["experimental.chat.system.transform"]>;
 
@@ -12,6 +14,8 @@ export interface SystemTransformDeps {
   readonly texts: SystemTexts;
   readonly agents: HostAgents;
   readonly delegation: Pick<Delegation, "isOffered">;
+  readonly shadowedTools: Pick<ShadowedTools, "beforeRequest">;
+  readonly firstRequests: Pick<FirstRequests, "over">;
 }
 
 /**
@@ -19,7 +23,7 @@ export interface SystemTransformDeps {
  * stay within OpenCode's own entry: each further one is sent as a system message of its own, which many servers refuse.
  */
 export function createSystemTransform(deps: SystemTransformDeps): SystemTransform {
-  const { jobSessions, texts, agents, delegation } = deps;
+  const { jobSessions, texts, agents, delegation, shadowedTools, firstRequests } = deps;
 
   /** Titles and summaries are no conversations: they lack OpenCode's block on the environment. */
   async function isConversation(system: readonly string[]): Promise<boolean> {
@@ -45,7 +49,11 @@ export function createSystemTransform(deps: SystemTransformDeps): SystemTransfor
   return async ({ sessionID }, { system }) => {
     if (!sessionID || !(await isConversation(system))) return;
     const mark = await jobSessions.jobOf(sessionID);
-    if (mark) return await forJob(mark, system);
+    if (mark) {
+      await forJob(mark, system);
+      shadowedTools.beforeRequest(sessionID);
+      return firstRequests.over(mark.job);
+    }
     if (!(await delegation.isOffered(sessionID))) return;
     const [first, ...more] = system;
     const most = mostEntries(system);

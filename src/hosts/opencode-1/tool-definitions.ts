@@ -3,9 +3,12 @@ import type { Clock } from "../../shared/clock.ts";
 import { PermissionRefused } from "../../tools/permission.ts";
 import type { AskAnswer, Question, Tool, ToolAnswer, ToolCall } from "../../tools/tool.ts";
 import type { JobSessions } from "../shared/job-sessions.ts";
-import { imagesFrom } from "./attached-images.ts";
+import type { ImageMessages } from "./attached-images.ts";
+import { type Delegation, STARTING } from "./delegation.ts";
+import type { FirstRequests } from "./first-requests.ts";
 import { findForkOrigin } from "./fork-origin.ts";
-import { type HostClient, readSession } from "./host-client.ts";
+import type { HostAgents } from "./host-agents.ts";
+import type { HostClient } from "./host-client.ts";
 import { createLivePart, type LivePart } from "./live-part.ts";
 import type { OrchestratorModels } from "./orchestrator-models.ts";
 import { forbiddenTo } from "./orchestrator-rules.ts";
@@ -18,8 +21,12 @@ export interface ToolDefinitionDeps {
   /** The name of this instance, by which others know whether it still runs. */
   readonly self: string;
   readonly models: Pick<OrchestratorModels, "of">;
+  readonly images: Pick<ImageMessages, "answeredBy">;
+  readonly agents: HostAgents;
+  readonly delegation: Pick<Delegation, "askedAs">;
   readonly userRules: () => UserRules;
-  readonly jobSessions: Pick<JobSessions, "jobOf">;
+  readonly jobSessions: Pick<JobSessions, "jobOf" | "parentOf">;
+  readonly firstRequests: Pick<FirstRequests, "settled">;
   /** Whether OpenCode is disposing of this instance. */
   readonly isDisposed: () => boolean;
 }
@@ -39,6 +46,7 @@ function toToolDefinition(tool: Tool, deps: ToolDefinitionDeps): ToolDefinition 
       const part = createLivePart(deps.client, deps.clock, deps.hostIDs, address, abort, deps.self);
       try {
         const answer = await tool.run(args, toToolCall(context, deps, asking.ask, part));
+        if (tool.name === STARTING) await deps.firstRequests.settled();
         if (answer.view && !deps.isDisposed()) await leave(part, answer.view, sessionID, deps);
         return toToolResult(answer);
       } catch (error) {
@@ -74,11 +82,19 @@ function toToolResult({ attachments = [], view: _, ...answer }: ToolAnswer) {
 async function leave(part: LivePart, text: string, sessionID: string, deps: ToolDefinitionDeps): Promise<void> {
   try {
     const isJob = (await deps.jobSessions.jobOf(sessionID)) !== null;
-    if (!isJob && (await readSession(deps.client, sessionID)).parentID) return;
+    if (!isJob && (await deps.jobSessions.parentOf(sessionID)) !== null) return;
     await part.leave(text);
   } catch {
     // what people cannot be shown does not fail the tool
   }
+}
+
+/** What OpenCode gives a tool, though its types do not say so. @source OpenCode 1.18.33, read in the binary */
+interface HostContext {
+  readonly callID?: string;
+  readonly extra?: { readonly model?: HostModel };
+  /** The session as it was when the call's step began. */
+  readonly messages?: readonly { readonly info: { readonly id: string; readonly role: string } }[];
 }
 
 interface HostModel {
@@ -87,8 +103,7 @@ interface HostModel {
 
 function toToolCall(context: ToolContext, deps: ToolDefinitionDeps, ask: ToolCall["ask"], part: LivePart): ToolCall {
   const { sessionID, messageID, agent, directory, abort } = context;
-  // given, though the types do not say so
-  const { callID = "", extra } = context as { callID?: string; extra?: { model?: HostModel } };
+  const { callID = "", extra, messages = [] } = context as HostContext;
   return {
     sessionID,
     messageID,
@@ -97,8 +112,11 @@ function toToolCall(context: ToolContext, deps: ToolDefinitionDeps, ask: ToolCal
     directory,
     abort,
     model: () => deps.models.of({ sessionID, messageID }),
-    imagesFrom: () => imagesFrom(deps.client, { sessionID, messageID }),
-    forbiddenToJobs: () => forbiddenTo({ sessionID, agent }, deps.client, deps.userRules()),
+    imagesFrom() {
+      const asked = messages.findLast(({ info }) => info.role === "user");
+      return deps.images.answeredBy({ sessionID, messageID }, asked?.info.id ?? null);
+    },
+    forbiddenToJobs: () => forbiddenTo({ sessionID, agent }, deps.delegation.askedAs, deps.agents, deps.userRules()),
     sees: (kind) => extra?.model?.capabilities?.input?.[kind] ?? null,
     forkedFrom: (jobIDs) => findForkOrigin(deps.client, sessionID, jobIDs),
     job: () => deps.jobSessions.jobOf(sessionID),

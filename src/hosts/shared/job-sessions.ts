@@ -13,6 +13,8 @@ export const JOB_MARK = "parallel-agents";
 export interface JobSessions {
   /** @throws PluginError when the host does not answer: an unknown session must not count as the user's */
   jobOf(sessionID: string): Promise<JobMark | null>;
+  /** The session above this one; null for one of the user's own. Parents never change. @throws as above */
+  parentOf(sessionID: string): Promise<string | null>;
   /** Takes in a session event of the host, which saves asking. */
   learn(session: SessionInfo): void;
   forget(sessionID: string): void;
@@ -68,6 +70,7 @@ export function createJobSessions({ read, recordedJob }: JobSessionsDeps): JobSe
       }
       return null;
     },
+    parentOf: async (sessionID) => (known.get(sessionID) ?? (await ask(sessionID))).parentID,
     learn,
     forget: (sessionID) => {
       known.delete(sessionID);

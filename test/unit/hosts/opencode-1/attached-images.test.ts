@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { imagesFrom, imagesIn, readImages } from "../../../../src/hosts/opencode-1/attached-images.ts";
+import { createImageMessages, imagesIn, readImages } from "../../../../src/hosts/opencode-1/attached-images.ts";
 
 const png = (filename = "a.png", bytes = "AAAA") => ({
   type: "file",
@@ -33,13 +33,24 @@ test("a call answers the user's message with images, if that message has some", 
     asked: { info: { id: "asked" }, parts: [png()] },
     text: { info: { id: "text" }, parts: [{ type: "text" }] },
   });
-  const of = (messageID: string) => imagesFrom(client, { sessionID: "s", messageID });
+  const of = (messageID: string) => createImageMessages(client).answeredBy({ sessionID: "s", messageID }, null);
   expect([await of("call"), await of("plain"), await of("asked"), await of("gone")]).toEqual([
     "asked",
     null,
     null,
     null,
   ]);
+});
+
+test("OpenCode is not asked for a message that was seen to come", async () => {
+  const images = createImageMessages({} as never);
+  const answeredBy = (id: string) => images.answeredBy({ sessionID: "s", messageID: "call" }, id);
+  images.learn({ id: "asked", sessionID: "s" }, [png()]);
+  images.learn({ id: "other", sessionID: "t" }, []);
+  expect(await answeredBy("asked")).toBe("asked");
+  images.learn({ id: "next", sessionID: "s" }, [{ type: "text" }]);
+  expect(await answeredBy("next")).toBeNull();
+  await expect(answeredBy("asked")).rejects.toThrow(); // only the newest is known
 });
 
 test("a prompt says when images are missing", async () => {

@@ -18,13 +18,10 @@ function open() {
   };
   const events = createEmitter<SessionEvent>(() => {});
   const created: string[] = [];
-  const sessions = createChildSessions(
-    { session } as unknown as HostClient,
-    events,
-    async () => {},
-    () => {},
-    (id) => created.push(id),
-  );
+  const sessions = createChildSessions({ session } as unknown as HostClient, events, async () => {}, {
+    onFollowed: () => {},
+    onCreated: (id) => created.push(id),
+  });
   const create = () =>
     sessions.create({ orchestrator: "ses_o", jobID: "job_1", title: "t", agent: "a", forbidden: [] });
   const prompt = (sessionID: string) =>

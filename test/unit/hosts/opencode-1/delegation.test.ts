@@ -29,6 +29,21 @@ test.each<[string, boolean, object, object?, Record<string, boolean>?]>([
   expect(await offers(ofAgent, ofSession, tools)).toBe(expected);
 });
 
+test("a session is as it was when its model was last asked, until the model is asked again", async () => {
+  let title = "one";
+  const session = { get: async () => ({ data: { id: "ses_1", title } }) };
+  const delegation = createDelegation({ session } as never, async () => []);
+  const ask = async () => {
+    delegation.learn([{ info: { sessionID: "ses_1", role: "user" } }]);
+    await delegation.isOffered("ses_1");
+  };
+  await ask();
+  title = "two";
+  expect((await delegation.askedAs("ses_1")).title).toBe("one");
+  await ask();
+  expect((await delegation.askedAs("ses_1")).title).toBe("two");
+});
+
 test("agents for OpenCode's own use are internal, and those that neither users nor models can choose", () => {
   const internal = (name: string, mode: string, hidden?: boolean) =>
     isInternal({ name, mode, hidden } as HostAgentInfo);

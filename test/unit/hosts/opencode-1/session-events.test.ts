@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { SessionEvent } from "../../../../src/core/ports.ts";
-import { toSessionEvent } from "../../../../src/hosts/opencode-1/session-events.ts";
+import { createSessionEvents } from "../../../../src/hosts/opencode-1/session-events.ts";
 
 const sessionID = "ses_1";
 const part = (more: object) => ["message.part.updated", { sessionID, part: more }] as const;
@@ -45,6 +45,29 @@ const CASES: [event: readonly [type: string, properties: Record<string, unknown>
 
 for (const [[type, properties], meaning] of CASES) {
   test(`${type} ${JSON.stringify(properties).slice(0, 70)} means ${meaning?.kind ?? "nothing"}`, () => {
-    expect(toSessionEvent({ type, properties })).toEqual(meaning);
+    expect(createSessionEvents()({ type, properties })).toEqual(meaning);
   });
 }
+
+test("a session is said to have changed once for each undo, redo and move to the archive, not for what each step updates", () => {
+  const toSessionEvent = createSessionEvents();
+  const updated = (info: object) => toSessionEvent({ type: "session.updated", properties: { sessionID, info } })?.kind;
+  const revert = { messageID: "msg_1" };
+  expect([updated({}), updated({ title: "A title" }), updated({ title: "A title", cost: 1 })]).toEqual([
+    "changed",
+    undefined,
+    undefined,
+  ]);
+  expect([updated({ revert }), updated({ revert }), updated({ revert: { ...revert, partID: "prt_1" } })]).toEqual([
+    "changed",
+    undefined,
+    "changed",
+  ]);
+  expect([updated({}), updated({ time: { archived: 5 } }), updated({ time: { archived: 5 } })]).toEqual([
+    "changed",
+    "changed",
+    undefined,
+  ]);
+  toSessionEvent({ type: "message.removed", properties: { sessionID, messageID: "msg_1" } });
+  expect(updated({ time: { archived: 5 } })).toBe("changed");
+});

@@ -24,7 +24,7 @@ async function send(text: string, ...plugins: readonly Plugin[]): Promise<string
   return system.map((content) => content);
 }
 
-function oursFor(sessionID: string | undefined, removed: string[] = []): Plugin {
+function oursFor(sessionID: string | undefined, removed: string[] = [], requests: string[] = []): Plugin {
   const agent = (name: string, prompt: string) => ({ name, prompt, mode: "primary", hidden: true }) as HostAgentInfo;
   const transform = createSystemTransform({
     jobSessions: { jobOf: async (id) => (id === "ses_job" ? { job: "job_1", orchestrator: "ses_o" } : null) },
@@ -35,6 +35,8 @@ function oursFor(sessionID: string | undefined, removed: string[] = []): Plugin 
     },
     agents: async () => [agent("title", TITLE), agent("compaction", SUMMARY)],
     delegation: { isOffered: async (id) => id !== "ses_barred" },
+    shadowedTools: { beforeRequest: (id) => void requests.push(id) },
+    firstRequests: { over: (id) => void requests.push(id) },
   });
   return (system) => transform({ sessionID, model: {} } as never, { system });
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { z } from "zod";
+import type { Delegation } from "../../../../src/hosts/opencode-1/delegation.ts";
 import type { HostClient } from "../../../../src/hosts/opencode-1/host-client.ts";
 import { toToolDefinitions } from "../../../../src/hosts/opencode-1/tool-definitions.ts";
 import { requirePermission } from "../../../../src/tools/permission.ts";
@@ -9,7 +10,13 @@ import { createFakeClock } from "../../../support/fake-clock.ts";
 type Ask = (request: object) => Promise<void>;
 
 /** A tool with this `run`, as OpenCode calls it. */
-function open(run: (call: ToolCall, args: unknown) => Promise<unknown>, client: object = {}) {
+function open(
+  run: (call: ToolCall, args: unknown) => Promise<unknown>,
+  {
+    askedAs = async () => ({}) as never,
+    messages,
+  }: { askedAs?: Delegation["askedAs"]; messages?: readonly object[] } = {},
+) {
   const state = { isDisposed: false };
   const tool: Tool = {
     name: "probe",
@@ -18,13 +25,17 @@ function open(run: (call: ToolCall, args: unknown) => Promise<unknown>, client: 
     run: async (args, call) => ({ title: "t", output: String(await run(call, args)), metadata: { a: 1 } }),
   };
   const { probe } = toToolDefinitions([tool], {
-    client: client as HostClient,
+    client: {} as HostClient,
     clock: createFakeClock(),
     hostIDs: () => "prt_1",
     self: "me",
     models: { of: async ({ sessionID, messageID }) => ({ model: `acme/${sessionID}-${messageID}`, variant: "high" }) },
     userRules: () => ({ all: [], agents: {} }),
-    jobSessions: { jobOf: async () => null },
+    jobSessions: { jobOf: async () => null, parentOf: async () => null },
+    images: { answeredBy: async (_call, answered) => answered },
+    agents: async () => [{ name: "build", permission: [] }] as never,
+    delegation: { askedAs },
+    firstRequests: { settled: async () => {} },
     isDisposed: () => state.isDisposed,
   });
   if (!probe) throw new Error("no tool");
@@ -37,6 +48,7 @@ function open(run: (call: ToolCall, args: unknown) => Promise<unknown>, client: 
       agent: "build",
       directory: "/d",
       abort: stop.signal,
+      messages,
       ask,
     } as never);
   return { probe, state, stop, execute };
@@ -56,13 +68,20 @@ test("a call knows its session, message, id, agent, directory, model and variant
 });
 
 test("what the user forbids to a session is read from OpenCode, and unknown when it does not say", async () => {
-  const app = { agents: async () => ({ data: [{ name: "build", permission: [] }] }) };
   const deny = [{ permission: "bash", pattern: "*", action: "deny" }];
   const run = async (call: ToolCall) => (await call.forbiddenToJobs()).join();
-  const known = open(run, { app, session: { get: async () => ({ data: { permission: deny } }) } });
+  const known = open(run, { askedAs: async () => ({ permission: deny }) as never });
   expect(await known.execute()).toMatchObject({ output: "sandbox_exec,sandbox_process,agents_start" });
-  const unknown = open(run, { app, session: { get: async () => ({ error: { name: "NotFound" } }) } });
-  await expect(unknown.execute()).rejects.toThrow("Could not read what the user forbids to the session s: NotFound");
+  const unknown = open(run, { askedAs: () => Promise.reject(new Error("NotFound")) });
+  await expect(unknown.execute()).rejects.toThrow("NotFound");
+});
+
+test("the message that a call answers is the newest of the user's that OpenCode gave its step", async () => {
+  const message = (id: string, role: string) => ({ info: { id, role } });
+  const messages = [message("old", "user"), message("asked", "user"), message("step", "assistant")];
+  const run = async (call: ToolCall) => call.imagesFrom();
+  expect(await open(run, { messages }).execute()).toMatchObject({ output: "asked" });
+  expect(await open(run).execute()).toMatchObject({ output: "null" });
 });
 
 describe("asking the user", () => {
