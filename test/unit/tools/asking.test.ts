@@ -54,7 +54,12 @@ describe("permission", () => {
     inWorld(async (world) => {
       const { call, asked, shown, openProgress } = openTools(world);
       const task = (gpu?: string) => ({ description: `on ${gpu} [x](http://y)`, prompt: "hang", gpu });
-      await call("agents_start", { tasks: [task("H100:8"), task("none"), task("T4"), task("T4")] });
+      const ask = async () => {
+        await world.clock.advance(100); // as long as no person takes, and no rule
+        return "allowed" as const;
+      };
+      const tasks = [task("H100:8"), task("none"), task("T4"), task("T4")];
+      await call("agents_start", { tasks }, ORCHESTRATOR, undefined, ask);
       expect(asked.map(({ permission, patterns }) => [permission, patterns])).toEqual([
         ["agents_start", ["sandbox_worker"]],
         ["gpu", ["H100:8", "T4"]],
@@ -68,12 +73,23 @@ describe("permission", () => {
   );
 
   test(
+    "that the user's rules answer shows nothing",
+    inWorld(async (world) => {
+      const { call, shown } = openTools(world);
+      await call("agents_start", { tasks: [{ description: "d", prompt: "hang" }] });
+      await world.clock.advance(1_000);
+      expect(shown).toEqual([]);
+    }),
+  );
+
+  test(
     "to message a job shows first whom, what, and the GPU that it wakes on",
     inWorld(async (world) => {
       const { call, shown, asked, openProgress } = openTools(world);
       const [jobID = ""] = await world.start("hang");
       await world.reaches(jobID, "running");
       const ask = async () => {
+        await world.clock.advance(100);
         expect(shown.at(-1)?.text).toMatch(/^Wants to send a message to \*\*.+\*\*: go \\\[on\\\]$/);
         return "allowed" as const;
       };
