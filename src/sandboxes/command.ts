@@ -13,6 +13,8 @@ export interface ExecRequest {
   readonly keepLog?: boolean;
   /** Whether nothing will be written to its input, which it then finds at its end; absent = no. */
   readonly noInput?: boolean;
+  /** Whether it writes to stdout only, like a shell that merges its streams: then a provider need not follow both; absent = no. */
+  readonly oneStream?: boolean;
 }
 
 export interface OutputChunk {

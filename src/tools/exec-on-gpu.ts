@@ -106,6 +106,8 @@ export async function execOnGpu(
           argv: ["/bin/sh", "-c", BOUNDED, limit, ...shellCommand(command, { input: false })],
           ...(workdir !== undefined && { workdir }),
           keepLog: true,
+          noInput: true,
+          oneStream: true,
         });
         const keepLog = (ended: SandboxProcess) => copyLog(there, here, ended.logPath);
         const shown = { runtime, jobID, command, timeoutSeconds, signal, progress, explain, isLost, keepLog };

@@ -72,6 +72,8 @@ export const sandboxExecTool = (deps: ToolDeps) =>
         ...(workdir !== undefined && { workdir }),
         tty,
         keepLog: true,
+        noInput: !background && !tty,
+        oneStream: true,
       });
       if (background || tty) {
         const { id, logPath } = deps.processes.add(jobID, command, process, explain);

@@ -17,6 +17,11 @@ describe("when a command meets a fault", () => {
     expect(await sh(sandbox, "echo a; exit 3")).toEqual({ exit: exited(3), stdout: "a\n", stderr: "" });
   });
 
+  modalTest("input whose writing fails briefly arrives once", async () => {
+    await begin({ method: "TaskExecStdinWrite", code: UNAVAILABLE, times: 2 });
+    expect((await sh(sandbox, "cat", { input: "once" })).stdout).toBe("once");
+  });
+
   for (const [title, fault] of [
     ["is never answered", { method: "TaskExecStart", hang: true, times: ALWAYS }],
     ["meets an outage", { method: "TaskExecStart", code: UNAVAILABLE, times: ALWAYS }],

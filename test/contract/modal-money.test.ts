@@ -46,17 +46,21 @@ modalTest(
 
 modalTest("a sandbox has a meter while it lives, and says since when it costs money and which GPUs came", async () => {
   const provider = modalProvider();
-  const before = Date.now();
+  const since = Date.now();
   const sandbox = await provider.create(spec("metered", "H100"));
-  expect(sandbox.billedSince).toBeGreaterThanOrEqual(before);
+  expect(sandbox.billedSince).toBeGreaterThanOrEqual(since);
   expect(sandbox.gpu).toMatchObject({ granted: { type: "H100" }, devices: ["NVIDIA H200"] });
   const usage = await sandbox.usage?.();
   expect(usage?.cpuCoreSeconds).toBeCloseTo((usage?.gpuSeconds ?? 0) * 2, 6);
   expect(usage?.memoryGiBSeconds).toBeCloseTo((usage?.gpuSeconds ?? 0) * 16, 6);
   await sandbox.terminate();
   expect(await sandbox.usage?.()).toEqual({ cpuCoreSeconds: 0, memoryGiBSeconds: 0, gpuSeconds: 0 });
+  const asked = async () => (await modal().calls()).filter(({ method }) => method === "SandboxGetResourceUsage").length;
   await modal().faults.add({ method: "SandboxGetResourceUsage", code: 12, times: 1 });
   expect(await sandbox.usage?.()).toBeNull();
+  const before = await asked();
+  expect(await sandbox.usage?.()).toBeNull(); // a service that does not know the call is not asked again
+  expect(await asked()).toBe(before);
   await provider.close();
 });
 

@@ -35,7 +35,6 @@ sandboxTest("loses nothing of a command when a call about it fails once", async 
     { method: "TaskExecStart", code: 14, only: marked },
     { method: "TaskExecStart", code: 13, when: "after", only: { program: "second" } },
     { method: "TaskExecStdioRead", code: 14, times: 2 },
-    { method: "TaskExecStdinWrite", code: 14 },
     { method: "TaskExecStart", code: 14, only: { program: FILE_TOOL } },
   );
   const answers = await inJob(

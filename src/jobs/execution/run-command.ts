@@ -135,6 +135,7 @@ async function startCommand(sandbox: Sandbox, run: RunTask, jobID: string): Prom
       env: { ...variablesOf(run), [RUN_VARIABLE]: jobID },
       keepLog: true,
       noInput: true,
+      oneStream: true,
     });
   } catch (cause) {
     if (!(cause instanceof FileError)) throw cause;

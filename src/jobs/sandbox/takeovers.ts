@@ -90,10 +90,12 @@ export function createTakeovers(deps: TakeoversDeps): Takeovers {
     const sandbox = liveSandboxes.raw(fromID);
     if (!sandbox) return null;
     try {
+      // Its meter is read meanwhile, once for both, so that nothing is used between two readings.
+      const measuring = liveSandboxes.measure(sessionJobs, fromID, sandbox);
       const after = await tidy(requireJob(sessionJobs, fromID), sandbox);
+      const usage = await measuring;
       if (after) {
-        // By one reading, so that what is used between two is not lost, and the next run waits for one only.
-        await liveSandboxes.beginAnew(sandbox, await liveSandboxes.measure(sessionJobs, fromID, sandbox));
+        await liveSandboxes.beginAnew(sandbox, usage);
         if (liveSandboxes.raw(fromID) !== sandbox) return null; // lost meanwhile
         const notes = {
           from: [gaveSandboxNote(toID, sandbox.workdir, after.kind === "parked")],

@@ -7,7 +7,7 @@ import { wholeSecondsMs } from "./durations.ts";
 import { toExitStatus } from "./exit-status.ts";
 import { messageOf } from "./modal-error.ts";
 import { OutputQueue } from "./output-queue.ts";
-import { openOutput } from "./output-reader.ts";
+import { type OutputReader, openOutput } from "./output-reader.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
 import {
   END_GROUP_SCRIPT,
@@ -41,7 +41,8 @@ export async function startModalProcess(
   const terminal = request.tty ? (core.hasScript ? "script" : "modal") : null;
   const keepLog = request.keepLog === true && terminal !== "modal";
   const words = await shipLongScript(core, request.argv, id);
-  const script = wrapperScript({ id, argv: words, workdir: request.workdir, terminal, keepLog });
+  const { workdir, noInput = false, oneStream = false } = request;
+  const script = wrapperScript({ id, argv: words, workdir, terminal, keepLog, noInput, oneStream });
   const argv = await core.shipScript(script, MAX_SCRIPT_BYTES, id);
   const kill = () =>
     signalByID(core, id, "SIGKILL").catch((error: unknown) =>
@@ -61,13 +62,15 @@ export async function startModalProcess(
   const limits = { clock: core.clock, limitMs: core.limits.startMs, doing: `Starting a command in sandbox ${core.id}` };
   const child: Child = await within(starting, { ...limits, onLate: () => void kill() }).catch(core.rethrowTranslated);
   const queue = new OutputQueue(() => output.resume());
-  const output = openOutput(child, id, queue, core.clock);
+  const streams = oneStream ? [child.stdout] : [child.stdout, child.stderr];
+  const output = openOutput(streams, id, queue, core.clock);
   const first = await within(output.firstLine, limits).catch(async (error: unknown) => {
     output.stop();
     void kill();
     throw await core.translate(error);
   });
-  if (first.startsWith(`${STARTED} `)) return processOf(core, child, id, first.slice(2), queue, output, keepLog);
+  if (first.startsWith(`${STARTED} `))
+    return processOf(core, child, id, { pid: first.slice(2), queue, output, keepLog, noInput });
   if (first === NO_WORKDIR) {
     output.stop();
     throw new FileError("file_not_found", `The working directory ${request.workdir} does not exist in the sandbox.`);
@@ -97,14 +100,19 @@ async function shipLongScript(core: SandboxCore, argv: readonly string[], id: st
   return [shell, await core.shipFile(text, `${id}.cmd`), ...rest];
 }
 
+interface Started {
+  readonly pid: string;
+  readonly queue: OutputQueue;
+  readonly output: OutputReader;
+  readonly keepLog: boolean;
+  readonly noInput: boolean;
+}
+
 function processOf(
   core: SandboxCore,
   child: Child,
   id: string,
-  pid: string,
-  queue: OutputQueue,
-  output: ReturnType<typeof openOutput>,
-  keepLog: boolean,
+  { pid, queue, output, keepLog, noInput }: Started,
 ): SandboxProcess {
   const sent = new Set<SandboxSignal>();
   const waiting = new AbortController();
@@ -153,7 +161,7 @@ function processOf(
     await sleep(core.clock, core.limits.graceMs, waiting.signal);
     endWithSandbox(await core.findEndReason());
   });
-  const input = openInput(child, exit);
+  const input = noInput ? NO_INPUT : openInput(child, exit);
   return {
     id: pid,
     logPath: keepLog ? logPathOf(id) : null,
@@ -196,6 +204,11 @@ async function signalByID(core: SandboxCore, id: string, signal: SandboxSignal):
     "Signalling a command",
   );
 }
+
+const NO_INPUT = {
+  write: (_bytes: Uint8Array): Promise<void> => Promise.reject(new Error(CLOSED_INPUT)),
+  close: () => Promise.resolve(),
+};
 
 function openInput(child: Child, exit: Promise<ExitStatus>) {
   let writer: WritableStreamDefaultWriter<Uint8Array> | null = null;

@@ -29,7 +29,7 @@ import type { ModalProviderDeps } from "./provider-deps.ts";
 import { QuotaWaits } from "./quota-waits.ts";
 import { SandboxCore } from "./sandbox-core.ts";
 import { TarFiles } from "./tar-files.ts";
-import { readUsage } from "./usage.ts";
+import { createUsageReader } from "./usage.ts";
 
 export type { ModalProviderDeps };
 
@@ -55,6 +55,7 @@ class ModalProvider implements SandboxProvider {
   readonly #tars: TarFiles;
   readonly #exitSnapshots: ExitSnapshots;
   readonly #freshNames: FreshNames;
+  readonly #readUsage: ReturnType<typeof createUsageReader>;
   readonly #quotaWaits: QuotaWaits;
   readonly #live = new Map<string, ModalSandbox>();
   readonly #attaching = new Map<string, Promise<ModalSandbox>>();
@@ -74,6 +75,7 @@ class ModalProvider implements SandboxProvider {
     this.#images = new ImageCache({ ...shared, watch: this.#access.watch });
     const client = () => this.#access.client();
     this.#exitSnapshots = new ExitSnapshots({ ...shared, client });
+    this.#readUsage = createUsageReader(client, shared);
     this.#tars = new TarFiles({ ...deps, limitMs: this.#limits.snapshotMs });
     this.snapshots = createModalSnapshots({
       ...shared,
@@ -244,7 +246,7 @@ class ModalProvider implements SandboxProvider {
       gpu: more.gpu,
       billedSince: more.billedSince,
       ports: more.ports,
-      usage: () => readUsage(() => this.#access.client(), core.id, this.#callDeps()),
+      usage: () => this.#readUsage(core.id),
       terminate: () => this.terminate(core.id),
     });
     this.#live.set(core.id, live); // M2

@@ -7,7 +7,7 @@ import type { OutputQueue } from "./output-queue.ts";
 export interface OutputReader {
   /** The wrapper's first line; empty when the output ended before it. */
   readonly firstLine: Promise<string>;
-  /** The exit code from the mark, once both streams have ended; null when they ended without a mark. */
+  /** The exit code from the mark, once its streams have ended; null when they ended without a mark. */
   readonly code: Promise<number | null>;
   /** The error that broke a stream; null when none did. */
   failure(): unknown;
@@ -45,9 +45,12 @@ async function endStream(reader: ChunkReader, clock: Clock): Promise<void> {
   }
 }
 
-/** Reads both streams of a command into `queue`, pausing while the queue is full. */
+/**
+ * Reads a command's output into `queue`, pausing while the queue is full.
+ * @param streams its stdout, and its stderr unless that goes into its stdout
+ */
 export function openOutput(
-  child: ContainerProcess<Uint8Array>,
+  streams: readonly ContainerProcess<Uint8Array>["stdout"][],
   id: string,
   queue: OutputQueue,
   clock: Clock,
@@ -57,7 +60,7 @@ export function openOutput(
   let failed: unknown = null;
   let stopped = false;
   let beforeLine: Buffer | null = Buffer.alloc(0);
-  const readers = [child.stdout, child.stderr].map((stream) => stream.getReader());
+  const readers = streams.map((stream) => stream.getReader());
 
   /** Takes the wrapper's line, the first of stdout, out of a chunk. */
   const afterFirstLine = (chunk: Uint8Array): Uint8Array => {

@@ -17,6 +17,10 @@ export interface WrappedCommand {
   /** `script`: the image's `script` provides a terminal; `modal`: the exec already has one; null: no terminal. */
   readonly terminal: "script" | "modal" | null;
   readonly keepLog: boolean;
+  /** Its input is at its end from the start. */
+  readonly noInput?: boolean;
+  /** Only stdout is followed, so what it writes to stderr goes there too. */
+  readonly oneStream?: boolean;
 }
 
 export const logPathOf = (id: string): string => `${RUN_DIR}/${id}.log`;
@@ -27,7 +31,7 @@ export const pidPathOf = (id: string): string => `${RUN_DIR}/${id}.pid`;
  * killed commands are discarded. The command is a foreground child, because a background one would ignore SIGINT, and
  * leads a session of its own, so that a signal to its group spares this script.
  */
-const BEGIN = `exec 5>&1 6>&2 2>/dev/null
+const begin = (noInput: boolean): string => `exec 5>&1 6>&2 2>/dev/null${noInput ? " </dev/null" : ""}
 [ -d "$r" ] || mkdir -p -m 700 "$r"
 started='{ echo "$$" >"$0"; } 2>/dev/null; echo "${STARTED} $$" >&5; exec 5>&- 6>&-; exec "$@"'
 mark() { printf "$m" "$c"; }`;
@@ -46,7 +50,7 @@ echo "$me" >"$p"; echo "${STARTED} $me" >&5; exec setsid "$@" ${to} 5>&- 6>&- );
   script: (to: string) => `( export TERM="\${TERM:-xterm-256color}"; exec script -qefc "$t" /dev/null ${to} ); c=$?`,
 } as const;
 
-const plain = (run: (to: string) => string): string => run(">&5 2>&6");
+const plain = (run: (to: string) => string, oneStream: boolean): string => run(oneStream ? ">&5 2>&5" : ">&5 2>&6");
 
 /*
  * `tee` copies what the command writes into the log. When no other process holds the pipes, the tees end with the command.
@@ -57,35 +61,43 @@ const plain = (run: (to: string) => string): string => run(">&5 2>&6");
 const markStream = (tee: string, pipe: string, stream: number): string =>
   `if kill -s 0 "$${tee}"; then mark 1<>"${pipe}"; else mark >&${stream}; fi`;
 
-const logged = (run: (to: string) => string): string => `if mkfifo "$r/$i.1" "$r/$i.2"; then
-tee -a "$r/$i.log" <"$r/$i.1" >&5 5>&- 6>&- & o=$!
-tee -a "$r/$i.log" <"$r/$i.2" >&6 5>&- 6>&- & e=$!
-${run('>"$r/$i.1" 2>"$r/$i.2"')}
+const OUT = { tee: "o", pipe: "$r/$i.1", stream: 5 } as const;
+const ERR = { tee: "e", pipe: "$r/$i.2", stream: 6 } as const;
+
+function logged(run: (to: string) => string, oneStream: boolean): string {
+  const streams = oneStream ? [OUT] : [OUT, ERR];
+  const pipes = streams.map(({ pipe }) => `"${pipe}"`).join(" ");
+  const tees = streams.map(({ tee }) => `"$${tee}"`).join(" ");
+  return `if mkfifo ${pipes}; then
+${streams.map(({ tee, pipe, stream }) => `tee -a "$r/$i.log" <"${pipe}" >&${stream} 5>&- 6>&- & ${tee}=$!`).join("\n")}
+${run(oneStream ? `>"${OUT.pipe}" 2>&1` : `>"${OUT.pipe}" 2>"${ERR.pipe}"`)}
 ( exec >/dev/null; sleep 0.2 5>&- 6>&- || sleep 1 5>&- 6>&-
-${markStream("o", "$r/$i.1", 5)}; ${markStream("e", "$r/$i.2", 6)}
-sleep 1 5>&- 6>&-; kill -s 0 "$o" || mark >&5; kill -s 0 "$e" || mark >&6 ) & w=$!
-wait "$o" "$e"
+${streams.map(({ tee, pipe, stream }) => markStream(tee, pipe, stream)).join("; ")}
+sleep 1 5>&- 6>&-; ${streams.map(({ tee, stream }) => `kill -s 0 "$${tee}" || mark >&${stream}`).join("; ")} ) & w=$!
+wait ${tees}
 kill "$w"
-rm -f "$r/$i.1" "$r/$i.2"
-else ${plain(run)}
+rm -f ${pipes}
+else ${plain(run, oneStream)}
 fi`;
+}
 
 // After the mark, so that nobody waits for the clean-up.
-const END = `mark >&5; mark >&6
+const end = (oneStream: boolean): string => `mark >&5${oneStream ? "" : "; mark >&6"}
 rm -f "$p"
 exit "$c"`;
 
 /** A shell script that runs one command in a sandbox and reports the command's start and end in its own output. */
-export function wrapperScript({ id, argv, workdir, terminal, keepLog }: WrappedCommand): string {
+export function wrapperScript(command: WrappedCommand): string {
+  const { id, argv, workdir, terminal, keepLog, noInput = false, oneStream = false } = command;
   const words = argv.map(quote).join(" ");
   const inTerminal = `{ echo "$$" >${quote(pidPathOf(id))}; } 2>/dev/null; echo "${STARTED} $$" >&5; exec 5>&- 6>&-; exec ${words}`;
   return [
     `cd ${quote(workdir)} 2>/dev/null || { echo ${NO_WORKDIR}; exit 126; }`,
     `unset OLDPWD; r=${quote(RUN_DIR)} i=${quote(id)} p=${quote(pidPathOf(id))} m=${quote(endMarkFormat(id))}`,
     ...(terminal === "script" ? [`t=${quote(inTerminal)}`] : [`set -- ${words}`]),
-    BEGIN,
-    (keepLog && terminal !== "modal" ? logged : plain)(RUN[terminal ?? "own"]),
-    END,
+    begin(noInput),
+    (keepLog && terminal !== "modal" ? logged : plain)(RUN[terminal ?? "own"], oneStream),
+    end(oneStream),
   ].join("\n");
 }
 

@@ -14,6 +14,8 @@ export interface ScriptBounds {
   /** Variables besides the sandbox's own; absent = messages in English. */
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Whether it writes nothing to stderr that counts; absent = no. */
+  readonly oneStream?: boolean;
 }
 
 /** The script ran into its time limit. A second try would most likely do the same. */
@@ -53,11 +55,11 @@ export async function* followScript(
   sandbox: Sandbox,
   script: string,
   args: readonly string[],
-  { clock, limitMs, workdir, env = { LC_ALL: "C" }, signal }: ScriptBounds,
+  { clock, limitMs, workdir, env = { LC_ALL: "C" }, signal, oneStream = false }: ScriptBounds,
 ): AsyncGenerator<OutputChunk, number> {
   if (signal?.aborted) throw new Error("it was cancelled");
   const argv = ["/bin/sh", "-c", script, "workspace", ...args];
-  const child = await sandbox.start({ argv, workdir: workdir ?? "/", env, noInput: true });
+  const child = await sandbox.start({ argv, workdir: workdir ?? "/", env, noInput: true, oneStream });
   let killedFor: Error | null = null;
   let hasExited = false;
   const kill = (why: Error) => {

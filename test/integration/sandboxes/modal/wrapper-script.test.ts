@@ -47,6 +47,17 @@ for (const shell of shells) {
         expect(ran).toMatchObject({ out: "in", err: "e\n", code: 7, status: 7 });
       });
 
+      test(`sends what would go to stderr to stdout, in order, where one stream is followed, ${keepLog ? "with" : "without"} a log`, () => {
+        const argv = ["sh", "-c", "echo a; echo b >&2; echo c; exit 3"];
+        const ran = run(shell, { argv, keepLog, oneStream: true });
+        expect(ran).toMatchObject({ out: "a\nb\nc\n", err: "", code: 3, log: keepLog ? ran.out : null });
+      });
+
+      test(`ends a command's input where it is to have none, ${keepLog ? "with" : "without"} a log`, () => {
+        const ran = run(shell, { argv: ["sh", "-c", "cat; echo end"], keepLog, noInput: true }, "not for it");
+        expect(ran).toMatchObject({ out: "end\n", code: 0 });
+      });
+
       test(`reports a death by signal as an exit code, without messages of the shell, ${keepLog ? "with" : "without"} a log`, () => {
         expect(run(shell, { argv: ["sh", "-c", "kill -TERM $$"], keepLog })).toMatchObject({
           code: 143,
@@ -73,8 +84,12 @@ for (const shell of shells) {
       expect(ran.stdout.toString()).not.toContain("late");
     });
 
-    for (const keepLog of [false, true]) {
-      test(`does not wait for a child that outlives the command, ${keepLog ? "with" : "without"} a log`, () => {
+    for (const [keepLog, oneStream] of [
+      [false, false],
+      [true, false],
+      [true, true],
+    ] as const) {
+      test(`does not wait for a child that outlives the command, ${keepLog ? "with" : "without"} a log${oneStream ? " of one stream" : ""}`, () => {
         // Waits only for the wrapper's end mark, because the child keeps its streams open.
         const began = performance.now();
         const id = `t${process.pid}_${count++}`;
@@ -83,6 +98,7 @@ for (const shell of shells) {
           workdir: dir,
           terminal: null,
           keepLog,
+          oneStream,
           argv: ["sh", "-c", "sleep 3 & echo done; exit 4"],
         }).replaceAll("/tmp/.parallel-agents", join(dir, "run"));
         const ran = spawnSync(

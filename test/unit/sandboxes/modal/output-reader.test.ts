@@ -3,7 +3,7 @@ import { OutputQueue } from "../../../../src/sandboxes/modal/output-queue.ts";
 import { openOutput } from "../../../../src/sandboxes/modal/output-reader.ts";
 import { createFakeClock, settle } from "../../../support/fake-clock.ts";
 
-type Child = Parameters<typeof openOutput>[0];
+type Streams = Parameters<typeof openOutput>[0];
 
 /**
  * Streams as the SDK makes them: what is called does not end what calls it, so its timer is cleared only when a read of it
@@ -55,8 +55,8 @@ const piece = new Uint8Array(10);
 function open(stdout: () => Uint8Array | null) {
   const [out, err] = [sdkStream(stdout), sdkStream(never)];
   const clock = createFakeClock();
-  const child = { stdout: out.stream, stderr: err.stream } as unknown as Child;
-  const output = openOutput(child, "id", new OutputQueue(() => {}), clock);
+  const streams = [out.stream, err.stream] as unknown as Streams;
+  const output = openOutput(streams, "id", new OutputQueue(() => {}), clock);
   return { clock, output, seen: [out.seen, err.seen] };
 }
 
