@@ -45,6 +45,8 @@ export interface SandboxSpec {
   readonly network: NetworkPolicy;
   /** Whether `SnapshotStore.ofLost` is to have its files when it ends by itself; absent = no. */
   readonly keepsLastFiles?: boolean;
+  /** Whether a command without input follows at once, so that a provider may prepare for it; absent = no. */
+  readonly commandFollows?: boolean;
   /** The machine to run on; absent = the provider's defaults. A provider refuses a machine that it cannot provide. */
   readonly machine?: MachineSpec;
 }

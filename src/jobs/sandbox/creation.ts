@@ -116,7 +116,7 @@ async function create(
   const tags = toTags(job, deps.pool.identity());
   const bare = toSandboxSpec(environment, deps.hostEnv, { name: nameFor(job, snapshotID), tags, snapshotID });
   const machine = { ...toMachineSpec(environment), lifetimeMs: deps.limits.sandboxMs(job) };
-  const spec = { ...bare, machine, keepsLastFiles: true };
+  const spec = { ...bare, machine, keepsLastFiles: true, commandFollows: job.task.run !== null };
   const waitSince = job.gpuWait?.since ?? deps.clock.now();
   for (let attempt = 0; ; attempt++) {
     try {

@@ -50,7 +50,7 @@ export async function findSandbox(
     if (code !== null) throw gone(`it ended with ${code}`);
     const target = { ...deps, sandbox };
     const [prepared, gpu] = await Promise.all([
-      prepareSandbox(target, null, limits.startMs),
+      prepareSandbox(target, null, limits.startMs, null),
       V1_ID.test(sandboxID) ? readDevices(target, null, limits.callMs) : null,
     ]);
     return { sandbox, prepared, gpu };

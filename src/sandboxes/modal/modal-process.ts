@@ -9,6 +9,7 @@ import { messageOf } from "./modal-error.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { type OutputReader, openOutput } from "./output-reader.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
+import { lineFor, MAX_LINE_BYTES, startIn } from "./waiting-shell.ts";
 import {
   END_GROUP_SCRIPT,
   logPathOf,
@@ -48,21 +49,28 @@ export async function startModalProcess(
     signalByID(core, id, "SIGKILL").catch((error: unknown) =>
       core.log("debug", "A command that started late was not killed", { sandboxID: core.id, error: messageOf(error) }),
     );
-  const starting = core.call((sandbox) =>
-    sandbox.exec(argv, {
-      mode: "binary",
-      stdout: "pipe",
-      stderr: "pipe",
-      // The sandbox's lifetime, which ends the command anyway: without a limit the SDK would wait for its end forever.
-      timeoutMs: wholeSecondsMs(core.lifetimeMs),
-      env: usableNames({ ...core.env, ...request.env }),
-      pty: terminal === "modal",
-    }),
-  );
+  const env = usableNames({ ...core.env, ...request.env });
+  const line = noInput && terminal === null ? lineFor(argv, env) : null;
+  const shell = line && line.length <= MAX_LINE_BYTES ? core.takeShell() : null;
+  const starting =
+    line && shell
+      ? startIn(shell, line)
+      : core.call((sandbox) =>
+          sandbox.exec(argv, {
+            mode: "binary",
+            stdout: "pipe",
+            stderr: "pipe",
+            // The sandbox's lifetime, which ends the command anyway: without a limit the SDK would wait for its end forever.
+            timeoutMs: wholeSecondsMs(core.lifetimeMs),
+            env,
+            pty: terminal === "modal",
+          }),
+        );
   const limits = { clock: core.clock, limitMs: core.limits.startMs, doing: `Starting a command in sandbox ${core.id}` };
   const child: Child = await within(starting, { ...limits, onLate: () => void kill() }).catch(core.rethrowTranslated);
   const queue = new OutputQueue(() => output.resume());
-  const streams = oneStream ? [child.stdout] : [child.stdout, child.stderr];
+  const stdout = shell ? { getReader: () => shell.stdout } : child.stdout;
+  const streams = oneStream ? [stdout] : [stdout, child.stderr];
   const output = openOutput(streams, id, queue, core.clock);
   const first = await within(output.firstLine, limits).catch(async (error: unknown) => {
     output.stop();

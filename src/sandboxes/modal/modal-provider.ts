@@ -170,7 +170,7 @@ class ModalProvider implements SandboxProvider {
       const limitMs = machine.gpu === null ? leftMs : this.#limits.gpuBootMs;
       const target = { ...this.#deps, sandbox };
       const [prepared, gpu, ports] = await Promise.all([
-        prepareSandbox(target, spec.workdir, limitMs, signal),
+        prepareSandbox(target, spec.workdir, limitMs, spec.commandFollows ? lifetimeOf(machine) : null, signal),
         machine.gpu === null ? null : readDevices(target, machine.gpu, this.#limits.callMs),
         readPorts(target, machine.ports, this.#limits.callMs),
         checkBuckets(target, machine, this.#limits.callMs),
@@ -219,7 +219,7 @@ class ModalProvider implements SandboxProvider {
 
   #hold(
     sandbox: SdkSandbox,
-    { workdir, home, hasScript }: Prepared,
+    { workdir, home, ...found }: Prepared,
     more: {
       lifetimeMs: number;
       gpu: SandboxGpu | null;
@@ -234,7 +234,7 @@ class ModalProvider implements SandboxProvider {
       limits: this.#limits,
       sandbox,
       findAgain: async () => (await this.#access.client()).sandboxes.fromId(sandbox.sandboxId),
-      hasScript,
+      ...found,
       lifetimeMs: more.lifetimeMs,
       env: more.env,
     });

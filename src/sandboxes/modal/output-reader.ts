@@ -1,4 +1,3 @@
-import type { ContainerProcess } from "modal";
 import type { Clock } from "../../shared/clock.ts";
 import type { OutputChunk } from "../port.ts";
 import { EndMarkScanner } from "./end-mark.ts";
@@ -17,7 +16,7 @@ export interface OutputReader {
   stop(): void;
 }
 
-interface ChunkReader {
+export interface ChunkReader {
   read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
   cancel(): Promise<void>;
 }
@@ -32,7 +31,7 @@ const READ_MS = 5_000;
  * whole lifetime and clears it only when a read fails or finds the end. Cancelled between two reads, or while the next output is
  * already here, that timer would keep this process alive for hours.
  */
-async function endStream(reader: ChunkReader, clock: Clock): Promise<void> {
+export async function endStream(reader: ChunkReader, clock: Clock): Promise<void> {
   const until = clock.now() + READ_MS;
   for (let isOver = false; !isOver; ) {
     const limitMs = Math.max(0, Math.min(SILENT_MS, until - clock.now()));
@@ -50,7 +49,7 @@ async function endStream(reader: ChunkReader, clock: Clock): Promise<void> {
  * @param streams its stdout, and its stderr unless that goes into its stdout
  */
 export function openOutput(
-  streams: readonly ContainerProcess<Uint8Array>["stdout"][],
+  streams: readonly { getReader(): ChunkReader }[],
   id: string,
   queue: OutputQueue,
   clock: Clock,

@@ -6,10 +6,8 @@ import { execOnce } from "./exec-once.ts";
 import { messageOf } from "./modal-error.ts";
 import { bucketCheck, bucketFailure } from "./mounts.ts";
 import type { SandboxCoreParts } from "./sandbox-core.ts";
+import { openShell, READY, WAIT, WAITING, type WaitingShell } from "./waiting-shell.ts";
 import { RUN_DIR } from "./wrapper-script.ts";
-
-/** The last line of what it prints. */
-const READY = "ready";
 
 /*
  * The first command of every sandbox. Modal takes snapshots only of a sandbox that has run a command, so it is needed for
@@ -18,13 +16,17 @@ const READY = "ready";
 const FIRST = `w=\${1:-\${${WORKDIR_VARIABLE}:-$PWD}}
 mkdir -p -- "$w" && cd -- "$w" || exit 1
 mkdir -p -m 700 ${RUN_DIR}
-printf '%s\\n' "$w" "\${HOME:-/root}" "$(command -v script)" ${READY}`;
+last=${READY}; [ -z "$2" ] || ! command -v env >/dev/null || last=${WAITING}
+printf '%s\\n' "$w" "\${HOME:-/root}" "$(command -v script)" "$last"
+[ "$last" = ${READY} ] || { ${WAIT}; }`;
 
 export interface Prepared {
   readonly workdir: string;
   readonly home: string;
   /** Whether the image has `script`, which provides better terminals than Modal's exec. */
   readonly hasScript: boolean;
+  /** What waits for the next command; null = nothing. */
+  readonly shell: WaitingShell | null;
 }
 
 type Target = Pick<SandboxCoreParts, "sandbox" | "clock" | "log">;
@@ -32,24 +34,25 @@ type Target = Pick<SandboxCoreParts, "sandbox" | "clock" | "log">;
 /**
  * Makes the work directory and reads what commands need to know.
  * @param workdir null = the work directory that the sandbox was created with
+ * @param waitMs how long a shell for the next command may wait and run, whole seconds; null = none is wanted
  * @throws PluginError `sandbox_create_failed` when the work directory cannot be made; else what the SDK throws
  */
 export async function prepareSandbox(
   { sandbox, clock }: Target,
   workdir: string | null,
   limitMs: number,
+  waitMs: number | null,
   signal?: AbortSignal,
 ): Promise<Prepared> {
-  const doing = `The first command in sandbox ${sandbox.sandboxId}`;
-  const { code, stdout, stderr } = await execOnce(sandbox, ["/bin/sh", "-c", FIRST, "first", workdir ?? ""], {
-    clock,
-    limitMs,
-    doing,
-    signal,
-    isSuccess: (printed) => Buffer.from(printed).toString().endsWith(`\n${READY}\n`),
-  });
+  const limit = { clock, limitMs, doing: `The first command in sandbox ${sandbox.sandboxId}`, signal };
+  const argv = ["/bin/sh", "-c", FIRST, "first", workdir ?? ""];
+  const isSuccess = (printed: Uint8Array) => Buffer.from(printed).toString().endsWith(`\n${READY}\n`);
+  const { code, stdout, stderr, shell } =
+    waitMs === null
+      ? { ...(await execOnce(sandbox, argv, { ...limit, isSuccess })), shell: null }
+      : await openShell(sandbox, [...argv, "wait"], waitMs, limit);
   const [found = "", home = "", script = ""] = Buffer.from(stdout).toString().split("\n");
-  if (code === 0 && found !== "") return { workdir: found, home, hasScript: script !== "" };
+  if (code === 0 && found !== "") return { workdir: found, home, hasScript: script !== "", shell };
   const said = Buffer.from(stderr).toString().trim().slice(0, 300);
   throw new PluginError(
     "sandbox_create_failed",

@@ -7,6 +7,8 @@ import { FileError } from "../port.ts";
 import { type Ended, execOnce } from "./exec-once.ts";
 import type { ModalLimits } from "./limits.ts";
 import { isNoMore, kindOf, messageOf, nameOf } from "./modal-error.ts";
+import { endStream } from "./output-reader.ts";
+import type { WaitingShell } from "./waiting-shell.ts";
 import { RUN_DIR } from "./wrapper-script.ts";
 
 export interface SandboxCoreParts {
@@ -20,6 +22,8 @@ export interface SandboxCoreParts {
   readonly lifetimeMs: number;
   /** Whether the image has `script`. */
   readonly hasScript: boolean;
+  /** What waits for the first command; null = nothing. */
+  readonly shell: WaitingShell | null;
   /** Variables of every command. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -38,6 +42,7 @@ export class SandboxCore {
   /** Resolves when the sandbox has ended or is being ended by us, so that nothing more comes from it. */
   readonly closing: Promise<void>;
   #sandbox: ModalSandbox;
+  #shell: WaitingShell | null;
   /** Earlier handles, through which commands may still be reading their output. */
   readonly #former: ModalSandbox[] = [];
   readonly #findAgain: () => Promise<ModalSandbox>;
@@ -51,6 +56,7 @@ export class SandboxCore {
   constructor(parts: SandboxCoreParts) {
     this.id = parts.sandbox.sandboxId;
     this.#sandbox = parts.sandbox;
+    this.#shell = parts.shell;
     this.#findAgain = parts.findAgain;
     this.clock = parts.clock;
     this.log = parts.log;
@@ -61,6 +67,10 @@ export class SandboxCore {
     this.env = parts.env;
     this.ended = new Promise((resolve) => (this.#settleEnded = resolve));
     this.closing = new Promise((resolve) => (this.#settleClosing = resolve));
+    void this.closing.then(() => {
+      const unused = this.takeShell();
+      if (unused) void endStream(unused.stdout, this.clock);
+    });
     this.#watch();
   }
 
@@ -118,6 +128,13 @@ export class SandboxCore {
     this.log("info", "A sandbox refused its token; asking for a new one", { sandboxID: this.id });
     this.#former.push(refused);
     this.#sandbox = found;
+  }
+
+  /** The shell that waits for a command; null = none does, or another command has it. */
+  takeShell(): WaitingShell | null {
+    const shell = this.#shell;
+    this.#shell = null;
+    return shell;
   }
 
   /** Closes its connections. */
