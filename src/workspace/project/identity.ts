@@ -28,15 +28,17 @@ export const BASE_IDENTITY: Person = {
  */
 export async function identityOf(store: ProjectStore): Promise<Identity> {
   const { identityEnv: env } = store;
-  const ask = async (...args: string[]) =>
-    (await nullIfNotFound(store.user(["config", "--get", ...args])))?.toString("utf8").trim() ?? "";
-  const isConfigOnly = (await ask("--type=bool", "user.useConfigOnly")) === "true";
-  const [name, email] = [await ask("user.name"), (await ask("user.email")) || (isConfigOnly ? "" : (env.EMAIL ?? ""))];
-  const personOf = async (role: "author" | "committer"): Promise<Person> => ({
-    name: usable(env[`GIT_${role.toUpperCase()}_NAME`] || (await ask(`${role}.name`)) || name),
-    email: usable(env[`GIT_${role.toUpperCase()}_EMAIL`] || (await ask(`${role}.email`)) || email),
+  const said = await readConfig(store);
+  const isConfigOnly = isTrue(said.get(CONFIG_ONLY) ?? "");
+  const [name, email] = [
+    said.get("user.name") ?? "",
+    said.get("user.email") || (isConfigOnly ? "" : (env.EMAIL ?? "")),
+  ];
+  const personOf = (role: "author" | "committer"): Person => ({
+    name: usable(env[`GIT_${role.toUpperCase()}_NAME`] || said.get(`${role}.name`) || name),
+    email: usable(env[`GIT_${role.toUpperCase()}_EMAIL`] || said.get(`${role}.email`) || email),
   });
-  const [author, committer] = [await personOf("author"), await personOf("committer")];
+  const [author, committer] = [personOf("author"), personOf("committer")];
   const filled = withOurs(author);
   return {
     ...filled,
@@ -45,6 +47,24 @@ export async function identityOf(store: ProjectStore): Promise<Identity> {
     invented: inventedPart([author, committer], filled),
   };
 }
+
+const CONFIG_ONLY = "user.useconfigonly";
+const ASKED = "^(user|author|committer)\\.(name|email|useconfigonly)$";
+
+/** All that git's configuration says of persons, asked for at once: jobs wait for it. Of a name with several values the last counts. */
+async function readConfig(store: ProjectStore): Promise<ReadonlyMap<string, string>> {
+  const printed = await nullIfNotFound(store.user(["config", "--null", "--get-regexp", ASKED]));
+  const entries = (printed?.toString("utf8") ?? "").split("\0").slice(0, -1);
+  return new Map(
+    entries.map((entry) => {
+      const [key = "", value] = entry.split(/\n(.*)/s);
+      return [key, value?.trim() ?? (key === CONFIG_ONLY ? "true" : "")]; // a boolean without a value is true
+    }),
+  );
+}
+
+/** @source git-config(1), "Values": boolean */
+const isTrue = (value: string): boolean => /^(true|yes|on)$/i.test(value) || (Number.parseInt(value, 10) || 0) !== 0;
 
 /** git drops these characters around a name, and refuses one that has no others. */
 const usable = (text: string): string => (/[^\s.,:;<>"\\']/.test(text) ? text : "");

@@ -152,6 +152,12 @@ const UNKNOWN: readonly (readonly [string, Setting, string, RegExp])[] = [
     /user\.email/,
   ],
   [
+    "only EMAIL is set, and user.useConfigOnly without a value",
+    { files: { ".gitconfig": "[user]\n\tname = Ada\n\tuseConfigOnly\n" }, env: { EMAIL: "e@example.com" } },
+    "Ada <base@",
+    /user\.email/,
+  ],
+  [
     "a name of no letters is set",
     { env: { GIT_AUTHOR_NAME: " . ", GIT_COMMITTER_NAME: "", EMAIL: "e@example.com" } },
     "opencode-parallel-agents <e@example.com>",
