@@ -57,11 +57,14 @@ export function createLivePart(
 
   async function send(): Promise<void> {
     if (stopped || abort.aborted || !wanted) return;
-    const view = wanted();
+    const show = wanted;
+    const view = show();
     wanted = null;
     const part = await readOwn();
-    // Writing back a part that is still pending would abort the call.
-    if (stopped || abort.aborted || part?.state.status !== "running") return;
+    if (stopped || abort.aborted) return;
+    // Writing back a part that is still pending would abort the call. A tool may have nothing more to show.
+    if (!part || part.state.status === "pending") wanted ??= show;
+    if (part?.state.status !== "running") return;
     const metadata = { ...part.state.metadata, ...view.metadata };
     const state = { ...part.state, title: oneLine(view.title, 200), metadata };
     await client.part.update({ sessionID, messageID, partID: part.id, part: { ...part, state } });

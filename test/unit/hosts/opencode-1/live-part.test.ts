@@ -110,6 +110,17 @@ for (const status of ["pending", "completed", "error"]) {
   });
 }
 
+test("what is shown while the call is pending is seen once it runs, though nothing more is shown", async () => {
+  const { clock, tool, show, texts } = open("pending");
+  show("a");
+  await clock.advance(600);
+  expect(texts()).toEqual([]);
+  tool.state.status = "running";
+  await clock.advance(600);
+  expect(texts()).toEqual(["a"]);
+  expect(clock.pending()).toBe(0);
+});
+
 test("nothing is sent once the turn is stopped", async () => {
   const { clock, updates, show, stopTurn } = open();
   show("a");
