@@ -1,6 +1,5 @@
 import { gpusOf } from "../config/gpu.ts";
 import { type Activity, type Doing, NOT_KNOWN } from "../core/activity.ts";
-import { spanOf } from "../core/burst.ts";
 import { computeUsd } from "../core/cost.ts";
 import { describeStop, STOPPED_EARLY } from "../core/early-stopping.ts";
 import { describeGpuWait, inWords } from "../core/gpu-wait.ts";
@@ -14,13 +13,14 @@ import type { TreeUpdate } from "../core/tree-update.ts";
 import type { CreationStep } from "../sandboxes/creation-steps.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { type GpuUseView, toGpuUseView } from "./gpu-use-view.ts";
+import { type JobGpuView, toGpu } from "./job-gpu-view.ts";
 
 /**
  * A job as the model, the user and every view see it. Field names are the public contract's. Fields that clients show in
  * a line are one line without invisible characters. The result and file names are exactly as the job gave them, so whoever
  * shows them must make them safe.
  */
-export interface JobView {
+export interface JobView extends JobGpuView {
   readonly id: string;
   /** An agent works with a model; a run is a command without one. */
   readonly kind: "agent" | "run";
@@ -35,14 +35,6 @@ export interface JobView {
   readonly variant?: string;
   readonly environment: string;
   readonly provider: string;
-  /** The GPU of its sandbox; until it has one, the GPU that was requested. */
-  readonly gpu?: string;
-  /** When its single commands held GPUs, and how many; one that holds them still has no end. */
-  readonly commandGpus?: readonly { readonly gpus: number; readonly from: string; readonly to?: string }[];
-  /** `gpu` is what a command holds: its own sandbox has none. */
-  readonly gpuOfCommand?: true;
-  /** What the GPUs of its newest sandbox report to be, e.g. ["NVIDIA H200"], which may be a better type than asked for. */
-  readonly devices?: readonly string[];
   /** How busy its GPUs were, as far as it was measured. Absent = it had none, or nobody looked. */
   readonly gpuUse?: GpuUseView;
   readonly sessionID?: string;
@@ -153,30 +145,6 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     }),
     ...(state.kind === "cancelled" && { error: toCancelled(job, state.reason) }),
     notes: [...notesOf(job), ...outdatedNotes(job)].map((note) => oneLine(note, MESSAGE_LIMIT)),
-  };
-}
-
-/** Those of its sandbox, or those that a command of its own has at the moment. */
-function toGpu({
-  gpu,
-  task,
-  devices,
-  burst,
-  formerBursts = [],
-}: Job): Pick<JobView, "gpu" | "devices" | "commandGpus" | "gpuOfCommand"> {
-  const held = burst?.since == null ? null : burst;
-  const own = gpu ?? task.gpu;
-  const [shown, names] = [own ?? held?.gpu, devices.length > 0 ? devices : (held?.devices ?? [])];
-  const now = held && spanOf(held, held.since ?? 0);
-  const spans = [
-    ...formerBursts.map(({ gpus, from, to }) => ({ gpus, from: iso(from), to: iso(to) })),
-    ...(now ? [{ gpus: now.gpus, from: iso(now.from) }] : []),
-  ];
-  return {
-    ...(shown != null && { gpu: shown }),
-    ...(own == null && held && { gpuOfCommand: true }),
-    ...(spans.length > 0 && { commandGpus: spans }),
-    ...(names.length > 0 && { devices: names.map((name) => oneLine(name, NAME_LIMIT)) }),
   };
 }
 
