@@ -8,8 +8,11 @@ const CHUNK_BYTES = 64 * 1024;
 const FULL_PIPE_BYTES = 1024 * 1024;
 /** Chunks handed on before the event loop gets a turn. */
 const CHUNKS_PER_TURN = 16;
-/** How long a command that was quiet may stand still when it then writes more at once than a pipe holds. */
-const MAX_PAUSE_MS = 128;
+/**
+ * How long a command that was quiet may stand still when it then writes more at once than a pipe holds. Most commands are
+ * quiet for minutes, and each look at them wakes OpenCode.
+ */
+const MAX_PAUSE_MS = 512;
 const DISCARD_PAUSE_MS = 2;
 /** What processes that outlive their command may add to its log: they may write forever. */
 const LOG_BYTES_AFTER_END = 16 * 1024 * 1024;
@@ -73,6 +76,12 @@ export class CommandOutput implements AsyncIterable<OutputChunk> {
       this.#rest = [];
       this.#discard();
     }
+  }
+
+  /** To be called when the command was given input or a signal, which it may answer at once. */
+  expectAnswer(): void {
+    this.#quietSince = this.#parts.clock.now();
+    this.#wake();
   }
 
   /** To be called when the command has ended. */

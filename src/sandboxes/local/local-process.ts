@@ -175,7 +175,10 @@ function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps
     logPath: deps.logPath,
     output: deps.output,
     exit,
-    write: (input) => writeInput(child, input),
+    async write(input) {
+      await writeInput(child, input);
+      deps.output.expectAnswer();
+    },
     async closeInput() {
       child.stdin?.end();
     },
@@ -191,6 +194,7 @@ function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps
       if (over || child.pid === undefined) return;
       group ??= deps.isolation.group(child.pid);
       deps.isolation.signal(child.pid, signal, deps.tty && signal !== "SIGKILL");
+      deps.output.expectAnswer();
       if (signal !== "SIGKILL" || killedByUs) return;
       killedByUs = true;
       const tooLate = deps.clock.after(DEATH_MS, () => {
