@@ -18,7 +18,7 @@ import {
 import { PROVIDER_NAMES } from "./provider-names.ts";
 
 const environmentName = () => {
-  const error = 'a name of letters, digits, ".", "_" and "-", at most 64 characters';
+  const error = 'a name of letters, digits, ".", "_" and "-" that begins with a letter or digit, at most 64 characters';
   return z.string({ error }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error });
 };
 

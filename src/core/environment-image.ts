@@ -76,7 +76,8 @@ export const isUnderWay = (
   build: EnvironmentBuild | null,
   now: number,
   isDead: (owner: string) => boolean,
-): build is EnvironmentBuild => build !== null && now - build.renewedAt < BUILD_TTL_MS && !isDead(build.owner);
+): build is EnvironmentBuild =>
+  build !== null && Math.abs(now - build.renewedAt) < BUILD_TTL_MS && !isDead(build.owner); // a clock may be set back
 
 /** Whether the sandbox is one in which a build goes on: while it creates one, that is not named yet. */
 export const isBuildingIn = (
@@ -108,15 +109,19 @@ export function decideEnvironment(
   if (image && !hasExpired(image, now)) {
     const isOld = isStale(image, now, refreshMs);
     // After a failure as much time passes as after a success, or each job would pay for another failing build.
-    const mayTry = failed === null || now - failed.at >= refreshMs;
+    const mayTry = failed === null || hasPassed(failed.at, refreshMs, now);
     return { kind: "use", image, refresh: isOld && mayTry && !isBuilding };
   }
   if (isBuilding) return { kind: "wait", build };
-  return failed !== null && queuedAt <= failed.at ? { kind: "fail", failure: failed.failure } : { kind: "build" }; // E3
+  const waitedForIt = failed !== null && queuedAt <= failed.at && failed.at <= now;
+  return waitedForIt ? { kind: "fail", failure: failed.failure } : { kind: "build" }; // E3
 }
 
+/** Whether so much time has passed. A time in the future is from before the clock was set back: how long ago nobody knows. */
+const hasPassed = (at: number, ms: number, now: number): boolean => at > now || now - at >= ms;
+
 const isStale = (image: EnvironmentImage, now: number, refreshMs: number): boolean =>
-  now - image.builtAt >= refreshMs || isDue({ createdAt: image.builtAt, expiresAt: image.expiresAt }, now);
+  hasPassed(image.builtAt, refreshMs, now) || isDue({ createdAt: image.builtAt, expiresAt: image.expiresAt }, now);
 
 /** `unbuilt`: the next job that uses it builds it first. */
 export type EnvironmentState = "ready" | "building" | "stale" | "failed" | "unbuilt";

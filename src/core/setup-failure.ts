@@ -9,6 +9,8 @@ const QUOTED_LENGTH = 3_200;
 const COMMAND_LENGTH = 120;
 /** Shorter values are words such as "1" or "prod", of which hiding would leave no output readable. */
 const SHORTEST_HIDDEN = 4;
+/** Of a value of several lines. Shorter ones are brackets and words. */
+const SHORTEST_LINE = 8;
 
 export interface SetupCommand {
   readonly environment: string;
@@ -44,7 +46,8 @@ export function describeSetupFailure(
   while (lines.length > 1 && lines.join("\n").length > QUOTED_LENGTH) lines.shift();
   const quoted = lines.length === 0 ? "It printed nothing." : `Its last lines:\n${lines.join("\n")}`;
   const about = notes.length === 0 ? "" : `Of its sandbox: ${notes.map((note) => oneLine(note)).join(" ")} `;
-  return `Could not set up environment ${oneLine(environment, 64)}: command ${step} of ${of}, \`${command}\`, ${describeEnd(end)}. ${about}${quoted}`;
+  const name = oneLine(environment, 64);
+  return `Could not set up environment ${name}: command ${step} of ${of}, \`${command}\`, ${describeEnd(end)}. To repair it, change \`setup\` of environments.${name} in the options; the next job runs it again. ${about}${quoted}`;
 }
 
 function describeEnd(end: SetupEnd): string {
@@ -56,12 +59,14 @@ function describeEnd(end: SetupEnd): string {
     case "unknown":
       return `ended in a way that is not known: ${end.reason}`;
     case "late":
-      return `was stopped, because the whole set-up may take ${end.limitMinutes} minutes (modal.buildTimeoutMinutes)`;
+      return `was stopped, because the whole set-up may take ${end.limitMinutes} minutes (modal.buildTimeoutMinutes); a server that never ends is for the jobs to start`;
   }
 }
 
-/** Text without these values. */
+/** Text without these values, and without the lines of which longer ones consist: of a key, a text may have only a part. */
 export function hideValues(text: string, values: readonly string[]): string {
-  const hidden = values.filter((value) => value.length >= SHORTEST_HIDDEN).sort((a, b) => b.length - a.length);
+  const lines = values.flatMap((value) => value.split(/\r?\n/)).filter((line) => line.trim().length >= SHORTEST_LINE);
+  const whole = values.filter((value) => value.length >= SHORTEST_HIDDEN);
+  const hidden = [...new Set([...whole, ...lines])].sort((a, b) => b.length - a.length);
   return hidden.reduce((all, value) => all.replaceAll(value, "[hidden]"), text);
 }

@@ -29,7 +29,8 @@ export interface WarmDemand {
  * the ceiling. All of it until enough days are known. None once the environment is idle.
  */
 export function warmTarget({ ceiling, lastUseAt, starts, earlierDays }: WarmDemand, now: number): number {
-  if (lastUseAt === null || now - lastUseAt >= WARM_IDLE_MS) return 0;
+  // A use in the future was before the clock was set back: how long ago nobody knows.
+  if (lastUseAt === null || lastUseAt > now || now - lastUseAt >= WARM_IDLE_MS) return 0;
   const usual = earlierDays.length < DAYS_KNOWN ? ceiling : Math.max(...earlierDays);
   return Math.max(0, Math.min(ceiling, Math.max(largestBurst(starts, now), usual)));
 }

@@ -18,6 +18,7 @@ import { followScript, runScript, ScriptTimeoutError } from "../../workspace/san
 import { sendTree } from "../../workspace/sandbox/send-tree.ts";
 import { settleTree } from "../../workspace/sandbox/settle-tree.ts";
 import type { PoolStore } from "../store/pool-store.ts";
+import { leftRunning, runningIn } from "./left-running.ts";
 
 export interface ImageRequest {
   /** As the user calls it. */
@@ -75,10 +76,13 @@ export async function buildImage(deps: BuildImageDeps, request: ImageRequest): P
   pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, clock.now());
   request.onSandbox(sandbox, sandbox.billedSince ?? clock.now());
   const before = tree && (await send(deps, sandbox, tree));
+  const running = () => runningIn(provider, sandbox, { clock, limitMs: MINUTE_MS });
+  const known = await running();
   await runSetup(deps, request, sandbox);
+  const left = leftRunning(known, await running());
   // It may have installed git, by which jobs' changes are collected.
   const form = tree && before === "files" && (await hasGit(sandbox, clock)) ? await send(deps, sandbox, tree) : before;
-  const notes = tree && form === "repository" ? await settle(sandbox, tree.base, clock) : [];
+  const settled = tree && form === "repository" ? await settle(sandbox, request.name, tree.base, clock) : [];
   const { id, expiresAt, leftOut } = await snapshots.take(sandbox, null);
   return {
     snapshotID: id,
@@ -90,7 +94,7 @@ export async function buildImage(deps: BuildImageDeps, request: ImageRequest): P
         : null,
     builtAt: clock.now(),
     expiresAt,
-    notes: [...notes, ...leftOut.map((what) => `Of what the environment's set-up left: ${what}`)],
+    notes: [...left, ...settled, ...leftOut.map((what) => `Of what the environment's set-up left: ${what}`)],
   };
 }
 
@@ -164,9 +168,12 @@ async function throwIfLost(sandbox: Sandbox, clock: Clock): Promise<void> {
   if (failure) throw new PluginError("sandbox_lost", failure.message, { retryable: true });
 }
 
-/** @returns what jobs should know of the project's files, one sentence each */
-async function settle(sandbox: Sandbox, { commit }: TreeBase, clock: Clock): Promise<string[]> {
-  const { restored, added } = await settleTree(sandbox, commit, clock);
+/**
+ * @returns what jobs should know of the project's files, one sentence each
+ * @throws PluginError `workspace_failed`, `sandbox_lost`
+ */
+async function settle(sandbox: Sandbox, environment: string, { commit }: TreeBase, clock: Clock): Promise<string[]> {
+  const { restored, added } = await settleTree(sandbox, environment, commit, clock);
   return [
     ...(restored.length > 0
       ? [

@@ -24,7 +24,7 @@ const MAX_NAMES = 200;
 const SETTLE = `set -e
 ${JOB_GIT}
 cd -- "$1"; commit=$2
-[ -d .git ] && [ ! -L .git ] || { echo "the repository in $1 is gone" >&2; exit 1; }
+[ -d .git ] && [ ! -L .git ] || { echo ".git there is gone or has been replaced" >&2; exit 1; }
 at_files
 rm -f .git/index.lock .git/HEAD.lock
 s symbolic-ref HEAD refs/heads/main
@@ -43,13 +43,19 @@ tr '\\n\\0' '\\001\\n' < "$list" | sed 's/[][*?!#\\\\ ]/\\\\&/g; s|^|/|' | tr '\
 rm -f "$list"`;
 
 /** @throws PluginError `workspace_failed`, `sandbox_lost` */
-export async function settleTree(sandbox: Sandbox, commit: string, clock: Clock): Promise<SettledTree> {
+export async function settleTree(
+  sandbox: Sandbox,
+  environment: string,
+  commit: string,
+  clock: Clock,
+): Promise<SettledTree> {
   const { code, stdout, stderr } = await runScript(sandbox, SETTLE, [sandbox.workdir, commit], {
     clock,
     limitMs: LIMIT_MS,
   });
   if (code !== 0) {
-    const message = `Could not put the project's files in ${sandbox.workdir} in order after the set-up: the command exited with ${code}: ${stderr.trim().slice(-500)}`;
+    const why = stderr.trim().slice(-500) || `the command exited with ${code}`;
+    const message = `Could not put the project's files in ${sandbox.workdir} in order after the set-up of environment ${environment}: ${why}. Jobs' changes are collected by the repository there: have the set-up leave that folder and its .git in place.`;
     throw new PluginError("workspace_failed", message, { retryable: false });
   }
   const records = splitRecords(Buffer.from(stdout, "latin1"));

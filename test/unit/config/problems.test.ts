@@ -17,6 +17,12 @@ describe("an error names the key, the source, what was found and what is allowed
     [{ local: { gpus: 2 } }, "local.gpus", "2", '"auto", "none", or a list'],
     [{ local: { gpus: [0, -1] } }, "local.gpus.1", "-1", "a whole number of at least 0"],
     [{ environments: [] }, "environments", "a list of 0", "environments by name"],
+    [
+      JSON.parse('{ "environments": { "__proto__": {} } }'),
+      "environments.__proto__",
+      "a name that is not allowed",
+      "begins with a letter or digit",
+    ],
     [{ environments: { "a b": {} } }, 'environments."a b"', "a name that is not allowed", "letters, digits"],
     [inEnvironment({ workdir: "relative" }), "environments.big.workdir", '"relative"', "absolute path"],
     [inEnvironment({ workdir: "/a/../../etc" }), "environments.big.workdir", '"/a/../../etc"', 'without ".."'],

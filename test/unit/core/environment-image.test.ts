@@ -44,6 +44,10 @@ describe("a job that needs an environment", () => {
     ["fails with the build that it waited for", { failed: failed(MINUTE) }, 2 * MINUTE, { kind: "fail", failure }],
     ["tries again what failed before it was queued", { failed: failed(MINUTE) }, 0, { kind: "build" }],
     ["waits for the try after a failure", { failed: failed(MINUTE), build: build() }, 2 * MINUTE, { kind: "wait" }],
+    ["renews one built before the clock was set back", { image: image(-DAY) }, 0, { kind: "use", refresh: true }],
+    ["renews it after a failure before that too", { image: image(-DAY), failed: failed(-DAY) }, 0, { kind: "use", refresh: true }],
+    ["tries again what failed before the clock was set back", { failed: failed(-DAY) }, 0, { kind: "build" }],
+    ["takes over a build that was renewed before the clock was set back", { build: build({ renewedAt: NOW + DAY }) }, 0, { kind: "build" }],
   ]; // biome-ignore format: a table
   test.each(cases)("%s", (_, given, queuedAgoMs, decision) => {
     expect(decideEnvironment(record(given), facts, NOW - queuedAgoMs)).toMatchObject(decision);

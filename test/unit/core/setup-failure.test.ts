@@ -7,7 +7,7 @@ const lines = (n: number, text = "line") => Array.from({ length: n }, (_, index)
 test("a failed set-up says which command failed, how, and its last forty lines", () => {
   const said = describeSetupFailure(AT, { kind: "exited", code: 3 }, lines(60), [], []);
   expect(said).toStartWith(
-    "Could not set up environment python: command 2 of 5, `pip install -r requirements.txt`, ended with exit code 3. Its last lines:\nline 21\n",
+    "Could not set up environment python: command 2 of 5, `pip install -r requirements.txt`, ended with exit code 3. To repair it, change `setup` of environments.python in the options; the next job runs it again. Its last lines:\nline 21\n",
   );
   expect(said).toEndWith("\nline 60");
 });
@@ -27,7 +27,8 @@ test("what it printed cannot hide anything, and values of variables are not told
     ["abcdef", "abcdef123", "1"],
     [],
   );
-  expect(said).toContain("`echo [hidden]`, was killed by SIGKILL. Its last lines:\ntoken [hidden]\nTOKEN=[hidden]");
+  expect(said).toContain("`echo [hidden]`, was killed by SIGKILL. ");
+  expect(said).toEndWith("Its last lines:\ntoken [hidden]\nTOKEN=[hidden]");
   for (const unseen of ["\u001b", "\u202e"]) expect(said).not.toContain(unseen);
 });
 
@@ -44,3 +45,11 @@ test("a set-up that took too long, and one that said nothing", () => {
 });
 
 test("short values are words, and stay", () => expect(hideValues("prod 1 yes", ["1", "yes"])).toBe("prod 1 yes"));
+
+test("of a value of several lines no line is told, however few of them the text has", () => {
+  const key = `-----BEGIN KEY-----\n${lines(60, "AAAAB3NzaC1yc2E")}\r\n{\n-----END KEY-----\n`;
+  const said = describeSetupFailure(AT, { kind: "exited", code: 1 }, `{ "a": 1 }\n${key}`, [key], []);
+  expect(said).not.toContain("AAAAB3NzaC1yc2E");
+  expect(said).not.toContain("END KEY");
+  expect(hideValues('{ "a": 1 }', [key])).toBe('{ "a": 1 }'); // its shortest lines are words
+});

@@ -60,6 +60,12 @@ describe("how many are kept ready", () => {
     expect(warmTarget({ ...known, earlierDays: [0, 0, 0], starts: [NOW - 5, NOW - 1] }, NOW)).toBe(2);
   });
 
+  test("is none after the clock was set back, until the next use", () => {
+    const known = { ceiling: 4, starts: [], earlierDays: [] };
+    expect(warmTarget({ ...known, lastUseAt: NOW + 1 }, NOW)).toBe(0);
+    expect(warmTarget({ ...known, lastUseAt: NOW }, NOW)).toBe(4);
+  });
+
   test("counts a burst by what starts within a minute, in whatever order it is told", () => {
     expect(largestBurst([NOW, NOW - BURST_MS + 1, NOW - BURST_MS], NOW)).toBe(2);
     expect(largestBurst([NOW - RECENT_MS], NOW)).toBe(0);

@@ -104,6 +104,30 @@ export function environmentsContract({ name, open }: Place): void {
       await expect(one.run("true")).rejects.toMatchObject({ code: "setup_failed" });
     });
 
+    test("whose set-up leaves processes running tell their jobs which, as these have only its files", async () => {
+      const { start } = setUp();
+      const one = await start({
+        workspace: "empty",
+        setup: ["cp /bin/sleep served; ./served 600 & echo started", "echo two; setsid ./served 700 >/dev/null 2>&1 &"],
+      });
+      const { output, notes } = await one.run("ls; cat /proc/[0-9]*/comm");
+      expect(output).toMatch(/^served\n/);
+      expect(output).not.toMatch(/\nserved\n/);
+      expect(notes).toEqual([
+        "The environment's set-up left processes running, of which jobs have only the files: served. A job that needs one starts it itself.",
+      ]);
+    });
+
+    test("whose set-up takes the repository away say whose it was, and what it is for", async () => {
+      const { world, start } = setUp();
+      world.write("a.txt", "a");
+      const one = await start({ setup: "rm -rf .git" });
+      const error = await one.run("true").catch((error) => error);
+      expect(error).toMatchObject({ code: "workspace_failed" });
+      expect(error.message).toContain("after the set-up of environment made: .git there is gone or has been replaced");
+      expect(error.message).toContain("have the set-up leave that folder and its .git in place");
+    });
+
     test("whose set-up takes too long have it stopped, and say so", async () => {
       const { start, provider } = setUp();
       const one = await start({ workspace: "empty", setup: "echo began; sleep 600" }, { limitMs: 1_500 });
