@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { typingCommand } from "../../src/views/typing.ts";
 import { noneLeft, withModalSetup } from "../support/modal-setup.ts";
 import { restart } from "../support/opencode.ts";
-import { sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
+import { HOLD, holders, openGates, sandboxesOf, sandboxTest } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";
 import { startSetup } from "../support/test-setup.ts";
 import { ask, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
@@ -61,6 +61,37 @@ sandboxTest(
       await setup.stop();
     }
     expect(sandboxesOf(setup.home)).toEqual([]);
+  },
+);
+
+sandboxTest(
+  "a job takes one that is being made when it starts, with the files of its environment and of the project",
+  async () => {
+    const environment = { workspace: "project", warm: 1, setup: `${HOLD}; echo of the set-up > ~/made` };
+    const setup = await startSetup({ parkAfterSeconds: 600, environments: { default: environment } });
+    try {
+      const { server, home } = setup;
+      const session = await server.createSession();
+      await server.prompt(session.id, script(say("hello")));
+      await until(() => holders(home).length === 1, { what: "one is being made: its set-up runs" });
+      await turn(
+        server,
+        session.id,
+        start(task("looks", shell("cat ~/made README.md; git status --porcelain"), say("seen"))),
+      );
+      const [job] = (await ask(server, session.id, status())).metadata.jobs;
+      await until(async () => (await ask(server, session.id, status())).metadata.environments[0]?.warm === 0, {
+        what: "it is the job's",
+      });
+      openGates(home);
+      const waited = await ask(server, session.id, wait());
+      const [seen] = await outputsOf(server, waited.metadata.finished[0], "sandbox_exec");
+      expect(job?.state).toBe("starting");
+      expect(seen).toStartWith("of the set-up\n# A project\n[exit code 0]");
+      expect(server.log()).not.toContain("could not be given to a job");
+    } finally {
+      await setup.stop();
+    }
   },
 );
 

@@ -45,7 +45,7 @@ export async function handOverWarm(
   for (;;) {
     const taken = deps.warm.take(job, devices);
     if (!taken) return null;
-    const { id } = taken.warm;
+    const { id } = taken;
     const { isUntouched, made, error } = await prepare(deps, sessionJobs, job, taken, signal);
     if (made) return { id, made };
     if (isUntouched && signal.aborted) deps.warm.release(job.id);
@@ -69,14 +69,14 @@ async function prepare(
   deps: HandOverDeps,
   sessionJobs: SessionJobs,
   job: Job,
-  { warm, sandbox: making, steps }: TakenWarm,
+  { made: making, steps }: TakenWarm,
   signal: AbortSignal,
 ): Promise<Prepared> {
   const { pool, clock } = deps;
   let isUntouched = true;
   let sandboxID: string | null = null;
   try {
-    const sandbox = await unlessAborted(steps.follow(making, deps.onStep), signal, "it had a sandbox");
+    const { sandbox, warm } = await unlessAborted(steps.follow(making, deps.onStep), signal, "it had a sandbox");
     isUntouched = false;
     sandboxID = sandbox.id;
     // First of all, so that whoever collects garbage meanwhile asks the job that goes on with it.

@@ -21,9 +21,9 @@ import { isAffordable, type WarmBudgetDeps } from "./warm-budget.ts";
 
 /** One that a job has taken. */
 export interface TakenWarm {
-  readonly warm: WarmSandbox;
-  /** Rejects when it could not be made. */
-  readonly sandbox: Promise<Sandbox>;
+  readonly id: string;
+  /** What it was made from is known only then. Rejects when it could not be made. */
+  readonly made: Promise<{ readonly sandbox: Sandbox; readonly warm: WarmSandbox }>;
   readonly steps: SharedSteps;
 }
 
@@ -237,8 +237,10 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
     take(job, devices) {
       const warm = claim(job, (each) => fits(each, job) && isSameSet(each.devices, devices));
       if (!warm) return null;
-      const { made, steps } = own.get(warm.id) ?? own.hold(warm.id, attach(warm));
-      return { warm, sandbox: made, steps };
+      const { id } = warm;
+      const { made, steps } = own.get(id) ?? own.hold(id, attach(warm));
+      const find = () => pool.warmSandboxes(clock.now()).find((each) => each.id === id);
+      return { id, made: made.then((sandbox) => ({ sandbox, warm: find() ?? warm })), steps };
     },
     given(id, jobID) {
       claimed.delete(jobID);

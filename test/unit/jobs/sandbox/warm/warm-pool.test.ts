@@ -12,7 +12,7 @@ const PRICES = { cpuCore: 1, memoryGiB: 0 };
 const warmOptions = (warm: number, more: Partial<Options> = {}): Partial<Options> => {
   const { default: plain } = defaultOptions("/nowhere").environments;
   if (!plain) throw new Error("no default environment");
-  return { environments: { default: { ...plain, warm } }, ...more };
+  return { environments: { default: { ...plain, warm, sandboxTimeoutMinutes: 600 } }, ...more };
 };
 
 const ready = (runtime: Runtime): number => runtime.warm.counts(ORCHESTRATOR)[0]?.ready ?? 0;
@@ -59,6 +59,8 @@ describe("sandboxes that are kept ready", () => {
         for (const id of ids) await world.reaches(id, "completed");
         const taken = ids.filter((id) => !world.operations("create").includes(`create ${id}`));
         expect(taken.length).toBe(2);
+        // Of one that was being made when it was taken, as much is known as of any: such as when it will be ended.
+        for (const id of ids) expect([id, world.job(id).compute.until]).toEqual([id, expect.any(Number)]);
       },
       warmOptions(2, { parkAfterSeconds: 3600 }),
     ),
