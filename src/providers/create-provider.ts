@@ -61,7 +61,14 @@ export async function createProvider(
 
 /** The GPUs of this machine that local jobs may use. Nobody is asked for them yet. */
 export const machineGpus = ({ local }: Pick<Options, "local">, env: NodeJS.ProcessEnv, log: Log): LocalGpus =>
-  createLocalGpus({ root: "", allowed: local.gpus, visible: env.CUDA_VISIBLE_DEVICES, clock: systemClock, log });
+  createLocalGpus({
+    root: "",
+    allowed: local.gpus,
+    visible: env.CUDA_VISIBLE_DEVICES,
+    order: env.CUDA_DEVICE_ORDER,
+    clock: systemClock,
+    log,
+  });
 
 /** What of this machine local sandboxes of a project may read. @param project as above */
 export const lendingRules = (options: Options, project: string | null, env: NodeJS.ProcessEnv): LendingRules => ({

@@ -67,7 +67,15 @@ export function createGpuMachine(
     write,
     device,
     gpus: (more) =>
-      createLocalGpus({ root, allowed: "auto", visible: undefined, clock: systemClock, log: () => {}, ...more }),
+      createLocalGpus({
+        root,
+        allowed: "auto",
+        visible: undefined,
+        order: undefined,
+        clock: systemClock,
+        log: () => {},
+        ...more,
+      }),
     remove: () => rmSync(root, { recursive: true, force: true }),
   };
 }

@@ -8,6 +8,8 @@ export interface LocalGpusDeps extends DriverDeps {
   readonly allowed: "auto" | "none" | readonly number[];
   /** CUDA_VISIBLE_DEVICES of this process: to which GPUs somebody, such as a cluster's scheduler, has limited it. */
   readonly visible: string | undefined;
+  /** CUDA_DEVICE_ORDER of this process. */
+  readonly order: string | undefined;
 }
 
 export interface LocalGpus extends MachineGpus {
@@ -19,7 +21,7 @@ export interface LocalGpus extends MachineGpus {
 }
 
 export function createLocalGpus(deps: LocalGpusDeps): LocalGpus {
-  const { allowed, visible, root } = deps;
+  const { allowed, root } = deps;
   let reading: DriverReading | null = null;
   let pending: Promise<DriverReading> | null = null;
 
@@ -33,7 +35,7 @@ export function createLocalGpus(deps: LocalGpusDeps): LocalGpus {
 
   async function look(): Promise<DriverReading> {
     const found = allowed === "none" ? { gpus: [], why: 'the option "local.gpus" is "none"' } : await readDriver(deps);
-    reading = choose(found, allowed, visible);
+    reading = choose(found, deps);
     return reading;
   }
 
@@ -58,8 +60,7 @@ export function createLocalGpus(deps: LocalGpusDeps): LocalGpus {
 /** Of the GPUs that were found, those that jobs may use. */
 export function choose(
   { gpus, why }: DriverReading,
-  allowed: LocalGpusDeps["allowed"],
-  visible: string | undefined,
+  { allowed, visible, order }: Pick<LocalGpusDeps, "allowed" | "visible" | "order">,
 ): DriverReading {
   if (gpus.length === 0 || allowed === "none") return { gpus: [], why };
   const numbers = gpus.length === 1 ? "0" : `0 to ${gpus.length - 1}`;
@@ -71,8 +72,16 @@ export function choose(
     return { gpus: chosen, why: unknown.length > 0 ? problem : (none ?? why) };
   }
   if (visible === undefined) return { gpus, why };
-  const chosen = visibleOf(gpus, visible);
   const limit = `CUDA_VISIBLE_DEVICES is "${visible.slice(0, 80)}" where OpenCode runs`;
+  // Without this order CUDA counts the fastest first, which nothing here knows: another GPU could be the one to be left alone.
+  const isUnclear =
+    /(^|,)\s*\d/.test(visible) && order !== "PCI_BUS_ID" && new Set(gpus.map(({ name }) => name)).size > 1;
+  if (isUnclear)
+    return {
+      gpus: [],
+      why: `${limit}, and CUDA may count GPUs of several kinds otherwise than nvidia-smi: set CUDA_DEVICE_ORDER=PCI_BUS_ID there too, or name them in the option "local.gpus"`,
+    };
+  const chosen = visibleOf(gpus, visible);
   return { gpus: chosen, why: chosen.length < gpus.length ? limit : why };
 }
 

@@ -86,6 +86,17 @@ describe("the GPUs of a machine", () => {
     expect(idsOf(await machine.gpus({ visible, allowed: [0, 1, 2] }).read())).toEqual(["2", "1", "0"]);
   });
 
+  test("of several kinds are not guessed from numbers that CUDA may count otherwise", async () => {
+    const machine = machineWith(
+      THREE.map((gpu, n) => ({ ...gpu, name: n === 0 ? "NVIDIA GeForce GTX 1650" : "NVIDIA H100" })),
+    );
+    const found = await machine.gpus({ visible: "1" }).read();
+    expect(found).toEqual({ gpus: [], why: expect.stringContaining("set CUDA_DEVICE_ORDER=PCI_BUS_ID there too") });
+    expect(idsOf(await machine.gpus({ visible: "1", order: "PCI_BUS_ID" }).read())).toEqual(["1"]);
+    expect(idsOf(await machine.gpus({ visible: uuidOf(1) }).read())).toEqual(["1"]);
+    expect(idsOf(await machine.gpus({ visible: "1", allowed: [0] }).read())).toEqual(["2"]);
+  });
+
   test("whose nodes are missing or no devices are left out and named", async () => {
     const machine = machineWith(THREE);
     rmSync(join(machine.root, "dev/nvidia0"));
