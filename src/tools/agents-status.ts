@@ -88,7 +88,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         ...(older.length > 0 ? [`${older.length} older jobs: ${renderCounts(statesOf(older))}.`] : []),
         ...renderSnapshots(snapshots, requested.count, runtime.clock.now()),
         ...renderEnvironments(environments, runtime.ids, runtime.clock.now()),
-        ...renderWarm(warm),
+        ...renderWarm(warm, new Map(environments.map(({ name, error }) => [name, error?.message ?? ""]))),
         ...(job ? [] : aboutSession()),
       ].filter((line) => line !== "");
       const results = renderEnds(told, runtime.ids, { beside: lines, isNamed });
