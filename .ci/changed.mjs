@@ -36,7 +36,7 @@ export const TESTS_OF = {
   "src/jobs/ranking": ["e2e/experiments"],
   "src/jobs/sandbox": ["e2e/job-files", "e2e/snapshots"],
   "src/jobs/snapshots": ["e2e/snapshots"],
-  "src/jobs/sandbox/warm": ["e2e/warm", "integration/jobs/sandbox/warm"],
+  "src/jobs/sandbox/warm": ["e2e/reads-first", "e2e/warm", "integration/jobs/sandbox/warm"],
   "src/jobs/session": ["e2e/restart", "e2e/subagents"],
   "src/jobs/store": ["e2e/restart"],
   "src/lab": ["e2e/terminal"],

@@ -66,7 +66,7 @@ export interface Runtime
   readonly jobFiles: JobFiles;
   readonly measurements: Measurements;
   readonly activity: SessionActivity;
-  readonly workers: Pick<Workers, "owesNews" | "settleNews">;
+  readonly workers: Omit<Workers, "add" | "find" | "oweNews">;
   readonly sessions: Pick<ChildSessions, "closed">;
   readonly outbox: Outbox;
   readonly userMessages: UserMessages;

@@ -68,10 +68,14 @@ export async function findWorker(deps: ToolDeps, call: ToolCall, tool: string, p
     const message = `${job.id} is ${job.state.kind} and has no live sandbox; its orchestrator wakes it with agents_message.`;
     throw new PluginError("not_found", message, { retryable: false });
   }
-  if (path !== undefined && isDenied(job.task.rules, tool, toSubject(path, sandbox.workdir))) {
-    throw new FileError("permission_denied", `The user's permissions deny ${tool} the file ${plainName(path)}.`);
-  }
+  if (path !== undefined) refuseDenied(job, tool, path, sandbox);
   return { ...found, job, sandbox, hasWaited };
+}
+
+/** @throws FileError `permission_denied` where the user's rules deny the tool that file */
+export function refuseDenied({ task }: Job, tool: string, path: string, { workdir }: Pick<Sandbox, "workdir">): void {
+  if (!isDenied(task.rules, tool, toSubject(path, workdir))) return;
+  throw new FileError("permission_denied", `The user's permissions deny ${tool} the file ${plainName(path)}.`);
 }
 
 /** A path as rules name it: relative to the working directory where it lies there. */

@@ -6,9 +6,9 @@ import { SANDBOX_READ } from "../prompt/tool-descriptions.ts";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
 import { showInvisible } from "../shared/plain-text.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { findWorker } from "./find-worker.ts";
 import { mediaAnswer } from "./media-answer.ts";
 import { pathArgument } from "./path-argument.ts";
+import { readFirst } from "./read-first.ts";
 import { readWhole, toText } from "./sandbox-files.ts";
 import type { ToolAnswer } from "./tool.ts";
 
@@ -25,18 +25,18 @@ export const sandboxReadTool = (deps: ToolDeps) =>
       limit: z.number().int().min(1).max(1_500).default(1_000).describe("Most lines to return."),
     },
     isVerbatim: true,
-    async run({ path, offset, limit }, call) {
-      const { sandbox } = await findWorker(deps, call, "sandbox_read", path);
-      try {
-        const bytes = await readWhole(sandbox, path);
-        const kind = fileKindOf(bytes);
-        if (kind?.image || kind?.isPdf) return mediaAnswer(path, bytes, kind, call);
-        return renderLines(path, toText(path, bytes), offset, limit);
-      } catch (error) {
-        if (error instanceof FileError && error.code === "is_directory") return listDirectory(sandbox, path);
-        throw error;
-      }
-    },
+    run: ({ path, offset, limit }, call) =>
+      readFirst(deps, call, { tool: "sandbox_read", path }, async (sandbox) => {
+        try {
+          const bytes = await readWhole(sandbox, path);
+          const kind = fileKindOf(bytes);
+          if (kind?.image || kind?.isPdf) return mediaAnswer(path, bytes, kind, call);
+          return renderLines(path, toText(path, bytes), offset, limit);
+        } catch (error) {
+          if (error instanceof FileError && error.code === "is_directory") return listDirectory(sandbox, path);
+          throw error;
+        }
+      }),
   });
 
 function renderLines(path: string, file: TextFile, offset: number, limit: number): ToolAnswer {

@@ -5,6 +5,7 @@ import { FileError, type Sandbox } from "../sandboxes/port.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
 import { pathArgument } from "./path-argument.ts";
+import { refuseOld } from "./read-first.ts";
 
 export const sandboxWriteTool = (deps: ToolDeps) =>
   defineTool({
@@ -15,7 +16,9 @@ export const sandboxWriteTool = (deps: ToolDeps) =>
       content: z.string().describe("The whole text of the file."),
     },
     async run({ path, content }, call) {
-      const { sandbox, jobID } = await findWorker(deps, call, "sandbox_write", path);
+      const worker = await findWorker(deps, call, "sandbox_write", path);
+      const { sandbox, jobID } = worker;
+      refuseOld(worker, call, path);
       return deps.fileChanges.run(jobID, async () => {
         const before = await readBeginning(sandbox, path);
         await sandbox.writeFile(path, new TextEncoder().encode(content));

@@ -1,5 +1,6 @@
 import type { Job } from "../core/job.ts";
 import { unlessAborted } from "../core/unless-aborted.ts";
+import type { OldFiles } from "../jobs/project/old-files.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { sleep } from "../shared/clock.ts";
 import { describeStep } from "../views/job-view.ts";
@@ -14,13 +15,29 @@ const SHOW_MS = 5_000;
  * @returns whether there was anything to wait for
  * @throws what making the sandbox throws; PluginError `cancelled` when the turn is stopped
  */
-export async function untilSandbox(
-  { lifecycle, clock }: Pick<Runtime, "lifecycle" | "clock">,
-  { id, state }: Job,
-  call: Pick<ToolCall, "abort" | "progress">,
-): Promise<boolean> {
-  const making = state.kind === "starting" ? lifecycle.making(id) : null;
+export async function untilSandbox(runtime: Waited, job: Job, call: Waiting): Promise<boolean> {
+  const making = job.state.kind === "starting" ? runtime.lifecycle.making(job.id) : null;
   if (!making) return false;
+  await showUntil(runtime, job, call, making);
+  return true;
+}
+
+/**
+ * Waits until files of the job may be read that what has changed in its project since is still on its way to.
+ * @returns null where its sandbox comes first
+ * @throws as `untilSandbox`
+ */
+export async function untilOldFiles(runtime: Waited, job: Job, call: Waiting): Promise<OldFiles | null> {
+  const { lifecycle } = runtime;
+  const [making, oldFiles] = [lifecycle.making(job.id), lifecycle.oldFiles(job.id)];
+  if (job.state.kind !== "starting" || !making || !oldFiles) return null;
+  return showUntil(runtime, job, call, Promise.race([oldFiles, making.then(() => null)]));
+}
+
+type Waited = Pick<Runtime, "lifecycle" | "clock">;
+type Waiting = Pick<ToolCall, "abort" | "progress">;
+
+async function showUntil<T>({ lifecycle, clock }: Waited, { id }: Job, call: Waiting, event: Promise<T>): Promise<T> {
   const done = new AbortController();
   const show = async () => {
     while (!done.signal.aborted) {
@@ -34,8 +51,7 @@ export async function untilSandbox(
   };
   void show();
   try {
-    await unlessAborted(making, call.abort, "it had a sandbox");
-    return true;
+    return await unlessAborted(event, call.abort, "it had a sandbox");
   } finally {
     done.abort();
   }

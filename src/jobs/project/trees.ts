@@ -26,6 +26,7 @@ import type { PoolStore } from "../store/pool-store.ts";
 import type { SnapshotBases } from "../store/snapshot-use-store.ts";
 import type { WarmTree } from "../store/warm-rows.ts";
 import { createKeptWork, type KeptWork } from "./kept-work.ts";
+import type { OldFiles } from "./old-files.ts";
 import { createPreparedTrees } from "./prepared-trees.ts";
 import { prepareStart, type StartingRequest } from "./starting-snapshot.ts";
 import { bringToBase, toWarmTree } from "./warm-trees.ts";
@@ -55,10 +56,17 @@ export interface ProjectTrees extends KeptWork {
   /**
    * Records the job's base, and brings a fresh sandbox's files to it.
    * @param tree the files that it has; null = none
+   * @param onOldFiles told those that may be read until then, if others are on their way
    * @returns false where that cannot be done: it has files of another kind
    * @throws as above
    */
-  bringUpToDate(sessionJobs: SessionJobs, job: Job, sandbox: Sandbox, tree: WarmTree | null): Promise<boolean>;
+  bringUpToDate(
+    sessionJobs: SessionJobs,
+    job: Job,
+    sandbox: Sandbox,
+    tree: WarmTree | null,
+    onOldFiles: (files: OldFiles) => void,
+  ): Promise<boolean>;
   /** Forgets a prepared snapshot that no sandbox could start from: it is prepared anew next time. */
   forgetSnapshot(snapshotID: string): void;
   /** The project as it is now; null where there is none. @throws PluginError `workspace_failed` */
@@ -233,12 +241,13 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
       const image = made ? (made.environment ?? null) : snapshotID;
       return { snapshotID, image, tree: base && made && toWarmTree(base, made, notes) };
     },
-    async bringUpToDate(sessionJobs, job, sandbox, tree) {
+    async bringUpToDate(sessionJobs, job, sandbox, tree, onOldFiles) {
       const base = await baseOf(sessionJobs, job);
       const project = base && (await store());
       if (!project || !base || !tree) return base === null && tree === null;
       if (tree.notes.length > 0) sessionJobs.update(job.id, (current) => withNotes(current, tree.notes));
-      return bringToBase({ store: project, base, sandbox, clock, scratchID: deps.ids("send") }, tree);
+      const request = { store: project, base, sandbox, clock, scratchID: deps.ids("send") };
+      return bringToBase(request, tree, onOldFiles);
     },
     forgetSnapshot(snapshotID) {
       deps.images.forget(snapshotID);

@@ -5,6 +5,7 @@ import { unlessAborted } from "../../core/unless-aborted.ts";
 import type { CreationStep } from "../../sandboxes/creation-steps.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import type { OldFiles } from "../project/old-files.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import { attachSandbox } from "./attach.ts";
 import { createFirstSandbox, reviveSandbox, type SourcesDeps } from "./create-or-revive.ts";
@@ -24,6 +25,8 @@ export interface SandboxLifecycle
   obtain(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<Sandbox>;
   /** The sandbox that `obtain` is getting for the job; null when it is getting none. */
   making(jobID: string): Promise<Sandbox> | null;
+  /** The files that may be read before that, once there are such; it may never resolve. null as above. */
+  oldFiles(jobID: string): Promise<OldFiles> | null;
   /** What an agent can be told of its sandbox before that is there; null where only the sandbox itself will tell. */
   expected(sessionJobs: SessionJobs, jobID: string): Promise<ExpectedSandbox | null>;
   /** What the creation of the job's sandbox is doing; null when none is under way here, or nothing is known. */
@@ -63,7 +66,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     park: (sessionJobs, jobID) => parking.parkLater(sessionJobs, jobID, 0),
   });
   /** By job id. */
-  const making = new Map<string, Promise<Sandbox>>();
+  const making = new Map<string, { readonly made: Promise<Sandbox>; readonly oldFiles: Promise<OldFiles> }>();
   /** What creations under way are doing, by job id. */
   const steps = new Map<string, CreationStep>();
 
@@ -76,7 +79,12 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     sessionJobs.update(jobID, (current) => ({ ...current, gpuWait: { since, retryAt: null } }));
   }
 
-  async function obtain(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<Sandbox> {
+  async function obtain(
+    sessionJobs: SessionJobs,
+    jobID: string,
+    signal: AbortSignal,
+    onOldFiles: (files: OldFiles) => void,
+  ): Promise<Sandbox> {
     let job = requireJob(sessionJobs, jobID);
     if (signal.aborted) throw new PluginError("cancelled", `${jobID} was stopped before it had a sandbox.`);
     const known = liveSandboxes.raw(jobID);
@@ -91,7 +99,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     await deps.prices.read(provider); // its cost counts from the beginning
     const charge = (sandbox: Sandbox, gpu: GpuRequest | null) => liveSandboxes.charge(sessionJobs, jobID, sandbox, gpu);
     const onStep = (step: CreationStep) => noteStep(sessionJobs, jobID, step);
-    const sources = { ...deps, charge, onStep };
+    const sources = { ...deps, charge, onStep, onOldFiles };
     // One that was lost before its agent was prompted held nothing.
     const isUnused = job.turns === 0 && job.sandbox.kind === "gone" && deps.snapshots.newestOf(job) === null;
     const isFirst = job.sandbox.kind === "none" || job.sandbox.kind === "creating" || isUnused;
@@ -137,21 +145,23 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
   return {
     obtain(sessionJobs, jobID, signal) {
       parking.stopTimer(jobID);
+      const { promise: oldFiles, resolve: onOldFiles } = Promise.withResolvers<OldFiles>();
       // A sandbox created after the abort still belongs to the job, and is parked.
       const obtained = operations.run(jobID, async () => {
-        const sandbox = await obtain(sessionJobs, jobID, signal).finally(() => steps.delete(jobID));
+        const sandbox = await obtain(sessionJobs, jobID, signal, onOldFiles).finally(() => steps.delete(jobID));
         if (signal.aborted) parking.parkLater(sessionJobs, jobID, 0);
         return sandbox;
       });
-      const promised = unlessAborted(obtained, signal, "it had a sandbox");
-      making.set(jobID, promised);
+      const made = unlessAborted(obtained, signal, "it had a sandbox");
+      making.set(jobID, { made, oldFiles });
       const forget = () => {
-        if (making.get(jobID) === promised) making.delete(jobID);
+        if (making.get(jobID)?.made === made) making.delete(jobID);
       };
-      promised.then(forget, forget);
-      return promised;
+      made.then(forget, forget);
+      return made;
     },
-    making: (jobID) => making.get(jobID) ?? null,
+    making: (jobID) => making.get(jobID)?.made ?? null,
+    oldFiles: (jobID) => making.get(jobID)?.oldFiles ?? null,
     async expected(sessionJobs, jobID) {
       const job = requireJob(sessionJobs, jobID);
       return expectedSandbox(deps, sessionJobs, await deps.provider(job.provider), job);

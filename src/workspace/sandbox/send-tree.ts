@@ -20,6 +20,8 @@ export interface SendRequest {
   readonly clock: Clock;
   /** Names the scratch file of this call. */
   readonly scratchID: string;
+  /** Called before files of the work directory are changed, when all that takes long is done. */
+  readonly beforeChange?: () => void;
 }
 
 export interface FormerTree {
@@ -37,10 +39,13 @@ export const STAGE = "/tmp/.parallel-agents-tree";
 const PIECE_BYTES = 8 * 1024 * 1024;
 export const LIMIT_MS = 10 * 60_000;
 
-const CHECKOUT = `set -e
+const inRepository = (...steps: readonly string[]): string => `set -e
 ${GIT_FUNCTION}
 cd -- "$1"; stage=$2 commit=$3 from=$4 empty=$5
-if [ -z "$from" ]; then
+${steps.join("\n")}`;
+
+/** Changes no file that is there, but for those of git. */
+const RECEIVE = `if [ -z "$from" ]; then
   set -- --quiet --template=
   [ \${#commit} -eq 40 ] || set -- "$@" --object-format=sha256
   g init "$@" .
@@ -52,9 +57,10 @@ cat "$stage"/part.* | g index-pack --stdin >/dev/null
 g config user.name "$(cat "$stage/name")"
 g config user.email "$(cat "$stage/email")"
 g config core.autocrlf false
-if [ -z "$from" ]; then g read-tree "$commit"; g checkout-index --all --force --quiet
+[ -z "$from" ] || g update-index -q --refresh || true`;
+
+const CHECKOUT = `if [ -z "$from" ]; then g read-tree "$commit"; g checkout-index --all --force --quiet
 else
-  g update-index -q --refresh || true
   g read-tree --reset -u "$commit"
   if [ "$empty" = all ]; then find . -depth -type d -empty ! -path "./.git/*" -exec rmdir -- {} \\;
   else xargs -0 -r rmdir -p -- < "$stage/gone" 2>/dev/null || true; fi
@@ -93,13 +99,23 @@ export async function sendTree(request: SendRequest): Promise<TreeForm> {
     form === "repository" ? packTo(path, store, base.commit, from) : archiveTo(path, store, base.commit),
   );
   const args = [sandbox.workdir, STAGE, base.commit, from ?? "", folders === null ? "all" : "named"];
-  const { code, stderr } = await run(form === "repository" ? CHECKOUT : UNPACK, ...args);
-  if (code === 0) return form;
-  throw new PluginError(
-    "workspace_failed",
-    `Could not unpack the project in ${sandbox.workdir} of sandbox ${sandbox.id}: the command exited with ${code}: ${stderr.trim().slice(-500)}`,
-    { retryable: null },
-  );
+  const steps =
+    form === "files"
+      ? [UNPACK]
+      : request.beforeChange
+        ? [inRepository(RECEIVE), inRepository(CHECKOUT)]
+        : [inRepository(RECEIVE, CHECKOUT)];
+  for (const step of steps) {
+    if (step === steps.at(-1)) request.beforeChange?.();
+    const { code, stderr } = await run(step, ...args);
+    if (code === 0) continue;
+    throw new PluginError(
+      "workspace_failed",
+      `Could not unpack the project in ${sandbox.workdir} of sandbox ${sandbox.id}: the command exited with ${code}: ${stderr.trim().slice(-500)}`,
+      { retryable: null },
+    );
+  }
+  return form;
 }
 
 const goneFolders = (former: readonly string[], { emptyFolders }: TreeBase): string[] => {

@@ -4,6 +4,7 @@ import { unlessAborted } from "../../../core/unless-aborted.ts";
 import type { StepListener } from "../../../sandboxes/creation-steps.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import type { Log } from "../../../shared/log.ts";
+import type { OldFiles } from "../../project/old-files.ts";
 import type { ProjectTrees } from "../../project/trees.ts";
 import type { SessionJobs } from "../../session/session-jobs.ts";
 import type { PoolStore } from "../../store/pool-store.ts";
@@ -21,6 +22,8 @@ export interface HandOverDeps extends FurnishDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly onStep?: StepListener | undefined;
+  /** Told the files that may be read until the job's own are there. */
+  readonly onOldFiles: (files: OldFiles) => void;
 }
 
 export interface MadeWarm {
@@ -83,7 +86,7 @@ async function prepare(
     pool.insertSandbox(sandbox.id, job.provider, job.id, job.orchestrator, clock.now());
     pool.ownSandbox(sandbox.id, deps.owner);
     await sandbox.setTags(toTags(job, pool.identity()));
-    const isUpToDate = await deps.trees.bringUpToDate(sessionJobs, job, sandbox, warm.tree);
+    const isUpToDate = await deps.trees.bringUpToDate(sessionJobs, job, sandbox, warm.tree, deps.onOldFiles);
     if (!isUpToDate) throw new Error("its files cannot be brought to those of the job");
     await sandbox.reloadVolumes?.(); // others may have written to them meanwhile
     await deps.liveSandboxes.beginAnew(sandbox);

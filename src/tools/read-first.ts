@@ -1,0 +1,58 @@
+import { posix } from "node:path";
+import { MAY_BE_OLD, renderKnownOld } from "../prompt/old-files.ts";
+import { FileError, type Sandbox } from "../sandboxes/port.ts";
+import type { ToolDeps } from "./define-tool.ts";
+import { type FoundJob, type FoundWorker, findOwnJob, findWorker, refuseDenied } from "./find-worker.ts";
+import type { ToolAnswer, ToolCall } from "./tool.ts";
+import { untilOldFiles } from "./until-sandbox.ts";
+
+/*
+ * While a job's sandbox still gets what has changed in its project, tools that only read go ahead, and say of what they have
+ * read that it may be old; all others wait.
+ */
+
+type Read = (sandbox: Sandbox) => Promise<ToolAnswer>;
+type Asked = { readonly tool: string; readonly path: string };
+
+/** Reads in the sandbox of the calling session's own job. @throws as `findWorker`, and what `read` throws */
+export async function readFirst(deps: ToolDeps, call: ToolCall, asked: Asked, read: Read): Promise<ToolAnswer> {
+  const old = await readOld(await findOwnJob(deps, call.sessionID, asked.tool), call, asked, read);
+  if (old) return old;
+  const { runtime, sandbox } = await findWorker(deps, call, asked.tool, asked.path);
+  const settle = () => runtime.workers.showedNew(call.sessionID, posix.resolve(sandbox.workdir, asked.path));
+  try {
+    const answer = await read(sandbox);
+    settle();
+    return answer;
+  } catch (error) {
+    if (error instanceof FileError) settle(); // it is gone
+    throw error;
+  }
+}
+
+/** @returns null where there is nothing to read so early, or it fails: a file may come yet */
+async function readOld(
+  { runtime, job }: FoundJob,
+  call: ToolCall,
+  { tool, path }: Asked,
+  read: Read,
+): Promise<ToolAnswer | null> {
+  const files = await untilOldFiles(runtime, job, call);
+  if (!files) return null;
+  const reading = files.read(async (sandbox) => {
+    refuseDenied(job, tool, path, sandbox);
+    return { answer: await read(sandbox), full: posix.resolve(sandbox.workdir, path) };
+  });
+  const found = await reading.catch(() => null);
+  if (!found) return null;
+  const { answer, full } = found;
+  if (await files.stays(path)) return answer;
+  runtime.workers.showedOld(call.sessionID, full);
+  return { ...answer, output: `${answer.output}\n${MAY_BE_OLD}`, metadata: { ...answer.metadata, old: true } };
+}
+
+/** @throws FileError where the agent knows only an earlier state of a file that it would replace */
+export function refuseOld({ runtime, sandbox }: FoundWorker, call: ToolCall, path: string): void {
+  if (!runtime.workers.knowsOld(call.sessionID, posix.resolve(sandbox.workdir, path))) return;
+  throw new FileError("file_failed", renderKnownOld(path));
+}
