@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { NO_DRIVER } from "../../../../../src/sandboxes/local/gpus/read-driver.ts";
 import type { MachineGpu } from "../../../../../src/sandboxes/machine-gpus.ts";
@@ -18,8 +18,14 @@ function machineWith(gpus: readonly StandInGpu[], controls?: string[]): GpuMachi
 
 const THREE = [2, 0, 1].map((minor) => ({ minor, bus: `0000:0${9 - minor}:00.0` }));
 const idsOf = ({ gpus }: { gpus: readonly { id: string }[] }) => gpus.map(({ id }) => id);
-/** Whose limits are over at once. */
-const impatient: Clock = { now: () => 0, after: (_, callback) => { const timer = setTimeout(callback, 20); return () => clearTimeout(timer); } }; // biome-ignore format: one line
+/** Whose limits are over once the file exists. */
+const overAt = (path: string): Clock => ({
+  now: () => 0,
+  after(_, callback) {
+    const timer = setInterval(() => existsSync(path) && callback(), 5);
+    return () => clearInterval(timer);
+  },
+});
 
 describe("the GPUs of a machine", () => {
   test("are found in the order of their bus, by the numbers of their nodes", async () => {
@@ -133,8 +139,10 @@ describe("the GPUs of a machine", () => {
   test("are found though nvidia-smi hangs", async () => {
     const machine = machineWith([]);
     machine.device("nvidia0");
-    machine.write("usr/bin/nvidia-smi", "#!/bin/sh\nexec sleep 600\n", 0o755);
-    expect(idsOf(await machine.gpus({ clock: impatient }).read())).toEqual(["0"]);
+    const asked = join(machine.root, "asked");
+    machine.write("usr/bin/nvidia-smi", `#!/bin/sh\ntouch ${asked}; exec sleep 600\n`, 0o755);
+    expect(idsOf(await machine.gpus({ clock: overAt(asked) }).read())).toEqual(["0"]);
+    expect(existsSync(asked)).toBe(true);
   });
 
   test("do not need nvidia-smi where the driver's files say all", async () => {
