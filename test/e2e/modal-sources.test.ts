@@ -5,7 +5,7 @@ import { modalClient } from "../support/modal-server/client.ts";
 import { type ModalSetup, noneLeft, startModalSetup } from "../support/modal-setup.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { say, script } from "../support/scripted.ts";
-import { ask, message, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { message, outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
 
 let setup: ModalSetup;
 
@@ -33,7 +33,8 @@ sandboxTest(
     const keeps = task("keeps", shell("echo kept > note; echo elsewhere > /elsewhere"), say("done"));
     const [, first] = await turn(server, session.id, start(keeps), wait());
     const [job] = first?.metadata.finished ?? [];
-    const { sandboxID = "" } = (await ask(server, session.id, status())).metadata.jobs[0] ?? {};
+    const sandboxID = job?.sandboxID as string; // of that moment: its sandbox is parked soon
+    expect(sandboxID).toMatch(/^sb-/);
     const [, second] = await turn(
       server,
       session.id,

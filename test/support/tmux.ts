@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { closed, opened } from "./ledger.ts";
 import { type OpencodeHome, opencodeBinary } from "./opencode-home.ts";
@@ -36,7 +36,8 @@ export interface TerminalOptions {
 /** The terminal UI in a tmux of its own; ready when its prompt is. Over 120 columns the sidebar is shown. */
 export async function startTui(home: OpencodeHome, options: TerminalOptions = {}): Promise<Terminal> {
   const { args = [], columns = 160, rows = 45, env = {} } = options;
-  const socket = join(home.root, "tmux");
+  // Of its own each time: the server of an earlier one may just be ending.
+  const socket = join(mkdtempSync(join(home.root, "tmux-")), "socket");
   const tmux = (...words: string[]) =>
     execFileSync("tmux", ["-S", socket, ...words], { encoding: "utf8", env: tmuxEnv(home) });
   const script = join(home.root, "tui.sh");
