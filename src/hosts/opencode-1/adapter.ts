@@ -17,7 +17,6 @@ import { createImageMessages } from "./attached-images.ts";
 import { readCatalog } from "./catalog.ts";
 import { createChildSessions } from "./child-sessions.ts";
 import { createDelegation, type Delegation, STARTING } from "./delegation.ts";
-import { createFirstRequests, type FirstRequests } from "./first-requests.ts";
 import { createGivenInstructions } from "./given-instructions.ts";
 import { createHandovers, type Handovers } from "./handover.ts";
 import { createHostAgents, type HostAgents } from "./host-agents.ts";
@@ -54,7 +53,6 @@ export interface Adapter {
   readonly agents: HostAgents;
   readonly delegation: Pick<Delegation, "isOffered">;
   readonly shadowedTools: Pick<ShadowedTools, "beforeRequest">;
-  readonly firstRequests: Pick<FirstRequests, "over">;
   /** The id of a new part of a message. */
   partID(): string;
   /** A message is about to be stored in the place of the user's: his own, or one of a plugin's. */
@@ -88,7 +86,6 @@ export function createAdapter(
   const images = createImageMessages(client);
   const givenInstructions = createGivenInstructions({ client, env: process.env, configured: () => instructions });
   const shadowedTools = createShadowedTools(client);
-  const firstRequests = createFirstRequests(systemClock);
   const toSessionEvent = createSessionEvents();
   const agents = createHostAgents(client);
   const delegation = createDelegation(client, agents);
@@ -119,16 +116,13 @@ export function createAdapter(
   return {
     sessions: createChildSessions(client, events, version.requireSupported, {
       onFollowed: questions.keepLooking,
-      onCreating: firstRequests.begun,
       onCreated: staleViews.isNew,
-      onFailed: firstRequests.over,
     }),
     orchestrators: createOrchestratorSessions(client, jobSessions.parentOf),
     jobSessions,
     agents,
     delegation,
     shadowedTools,
-    firstRequests,
     catalog,
     instructions: () => instructions,
     instructionFiles: givenInstructions.read,
@@ -169,7 +163,6 @@ export function createAdapter(
         images,
         agents,
         delegation,
-        firstRequests,
         userRules: () => userRules,
         jobSessions,
         isDisposed: () => isDisposed,

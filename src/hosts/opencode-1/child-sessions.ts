@@ -19,10 +19,7 @@ const READ_ALL_LIMIT = 500;
 export interface SessionListeners {
   /** A session is prompted or read. */
   onFollowed(): void;
-  onCreating?(jobID: string): void;
   onCreated?(sessionID: string): void;
-  /** The session of a job cannot be made. */
-  onFailed?(jobID: string): void;
 }
 
 /**
@@ -82,24 +79,18 @@ export function createChildSessions(
   }
   return {
     async create({ orchestrator, jobID, title, agent, forbidden }) {
-      listeners.onCreating?.(jobID);
-      try {
-        await requireSupported();
-        const created = client.session.create({
-          parentID: orchestrator,
-          title: oneLine(title, 200),
-          agent,
-          metadata: { [JOB_MARK]: { job: jobID, orchestrator } },
-          permission: jobSessionRules(forbidden),
-        });
-        const { id } = await unwrap(created, "session_create_failed", `create the child session of ${jobID}`);
-        unused.add(id);
-        listeners.onCreated?.(id);
-        return id;
-      } catch (error) {
-        listeners.onFailed?.(jobID);
-        throw error;
-      }
+      await requireSupported();
+      const created = client.session.create({
+        parentID: orchestrator,
+        title: oneLine(title, 200),
+        agent,
+        metadata: { [JOB_MARK]: { job: jobID, orchestrator } },
+        permission: jobSessionRules(forbidden),
+      });
+      const { id } = await unwrap(created, "session_create_failed", `create the child session of ${jobID}`);
+      unused.add(id);
+      listeners.onCreated?.(id);
+      return id;
     },
     async prompt(request) {
       const why = unused.delete(request.sessionID) ? null : await closed(request.sessionID);

@@ -27,7 +27,6 @@ export const server: Plugin = async (input, tuple) => {
     agents,
     delegation,
     shadowedTools,
-    firstRequests,
     catalog,
     instructions,
     instructionFiles,
@@ -99,7 +98,6 @@ export const server: Plugin = async (input, tuple) => {
       agents,
       delegation,
       shadowedTools,
-      firstRequests,
     }),
     "tool.execute.after": async ({ tool, sessionID, args }, answer) => {
       const mark = tool === "skill" ? await jobSessions.jobOf(sessionID) : null;

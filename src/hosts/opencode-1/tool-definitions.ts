@@ -4,8 +4,7 @@ import { PermissionRefused } from "../../tools/permission.ts";
 import type { AskAnswer, Question, Tool, ToolAnswer, ToolCall } from "../../tools/tool.ts";
 import type { JobSessions } from "../shared/job-sessions.ts";
 import type { ImageMessages } from "./attached-images.ts";
-import { type Delegation, STARTING } from "./delegation.ts";
-import type { FirstRequests } from "./first-requests.ts";
+import type { Delegation } from "./delegation.ts";
 import { findForkOrigin } from "./fork-origin.ts";
 import type { HostAgents } from "./host-agents.ts";
 import type { HostClient } from "./host-client.ts";
@@ -26,7 +25,6 @@ export interface ToolDefinitionDeps {
   readonly delegation: Pick<Delegation, "askedAs">;
   readonly userRules: () => UserRules;
   readonly jobSessions: Pick<JobSessions, "jobOf" | "parentOf">;
-  readonly firstRequests: Pick<FirstRequests, "settled">;
   /** Whether OpenCode is disposing of this instance. */
   readonly isDisposed: () => boolean;
 }
@@ -46,7 +44,6 @@ function toToolDefinition(tool: Tool, deps: ToolDefinitionDeps): ToolDefinition 
       const part = createLivePart(deps.client, deps.clock, deps.hostIDs, address, abort, deps.self);
       try {
         const answer = await tool.run(args, toToolCall(context, deps, asking.ask, part));
-        if (tool.name === STARTING) await deps.firstRequests.settled();
         if (answer.view && !deps.isDisposed()) await leave(part, answer.view, sessionID, deps);
         return toToolResult(answer);
       } catch (error) {

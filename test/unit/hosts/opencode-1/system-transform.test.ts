@@ -36,7 +36,6 @@ function oursFor(sessionID: string | undefined, removed: string[] = [], requests
     agents: async () => [agent("title", TITLE), agent("compaction", SUMMARY)],
     delegation: { isOffered: async (id) => id !== "ses_barred" },
     shadowedTools: { beforeRequest: (id) => void requests.push(id) },
-    firstRequests: { over: (id) => void requests.push(id) },
   });
   return (system) => transform({ sessionID, model: {} } as never, { system });
 }

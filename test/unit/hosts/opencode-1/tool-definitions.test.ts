@@ -35,7 +35,6 @@ function open(
     images: { answeredBy: async (_call, answered) => answered },
     agents: async () => [{ name: "build", permission: [] }] as never,
     delegation: { askedAs },
-    firstRequests: { settled: async () => {} },
     isDisposed: () => state.isDisposed,
   });
   if (!probe) throw new Error("no tool");
