@@ -153,9 +153,9 @@ describe("what is wrong is named, with the remedy:", () => {
       if (fault) await modal().faults.add(fault);
       const { MODAL_TOKEN_ID: tokenId = "", MODAL_TOKEN_SECRET: tokenSecret = "" } = process.env;
       const provider = modalProvider({
-        options: { ...MODAL_OPTIONS, createTimeoutSeconds: 3, ...options },
+        options: { ...MODAL_OPTIONS, ...options },
         credentials: { kind: "token", tokenId, tokenSecret: secret ?? tokenSecret, source: "my file" },
-        limits: { gpuWaitMs: 1_000 },
+        limits: code === "no_capacity" ? { gpuWaitMs: 1_000 } : {},
       });
       open.push(provider);
       const made = provider.create({

@@ -70,8 +70,8 @@ describe("a build that fails", () => {
 modalTest(
   "a build tells its last line to all that wait for it, since it began, and has a time of its own",
   async () => {
-    const provider = modalProvider({ limits: { createMs: 1_500 } });
-    const recipe = "RUN printf '10%%\\r55%%\\r'; sleep 0.6; echo second; sleep 0.6; echo third; sleep 0.6";
+    const provider = modalProvider({ limits: { createMs: 4_000 } });
+    const recipe = "RUN printf '10%%\\r55%%\\r'; sleep 1.5; echo second; sleep 1.5; echo third; sleep 1.5";
     const told: CreationStep[][] = [[], []];
     const creating = [0, 1].map(async (index) => {
       const isFurther = () => told[0]?.some((step) => step.kind === "building" && step.line === "second") ?? false;
@@ -91,8 +91,8 @@ modalTest(
 );
 
 modalTest("a build that takes too long is not waited for, and not tried again by itself", async () => {
-  const provider = modalProvider({ limits: { buildMs: 1_200 } });
-  const failure = await failsWith(provider.create(specOf("RUN echo begun; sleep 2")));
+  const provider = modalProvider({ limits: { buildMs: 3_000 } });
+  const failure = await failsWith(provider.create(specOf("RUN echo begun; sleep 6")));
   expect(failure).toMatchObject({ code: "sandbox_create_timeout", retryable: null });
   expect(failure.message).toMatch(/modal\.buildTimeoutMinutes.*Its last line: begun$/);
 });

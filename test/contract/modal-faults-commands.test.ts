@@ -1,14 +1,17 @@
 import { describe, expect } from "bun:test";
+import type { ModalLimits } from "../../src/sandboxes/modal/limits.ts";
 import type { Sandbox } from "../../src/sandboxes/port.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { modalTest } from "../support/modal-test.ts";
-import { ALWAYS, eventually, failsWith, modal, open, provider, specOf, UNAVAILABLE } from "./modal-faults-support.ts";
+import { until } from "../support/wait.ts";
+import { ALWAYS, failsWith, modal, open, provider, specOf, UNAVAILABLE } from "./modal-faults-support.ts";
 import { exited, sh } from "./sandbox-shell.ts";
 
 describe("when a command meets a fault", () => {
   let sandbox: Sandbox;
-  const begin = async (...faults: Fault[]) => {
-    sandbox = await provider().create(specOf());
+  const begin = (...faults: Fault[]) => beginWithin({}, ...faults);
+  const beginWithin = async (limits: Partial<ModalLimits>, ...faults: Fault[]) => {
+    sandbox = await provider({ limits }).create(specOf());
     await modal().faults.add(...faults);
   };
 
@@ -28,7 +31,7 @@ describe("when a command meets a fault", () => {
     ["whose output never arrives", { method: "TaskExecStdioRead", hang: true, times: ALWAYS }],
   ] as const) {
     modalTest(`a start that ${title} is reported as an unreachable sandbox`, async () => {
-      await begin(fault);
+      await beginWithin({ startMs: 1200 }, fault);
       expect(await failsWith(sandbox.start({ argv: ["true"] }))).toMatchObject({
         code: "sandbox_lost",
         retryable: true,
@@ -44,7 +47,8 @@ describe("when a command meets a fault", () => {
   });
 
   modalTest("an exit code that the server never returns is read from the output", async () => {
-    await begin(
+    await beginWithin(
+      { exitMs: 800 },
       { method: "TaskExecWait", hang: true, times: ALWAYS },
       { method: "TaskExecPoll", hang: true, times: ALWAYS },
     );
@@ -76,12 +80,12 @@ describe("when a command meets a fault", () => {
       expect((await child.exit).kind).toBe("unknown");
       await modal().startRouter();
       // gRPC increases the delay between its attempts to connect.
-      await eventually(async () => (await sh(sandbox, "echo again")).stdout === "again\n");
+      await until(async () => (await sh(sandbox, "echo again")).stdout === "again\n", { what: "a command runs again" });
     },
   );
 
   modalTest("a signal that cannot be delivered rejects, and a signal to a dead sandbox does not", async () => {
-    await begin();
+    await beginWithin({ execMs: 1200 });
     const child = await sandbox.start({ argv: ["sleep", "100"] });
     await modal().faults.add({ method: "TaskExecStart", hang: true, times: 1 });
     expect(await failsWith(child.signal("SIGTERM"))).toMatchObject({ code: "sandbox_lost", retryable: true });

@@ -1,18 +1,18 @@
 import { describe, expect } from "bun:test";
 import { DEFAULT_MACHINE } from "../../src/sandboxes/modal/create-params.ts";
+import type { ModalLimits } from "../../src/sandboxes/modal/limits.ts";
 import type { SandboxSpec } from "../../src/sandboxes/port.ts";
 import { modalClient } from "../support/modal-server/client.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { modalTest } from "../support/modal-test.ts";
+import { until } from "../support/wait.ts";
 import {
   ALWAYS,
   EXHAUSTED,
-  eventually,
   failsWith,
   gpu,
   INTERNAL,
   INVALID,
-  LIMITS,
   live,
   modal,
   NOT_FOUND,
@@ -50,6 +50,13 @@ describe("creation survives a passing fault:", () => {
   }
 });
 
+/** The limit that a fault of this method meets. What ends the sandbox that is left has another, or there is none. */
+function limitsOf(code: string, method: string): Partial<ModalLimits> {
+  if (code === "no_capacity") return { gpuWaitMs: 1500 };
+  if (code !== "sandbox_create_timeout") return {};
+  return /^(AuthTokenGet|AppGetOrCreate)$/.test(method) ? { callMs: 1200 } : { createMs: 2000 };
+}
+
 describe("a failed creation has the right code and leaves nothing:", () => {
   const table: [string, Fault, string, boolean | null, Partial<SandboxSpec>?][] = [
     ["wrong credentials", { method: "AuthTokenGet", code: UNAUTHENTICATED, times: ALWAYS }, "sandbox_create_failed", false],
@@ -63,8 +70,8 @@ describe("a failed creation has the right code and leaves nothing:", () => {
     ["an outage", { method: "SandboxCreateV2", code: UNAVAILABLE, times: ALWAYS }, "sandbox_create_failed", true],
     ["an unknown failure", { method: "SandboxCreateV2", code: 15, times: ALWAYS }, "sandbox_create_failed", null],
     ["a creation that never answers", { method: "SandboxCreateV2", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
-    ["a creation that answers too late", { method: "SandboxCreateV2", delayMs: 2600, when: "after", times: 1 }, "sandbox_create_timeout", true],
-    ["a creation that begins too late", { method: "SandboxCreateV2", delayMs: 2600, times: 1 }, "sandbox_create_timeout", true],
+    ["a creation that answers too late", { method: "SandboxCreateV2", delayMs: 60_000, when: "after", times: 1 }, "sandbox_create_timeout", true],
+    ["a creation that begins too late", { method: "SandboxCreateV2", delayMs: 60_000, times: 1 }, "sandbox_create_timeout", true],
     ["a creation whose replies are all lost", { method: "SandboxCreateV2", code: UNAVAILABLE, when: "after", times: ALWAYS }, "sandbox_create_failed", true],
     ["a first command that never starts", { method: "TaskExecStart", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
     ["a first command that never ends", { method: "TaskExecStdioRead", hang: true, times: ALWAYS }, "sandbox_create_timeout", true],
@@ -75,8 +82,7 @@ describe("a failed creation has the right code and leaves nothing:", () => {
   for (const [title, fault, code, retryable, spec] of table) {
     modalTest(title, async () => {
       await modal().faults.add(fault);
-      // The SDK nests its attempts to get a token, so it needs some seconds to report an outage.
-      const made = provider(title === "no network" ? { limits: { ...LIMITS, callMs: 15_000 } } : {});
+      const made = provider({ limits: limitsOf(code, fault.method) });
       expect(await failsWith(made.create(specOf(spec)))).toMatchObject({ name: "PluginError", code, retryable });
       await made.close();
       await modal().faults.clear();
@@ -124,13 +130,16 @@ describe("a failed creation has the right code and leaves nothing:", () => {
   });
 
   modalTest("a creation that is cancelled while the server is working leaves nothing", async () => {
-    await modal().faults.add({ method: "SandboxCreateV2", delayMs: 500, times: 1 });
+    await modal().faults.add({ method: "SandboxCreateV2", delayMs: 60_000, times: 1 });
+    const creations = async () => (await modal().calls()).filter(({ method }) => method === "SandboxCreateV2");
+    const before = (await creations()).length;
     const stop = new AbortController();
-    const made = provider();
-    const creating = made.create(specOf(), stop.signal);
-    setTimeout(() => stop.abort(), 200);
+    const creating = provider().create(specOf(), stop.signal);
+    await until(async () => (await creations()).length > before, { what: "the server has been asked" });
+    stop.abort();
     expect(await failsWith(creating)).toMatchObject({ code: "cancelled" });
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await modal().faults.clear(); // the server goes on with its work
+    await until(async () => (await creations()).at(-1)?.code !== null, { what: "the server has done its work" });
     await untilNoneLeft();
   });
 
@@ -140,7 +149,7 @@ describe("a failed creation has the right code and leaves nothing:", () => {
       const spec = specOf();
       await provider().create(spec);
       const made = await provider().create(spec);
-      await eventually(async () => (await live()).length === 1);
+      await until(async () => (await live()).length === 1, { what: "the orphan is ended" });
       const another = await provider().create({ ...spec, tags: { suite: "faults", job: "another" } });
       expect((await live()).map(({ id }) => id).sort()).toEqual([made.id, another.id].sort());
       expect(new Set((await live()).map(({ name }) => name)).size).toBe(2);
@@ -154,7 +163,8 @@ describe("GPUs", () => {
     async () => {
       await modal().setGpus("H100", 0);
       const spec = specOf();
-      const refused = await failsWith(provider().create({ ...spec, ...withGpu(gpu("H100", 8)) }));
+      const hurried = provider({ limits: { gpuWaitMs: 1500 } });
+      const refused = await failsWith(hurried.create({ ...spec, ...withGpu(gpu("H100", 8)) }));
       expect(refused).toMatchObject({ code: "no_capacity", retryable: true });
       const made = await provider().create({ ...spec, ...withGpu(gpu("H200", 8)) });
       expect(made.gpu?.granted).toEqual(gpu("H200", 8));
@@ -167,7 +177,7 @@ describe("GPUs", () => {
 
   modalTest("a creation that was refused for capacity leaves nothing in the queue", async () => {
     await modal().setGpus("H100", 0);
-    await failsWith(provider().create(specOf(withGpu(gpu("H100")))));
+    await failsWith(provider({ limits: { gpuWaitMs: 1500 } }).create(specOf(withGpu(gpu("H100")))));
     expect(await live()).toEqual([]);
     await modal().setGpus("H100", null);
     await untilNoneLeft();

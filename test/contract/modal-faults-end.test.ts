@@ -37,8 +37,9 @@ describe("faults while ending or finding a sandbox:", () => {
     const sandbox = await first.create(specOf());
     await first.close();
     const second = provider();
+    const hurried = provider({ limits: { callMs: 1200 } });
     await modal().faults.add({ method: "SandboxWaitV2", hang: true, times: 1 });
-    expect(await failsWith(second.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: true });
+    expect(await failsWith(hurried.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: true });
     await modal().faults.clear();
     await modal().faults.add({ method: "SandboxWaitV2", code: UNAVAILABLE, times: 4 });
     expect(await failsWith(second.attach(sandbox.id, {}))).toMatchObject({ code: "sandbox_lost", retryable: true });
@@ -57,12 +58,13 @@ describe("faults while ending or finding a sandbox:", () => {
     expect(listed.map(({ tags }) => tags.job).sort()).toEqual(["a", "b"]);
     for (const { createdAt } of listed) expect(Math.abs((createdAt ?? 0) - Date.now())).toBeLessThan(60_000);
     await modal().faults.add({ method: "SandboxListV2", hang: true, times: 1 });
-    expect(await failsWith(made.list())).toMatchObject({ retryable: true });
+    expect(await failsWith(provider({ limits: { callMs: 1200 } }).list())).toMatchObject({ retryable: true });
   });
 
   modalTest("a job that stops every process in its sandbox blocks no start, read, snapshot or end", async () => {
     const made = provider();
     const sandbox = await made.create(specOf());
+    const hurried = await provider({ limits: { startMs: 1200, execMs: 1200, fileMs: 1200 } }).attach(sandbox.id, {});
     await sandbox.writeFile("work", Buffer.from("so far"));
     const command = await sandbox.start({ argv: ["sh", "-c", "echo begun; exec sleep 1009"] });
     const stop =
@@ -71,7 +73,7 @@ describe("faults while ending or finding a sandbox:", () => {
     for (const each of [command, hostile]) for await (const _ of each.output) break;
     const range = { offset: 0, maxBytes: 9 };
     // A process may be through before it is stopped, so both are asked until one is caught. Either may be the first.
-    const ask = () => [sandbox.start({ argv: ["true"] }), sandbox.readFile("work", range)].map(failsWith);
+    const ask = () => [hurried.start({ argv: ["true"] }), hurried.readFile("work", range)].map(failsWith);
     const failures = await until(
       async () => {
         const caught = (await Promise.all(ask())).filter((failure) => failure !== null);

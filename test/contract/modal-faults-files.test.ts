@@ -1,4 +1,5 @@
 import { describe, expect } from "bun:test";
+import type { ModalLimits } from "../../src/sandboxes/modal/limits.ts";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { modalTest } from "../support/modal-test.ts";
@@ -37,13 +38,15 @@ describe("faults while reading or writing a file:", () => {
     ["upload", { method: "TaskExecStdinWriteStream", hang: true, times: ALWAYS }],
   ] as const) {
     modalTest(`a ${title} that is never answered is reported as an unreachable sandbox`, async () => {
-      await begin(fault);
-      expect(await failsWith(sandbox.writeFile("x", Buffer.from("x")))).toMatchObject({
+      await begin();
+      const hurried = await provider({ limits: { fileMs: 1200, execMs: 1200 } }).attach(sandbox.id, {});
+      await modal().faults.add(fault);
+      expect(await failsWith(hurried.writeFile("x", Buffer.from("x")))).toMatchObject({
         code: "sandbox_lost",
         retryable: true,
       });
       if (title !== "upload")
-        expect(await failsWith(sandbox.readFile("there", range))).toMatchObject({
+        expect(await failsWith(hurried.readFile("there", range))).toMatchObject({
           code: "sandbox_lost",
           retryable: true,
         });
@@ -73,8 +76,9 @@ describe("faults while reading or writing a file:", () => {
 describe("faults while taking or removing a snapshot:", () => {
   let made: SandboxProvider;
   let sandbox: Sandbox;
-  const begin = async (...faults: Fault[]) => {
-    made = provider();
+  const begin = (...faults: Fault[]) => beginWithin({}, ...faults);
+  const beginWithin = async (limits: Partial<ModalLimits>, ...faults: Fault[]) => {
+    made = provider({ limits });
     sandbox = await made.create(specOf());
     await modal().faults.add(...faults);
   };
@@ -88,11 +92,11 @@ describe("faults while taking or removing a snapshot:", () => {
 
   for (const [title, fault, retryable] of [
     ["a snapshot that fails", { method: "TaskSnapshotFilesystem", code: INVALID, times: ALWAYS }, false],
-    ["a snapshot that takes too long", { method: "TaskSnapshotFilesystem", delayMs: 3000, times: 1 }, true],
+    ["a snapshot that takes too long", { method: "TaskSnapshotFilesystem", delayMs: 60_000, times: 1 }, true],
     ["a snapshot that is never answered", { method: "TaskSnapshotFilesystem", hang: true, times: ALWAYS }, true],
   ] as const) {
     modalTest(`${title} is snapshot_failed, and the sandbox stays usable`, async () => {
-      await begin(fault);
+      await beginWithin({ snapshotMs: 1000 }, fault);
       expect(await failsWith(take())).toMatchObject({ code: "snapshot_failed", retryable });
       await modal().faults.clear();
       expect((await sh(sandbox, "echo alive")).stdout).toBe("alive\n");
@@ -135,7 +139,8 @@ describe("faults while taking or removing a snapshot:", () => {
     await made.snapshots?.remove(id);
     await made.snapshots?.remove(id);
     await modal().faults.add({ method: "ImageDelete", hang: true, times: 1 });
-    expect(await failsWith(made.snapshots?.remove("im-x") ?? Promise.resolve())).toMatchObject({
+    const hurried = provider({ limits: { callMs: 1200 } });
+    expect(await failsWith(hurried.snapshots?.remove("im-x") ?? Promise.resolve())).toMatchObject({
       code: "snapshot_failed",
       retryable: true,
     });

@@ -1,9 +1,10 @@
-import { afterEach, expect } from "bun:test";
+import { afterEach } from "bun:test";
 import type { GpuRequest } from "../../src/config/gpu.ts";
 import { DEFAULT_MACHINE } from "../../src/sandboxes/modal/create-params.ts";
 import type { ModalLimits } from "../../src/sandboxes/modal/limits.ts";
 import type { ModalProviderDeps } from "../../src/sandboxes/modal/modal-provider.ts";
 import type { SandboxProvider, SandboxSpec } from "../../src/sandboxes/port.ts";
+import { until } from "../support/wait.ts";
 import { modalProvider, useModalServer } from "./modal-support.ts";
 
 /*
@@ -12,9 +13,12 @@ import { modalProvider, useModalServer } from "./modal-support.ts";
  */
 
 export const modal = useModalServer();
-export const LIMITS: Partial<ModalLimits> = {
-  callMs: 1200, createMs: 2000, gpuWaitMs: 1500, gpuBootMs: 2000, startMs: 1200, execMs: 1200, fileMs: 1200, exitMs: 800, graceMs: 100, snapshotMs: 1000, pollMs: 300, terminateMs: 1000,
-}; // biome-ignore format: a table
+
+/**
+ * Pauses of a provider, shortened. Its time limits are the usual ones, which a slow machine keeps too: a test that shows a
+ * limit shortens that one, where nothing else is bound by it.
+ */
+const PAUSES: Partial<ModalLimits> = { graceMs: 100, pollMs: 300 };
 
 export const CANCELLED = 1, INVALID = 3, NOT_FOUND = 5, EXHAUSTED = 8, PRECONDITION = 9, INTERNAL = 13, UNAVAILABLE = 14, UNAUTHENTICATED = 16; // biome-ignore format: codes
 export const ALWAYS = 100_000;
@@ -23,7 +27,7 @@ export const open: SandboxProvider[] = [];
 let count = 0;
 
 export function provider(more: Partial<ModalProviderDeps> = {}): SandboxProvider {
-  const made = modalProvider({ limits: LIMITS, ...more });
+  const made = modalProvider({ ...more, limits: { ...PAUSES, ...more.limits } });
   open.push(made);
   return made;
 }
@@ -46,20 +50,13 @@ export const failsWith = async (
 };
 
 export async function untilNoneLeft(): Promise<void> {
-  let left = await live();
-  for (let attempt = 0; attempt < 200 && left.length > 0; attempt += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 25));
-    left = await live();
-  }
-  expect(left).toEqual([]);
-}
-
-export async function eventually(holds: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 40; attempt += 1) {
-    if (await holds().catch(() => false)) return;
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-  throw new Error("the condition never became true");
+  let left: unknown = null;
+  const isNoneLeft = async () => {
+    const found = await live();
+    left = found;
+    return found.length === 0;
+  };
+  await until(isNoneLeft, { what: "no sandbox is left", seen: () => left });
 }
 
 afterEach(async () => {

@@ -4,6 +4,7 @@ import type { SandboxSpec } from "../../src/sandboxes/port.ts";
 import { modalClient } from "../support/modal-server/client.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { modalTest } from "../support/modal-test.ts";
+import { until } from "../support/wait.ts";
 import {
   failsWith,
   gpu,
@@ -54,11 +55,18 @@ describe("a snapshot that Modal no longer has", () => {
     "is told as expired where the first command says nothing of it, but the image is gone by then",
     async () => {
       const snapshotID = await freeze();
-      await modal().faults.add({ method: "TaskExecStart", delayMs: 300, code: PRECONDITION, message: "not running" });
+      const starts = async () => (await modal().calls()).filter(({ method }) => method === "TaskExecStart").length;
+      const before = await starts();
+      await modal().faults.add({
+        method: "TaskExecStart",
+        delayMs: 60_000,
+        code: PRECONDITION,
+        message: "not running",
+      });
       const creating = failsWith(provider().create(specOf({ snapshotID })));
-      while (!(await modal().calls()).some(({ method }) => method === "SandboxCreateV2")) await Bun.sleep(5);
-      await Bun.sleep(150);
+      await until(async () => (await starts()) > before, { what: "its first command is asked for" });
       await deleteImage(snapshotID);
+      await modal().faults.clear(); // the command is answered
       expect(await creating).toMatchObject({ code: "snapshot_expired" });
       await untilNoneLeft();
     },

@@ -45,8 +45,8 @@ describe("the last files of a lost sandbox:", () => {
 
   modalTest("are there when its lifetime is over, and when it was idle for too long", async () => {
     const made = provider();
-    const short = { ...DEFAULT_MACHINE, lifetimeMs: 2_000, idleTimeoutMs: 2_000 };
-    const idle = { ...DEFAULT_MACHINE, idleTimeoutMs: 1_000 };
+    const short = { ...DEFAULT_MACHINE, lifetimeMs: 6_000, idleTimeoutMs: 6_000 };
+    const idle = { ...DEFAULT_MACHINE, idleTimeoutMs: 3_000 };
     const sandboxes = await Promise.all([short, idle].map((machine) => made.create(keeping({ machine }))));
     await sandboxes[0]?.start({ argv: ["sleep", "60"] }); // so that it is not idle
     for (const sandbox of sandboxes) {
@@ -67,7 +67,8 @@ describe("the last files of a lost sandbox:", () => {
       await modal().faults.add({ method: "SandboxGetExitSnapshotV2", delayMs: 400 });
       expect(await ofLost(made, sandbox.id)).not.toBeNull();
       await modal().faults.add({ method: "SandboxGetExitSnapshotV2", hang: true, times: ALWAYS });
-      expect(await failsWith(ofLost(made, sandbox.id))).toMatchObject({ code: "snapshot_failed", retryable: true });
+      const hurried = provider({ limits: { snapshotMs: 1000 } });
+      expect(await failsWith(ofLost(hurried, sandbox.id))).toMatchObject({ code: "snapshot_failed", retryable: true });
     },
     30_000,
   );
@@ -88,7 +89,8 @@ describe("the last files of a lost sandbox:", () => {
       const sandbox = await made.create(keeping());
       await modal().kill(sandbox.id);
       await modal().faults.add({ method: "SandboxGetExitSnapshotV2", code: UNAVAILABLE, times: ALWAYS });
-      expect(await failsWith(ofLost(made, sandbox.id))).toMatchObject({ code: "snapshot_failed", retryable: true });
+      const hurried = provider({ limits: { snapshotMs: 1000 } });
+      expect(await failsWith(ofLost(hurried, sandbox.id))).toMatchObject({ code: "snapshot_failed", retryable: true });
     },
     30_000,
   );

@@ -6,7 +6,7 @@ import { DEFAULT_MACHINE } from "../../src/sandboxes/modal/create-params.ts";
 import type { ModalProviderDeps } from "../../src/sandboxes/modal/provider-deps.ts";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { modalTest } from "../support/modal-test.ts";
-import { failsWith, LIMITS, modal, provider, specOf, untilNoneLeft } from "./modal-faults-support.ts";
+import { failsWith, modal, provider, specOf, untilNoneLeft } from "./modal-faults-support.ts";
 import { MODAL_OPTIONS } from "./modal-support.ts";
 import { sh } from "./sandbox-shell.ts";
 
@@ -26,7 +26,6 @@ const withPersistence = (
   provider({
     options: { ...MODAL_OPTIONS, persistence },
     tarFolder: join(folder, persistence),
-    limits: { ...LIMITS, snapshotMs: 20_000, execMs: 10_000 },
     ...more,
   });
 

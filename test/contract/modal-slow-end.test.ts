@@ -5,7 +5,7 @@ import { modalProvider, useModalServer } from "./modal-support.ts";
 
 /* Modal takes up to 20 seconds to end a sandbox, which counts as live and holds its name until then. */
 
-const END_MS = 3_000;
+const END_MS = 8_000;
 const modal = useModalServer({ terminateSecs: [END_MS / 1000, END_MS / 1000] });
 const open: SandboxProvider[] = [];
 const provider = () => {

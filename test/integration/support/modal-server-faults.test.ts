@@ -3,7 +3,7 @@ import { connect, type ModalTestClient, modalClient, run } from "../../support/m
 import { type ModalServerProcess, startModalServerProcess } from "../../support/modal-server/own-process.ts";
 import { Code } from "../../support/modal-server/refusal.ts";
 import { modalTest } from "../../support/modal-test.ts";
-import { until, within } from "../../support/wait.ts";
+import { until } from "../../support/wait.ts";
 
 /* What can go wrong, as the real SDK meets it; and what the server refuses to pretend. */
 
@@ -63,7 +63,7 @@ modalTest(
 );
 
 modalTest("a creation may hang, or come late", async () => {
-  await server.faults.add({ method: "SandboxCreateV2", hang: true }, { method: "SandboxCreate", delayMs: 300 });
+  await server.faults.add({ method: "SandboxCreateV2", hang: true }, { method: "SandboxCreate", delayMs: 60_000 });
   const hung = make().then(
     () => "came",
     () => "failed",
@@ -72,7 +72,8 @@ modalTest("a creation may hang, or come late", async () => {
   await Bun.sleep(150);
   expect(await Promise.race([hung, late.then(() => "late"), "nothing"])).toBe("nothing");
   expect(await server.sandboxes()).toEqual([]);
-  await (await within(late, 3000, "the late one")).terminate();
+  await server.faults.clear(); // ends the delay
+  await (await late).terminate();
   expect((await server.sandboxes()).length).toBe(1);
 });
 
@@ -91,7 +92,7 @@ modalTest("a GPU sandbox waits as long as there is no room, and never runs when 
   await (await runtime.modal.sandboxes.fromId(waiting)).terminate();
   expect(await third).toBe("ConflictError");
   await first.terminate();
-  await (await within(second, 3000, "room for the second")).terminate();
+  await (await second).terminate();
 });
 
 modalTest("wrong credentials, missing apps, unknown images, secrets, GPUs and fields are refused", async () => {
@@ -194,9 +195,10 @@ modalTest("a revoked router token is refused until a new one is fetched", async 
 modalTest("a snapshot slower than its budget fails for the client, whatever becomes of it", async () => {
   const sandbox = await make();
   await run(sandbox, ["true"]);
-  await server.faults.add({ method: "TaskSnapshotFilesystem", when: "after", delayMs: 400 });
-  await expect(sandbox.snapshotFilesystem({ timeoutMs: 200 })).rejects.toMatchObject({ name: "TimeoutError" });
-  expect((await server.images()).filter((each) => each.kind === "filesystem").length).toBe(1);
+  await server.faults.add({ method: "TaskSnapshotFilesystem", when: "after", delayMs: 60_000 });
+  await expect(sandbox.snapshotFilesystem({ timeoutMs: 2_000 })).rejects.toMatchObject({ name: "TimeoutError" });
+  const taken = async () => (await server.images()).filter((each) => each.kind === "filesystem").length;
+  await until(async () => (await taken()) === 1, { what: "the server has taken it", seen: taken });
   await server.faults.add({ method: "TaskSnapshotFilesystem", code: Code.INTERNAL, times: 1 });
   expect((await sandbox.snapshotFilesystem()).imageId).toMatch(/^im-/);
 });
