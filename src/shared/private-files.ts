@@ -80,9 +80,9 @@ export function readPrivateFile(path: string): string | null {
 }
 
 /** Writes a private file atomically, in place of whatever lies at the path. */
-export function writePrivateFile(path: string, text: string): void {
+export function writePrivateFile(path: string, content: string | Uint8Array): void {
   const temporary = `${path}.${randomId("new")}`;
-  writeFileSync(temporary, text, { flag: "wx", mode: 0o600 });
+  writeFileSync(temporary, content, { flag: "wx", mode: 0o600 });
   renameSync(temporary, path);
 }
 

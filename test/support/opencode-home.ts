@@ -123,10 +123,13 @@ export function modelConfig(modelUrl: string): Record<string, unknown> {
   };
 }
 
+/** Without what npm adds for its scripts: no user's OpenCode has it, and local sandboxes are lent each program in it. */
+const searchPath = () => (process.env.PATH ?? "").split(":").filter((folder) => !folder.includes("/node_modules/"));
+
 /** Nothing of the surrounding environment but the search path: no credentials, no settings. */
 function environment(home: string, extra: Record<string, string | undefined>): Record<string, string> {
   const all: Record<string, string | undefined> = {
-    PATH: `${process.env.PATH}:${join(home, "bin")}`,
+    PATH: [...searchPath(), join(home, "bin")].join(":"),
     TMPDIR: process.env.TMPDIR,
     LANG: "C.UTF-8",
     HOME: home,

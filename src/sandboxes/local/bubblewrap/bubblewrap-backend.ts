@@ -18,7 +18,7 @@ import { createIsolatedTrees } from "./isolated-trees.ts";
 import { real } from "./lent/host-files.ts";
 import { findNetworkTools } from "./network.ts";
 import { unenforcedLimits } from "./process-limits.ts";
-import { reachableNameservers, synthesizedFiles } from "./root-filesystem.ts";
+import { reachableNameservers, readEtc } from "./root-filesystem.ts";
 import { createSharedFiles } from "./shared-files.ts";
 
 export interface BubblewrapDeps {
@@ -74,7 +74,9 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
     const made = memoizeBriefly({ forMs, clock }, () => "", make);
     return () => made(undefined);
   };
-  const nameservers = briefly(LOOK_UP_MS, resolvers);
+  const etcOf = memoizeBriefly({ forMs: LOOK_UP_MS, clock }, String, (isOnline: boolean) =>
+    readEtc(isOnline ? resolvers() : []),
+  );
   const networkTools = briefly(LOOK_UP_MS, findNetworkTools);
   const addresses = briefly(ADDRESSES_MS, hostAddresses);
   const lookUp = memoizeBriefly({ forMs: LOOK_UP_MS, clock: deps.clock }, keyOf, (inside: readonly string[]) => {
@@ -100,8 +102,8 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
         removeOrphanCgroups(cgroupParents);
       }
       const hostPath = lookUp([plan.workdir, HOME]);
-      const files = synthesizedFiles(plan.network === "open" ? nameservers() : []);
-      const fileFolder = makeFiles(files);
+      const etc = etcOf(plan.network === "open");
+      const etcFiles = makeFiles(etc.files);
       // A unique name, because the cgroup of an earlier attach to the same sandbox may still exist.
       const cgroup = createCgroup(cgroupParents, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
       const notes = notesOf(
@@ -110,7 +112,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
           ...unenforcedLimits(plan.limits, cgroup, process.geteuid?.() === 0),
           ...notLent(hostPath, deps.lending.readOnlyPaths),
         ],
-        files.some((file) => file.path === "/etc/resolv.conf" && file.content !== ""),
+        etc.files.some(({ name, content }) => name === "resolv.conf" && content !== ""),
       );
       const insideEnv = {
         PATH: hostPath.path,
@@ -126,7 +128,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
       };
       try {
         return await openIsolation({
-          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, filter, args: bwrapArgs(plan, hostPath, files, fileFolder, options),
+          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, filter, args: bwrapArgs(plan, hostPath, etc, etcFiles, options),
           insideEnv, notes, networkTools, addresses, clock, log: deps.log,
         }); // biome-ignore format: one argument
       } catch (error) {

@@ -2,7 +2,7 @@ import { isWithin } from "../../../config/host-paths.ts";
 import type { IsolationPlan } from "../isolation.ts";
 import type { HostPath } from "./host-path.ts";
 import { gpuFileArgs, gpuNodeArgs, procArgs } from "./kernel-files.ts";
-import { type SynthesizedFile, systemArgs } from "./root-filesystem.ts";
+import { type Etc, etcArgs, programArgs } from "./root-filesystem.ts";
 
 export const HOME = "/home/agent";
 /** The program that every command inside starts with; see call-filter/entry-program.ts. */
@@ -49,14 +49,15 @@ export function refuseWorkdir(workdir: string): string | null {
 }
 
 /**
- * All of bwrap's arguments except the program to run. bwrap writes its report to descriptor 4, waits half way for
+ * All of bwrap's arguments except the program to run, for a sandbox with these files in its /etc, which lie in a folder of the
+ * host's. bwrap writes its report to descriptor 4, waits half way for
  * descriptor 5, and reads the entry program from 6 and the filter from 7 (see startBwrap).
  */
 export function bwrapArgs(
   plan: IsolationPlan,
   hostPath: HostPath,
-  files: readonly SynthesizedFile[],
-  fileFolder: string,
+  etc: Etc,
+  etcFiles: string,
   options: BwrapOptions,
 ): string[] {
   const { dirs, workdir, limits, gpus } = plan;
@@ -66,8 +67,7 @@ export function bwrapArgs(
     "--cap-drop", "ALL", "--clearenv", "--info-fd", "4",
   ]; // biome-ignore format: a table
   if (options.disableUserns) args.push("--disable-userns");
-  args.push("--setenv", "PATH", "/usr/bin:/bin", ...systemArgs());
-  for (const file of files) args.push("--ro-bind", `${fileFolder}${file.path}`, file.path);
+  args.push("--setenv", "PATH", "/usr/bin:/bin", ...programArgs(), ...etcArgs(etc, etcFiles));
   for (const path of hostPath.visible.binds) args.push("--ro-bind-try", path, path);
   for (const { at, to } of [...hostPath.visible.links, ...hostPath.links]) args.push("--symlink", to, at);
   args.push(...gpuFileArgs(gpus), ...procArgs(gpus), "--dev", "/dev", ...gpuNodeArgs(gpus));

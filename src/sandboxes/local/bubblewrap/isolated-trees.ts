@@ -4,7 +4,7 @@ import { runHostTool } from "../host-tools.ts";
 import type { TreeTools } from "../isolation.ts";
 import { COPY_ENV, runCopy } from "../tree-copy.ts";
 import { MEASURE, parseMeasure } from "../tree-measure.ts";
-import { systemArgs } from "./root-filesystem.ts";
+import { leastEtcArgs, programArgs } from "./root-filesystem.ts";
 
 /**
  * Copies, removes and measures a job's files inside a small sandbox that contains nothing but those files. On the host, a
@@ -13,7 +13,7 @@ import { systemArgs } from "./root-filesystem.ts";
  */
 export function createIsolatedTrees(bwrap: string, filter: Uint8Array): TreeTools {
   const inSandbox = (binds: readonly string[], argv: readonly string[]) => [
-    bwrap, "--seccomp", "3", ...BWRAP_ARGS, ...systemArgs(), ...binds, "--remount-ro", "/", "--", ...argv,
+    bwrap, "--seccomp", "3", ...BWRAP_ARGS, ...programArgs(), ...leastEtcArgs(), ...binds, "--remount-ro", "/", "--", ...argv,
   ]; // biome-ignore format: one line
   const run = async (binds: readonly string[], argv: readonly string[], signal?: AbortSignal) => {
     const { code, stdout, stderr } = await runHostTool(inSandbox(binds, argv), { signal, file: filter });

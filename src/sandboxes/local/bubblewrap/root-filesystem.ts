@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { lstatSync, readFileSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
 import { isAmong } from "./host-addresses.ts";
 
 /*
@@ -14,45 +14,97 @@ const ETC = [
   "R", "lsb-release", "os-release", "debian_version", "redhat-release", "gai.conf", "host.conf",
 ]; // biome-ignore format: a table
 
-export interface SynthesizedFile {
-  readonly path: string;
-  readonly content: string;
-}
-
-/** bwrap's arguments for the system part of the sandbox's root. */
-export function systemArgs(): string[] {
+/** bwrap's arguments for the host's programs and libraries. */
+export function programArgs(): string[] {
   const args = ["--ro-bind", "/usr", "/usr"];
   for (const name of ["/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"]) {
     const stat = lstatSync(name, { throwIfNoEntry: false });
     if (stat?.isSymbolicLink()) args.push("--symlink", readlinkSync(name), name);
     else if (stat?.isDirectory()) args.push("--ro-bind", name, name);
   }
-  args.push("--dir", "/etc");
-  for (const name of ETC) {
-    const path = `/etc/${name}`;
-    if (existsSync(path)) args.push("--ro-bind", realpathSync(path), path);
-  }
   return args;
 }
 
+/** What a sandbox's /etc consists of. */
+export interface Etc {
+  readonly files: readonly EtcFile[];
+  /** Folders of the host. */
+  readonly folders: readonly string[];
+}
+
+export interface EtcFile {
+  /** Relative to /etc. */
+  readonly name: string;
+  readonly content: string | Uint8Array;
+}
+
+/** Where the files of /etc lie inside. */
+const ETC_FILES = "/run/.etc";
+
+/**
+ * The host's files are copied, and reached through links: a mount for each would be as safe, but bwrap reads the table of
+ * all mounts anew for every one that it makes, so that a hundred of them take it a tenth of a second.
+ */
+export function readEtc(nameservers: readonly string[]): Etc {
+  const found = hostEtc();
+  return {
+    files: [
+      ...found.filter(({ stat }) => stat.isFile()).flatMap(({ name }) => readable(name)),
+      ...synthesizedFiles(nameservers),
+    ],
+    folders: found.filter(({ stat }) => stat.isDirectory()).map(({ name }) => `/etc/${name}`),
+  };
+}
+
+/** bwrap's arguments for it. @param made the host's folder in which its files are */
+export function etcArgs({ files, folders }: Etc, made: string): string[] {
+  const linkTo = (name: string) => `${"../".repeat(name.split("/").length)}${ETC_FILES.slice(1)}/${name}`;
+  return [
+    "--dir", "/etc", "--ro-bind", made, ETC_FILES,
+    ...files.flatMap(({ name }) => ["--symlink", linkTo(name), `/etc/${name}`]),
+    ...folders.flatMap((path) => ["--ro-bind", realpathSync(path), path]),
+  ]; // biome-ignore format: one line per purpose
+}
+
+/** What the host's programs need of /etc to run at all. */
+export const leastEtcArgs = (): string[] =>
+  ["ld.so.cache", "alternatives"].flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]);
+
 /** What of the host's system a sandbox sees, by its paths there. */
-export const systemPaths = (): string[] =>
-  systemArgs().flatMap((arg, at, args) => (args[at - 2] === "--ro-bind" ? [arg] : []));
+export const systemPaths = (): string[] => [
+  ...programArgs().flatMap((arg, at, args) => (args[at - 2] === "--ro-bind" ? [arg] : [])),
+  ...hostEtc().map(({ name }) => `/etc/${name}`),
+];
+
+const hostEtc = (): { readonly name: string; readonly stat: Stats }[] =>
+  ETC.flatMap((name) => {
+    const stat = statSync(`/etc/${name}`, { throwIfNoEntry: false });
+    return stat ? [{ name, stat }] : [];
+  });
+
+/** Nothing where this user may not read it: then a job may not either. */
+function readable(name: string): EtcFile[] {
+  try {
+    return [{ name, content: readFileSync(`/etc/${name}`) }];
+  } catch {
+    return [];
+  }
+}
 
 /** Files of /etc with content of ours in place of the host's. */
-export function synthesizedFiles(nameservers: readonly string[]): SynthesizedFile[] {
+function synthesizedFiles(nameservers: readonly string[]): EtcFile[] {
   const nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin";
   return [
     {
-      path: "/etc/passwd",
+      name: "passwd",
       content: `root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/sh\n${nobody}\n`,
     },
-    { path: "/etc/group", content: "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n" },
-    { path: "/etc/hosts", content: "127.0.0.1 localhost sandbox\n::1 localhost\n" },
-    { path: "/etc/hostname", content: "sandbox\n" },
-    { path: "/etc/resolv.conf", content: nameservers.map((address) => `nameserver ${address}\n`).join("") },
+    { name: "group", content: "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n" },
+    { name: "hosts", content: "127.0.0.1 localhost sandbox\n::1 localhost\n" },
+    { name: "hostname", content: "sandbox\n" },
+    { name: "resolv.conf", content: nameservers.map((address) => `nameserver ${address}\n`).join("") },
     {
-      path: "/etc/nsswitch.conf",
+      name: "nsswitch.conf",
       content: "passwd: files\ngroup: files\nhosts: files dns\nprotocols: files\nservices: files\n",
     },
   ];

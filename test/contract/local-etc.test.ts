@@ -1,0 +1,39 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { readFileSync, rmSync } from "node:fs";
+import { localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
+import { sh } from "./sandbox-shell.ts";
+
+const why = await whyNoIsolation();
+
+describe.skipIf(why !== null)(`a local sandbox's /etc${why ? ` (skipped: ${why})` : ""}`, () => {
+  const rootDir = newRoot();
+  const provider = localProvider(rootDir);
+  afterAll(async () => {
+    await provider.close();
+    rmSync(rootDir, { recursive: true, force: true });
+  });
+
+  test("has files of ours in place of some, the host's that programs need, and no others", async () => {
+    const sandbox = await provider.create(localSpec());
+    const said = async (command: string) => (await sh(sandbox, command)).stdout;
+    expect(await said("cat /etc/passwd")).toContain("agent:x:1000:1000");
+    expect(await said("sha256sum < /etc/ld.so.cache")).toBe(digest("/etc/ld.so.cache"));
+    expect(await said("cat /etc/hosts")).toContain("sandbox");
+    expect(await said("ls -d /etc/shadow /etc/login.defs /etc/ssh 2>/dev/null")).toBe("");
+    expect(await said("find -L /etc -maxdepth 1 -type l")).toBe("");
+    await sandbox.terminate();
+  });
+
+  test("cannot be changed by the job, by its links or where its files lie", async () => {
+    const sandbox = await provider.create(localSpec());
+    const paths = "/etc/passwd /run/.etc/passwd /etc/hosts";
+    const { stdout } = await sh(
+      sandbox,
+      `for path in ${paths}; do echo x >> $path || chmod 777 $path || rm -f $path || mv $path /etc/x || echo refused; done 2>/dev/null`,
+    );
+    expect(stdout).toBe("refused\n".repeat(3));
+    await sandbox.terminate();
+  });
+});
+
+const digest = (path: string) => `${new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex")}  -\n`;
