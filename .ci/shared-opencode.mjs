@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { bunTest } from "./bun-test.mjs";
+import { cpuOf } from "./cpu.mjs";
 
 const MAIN = fileURLToPath(new URL("../test/support/shared-opencode-main.ts", import.meta.url));
 
@@ -13,12 +14,12 @@ export function createHostPool() {
   let busy = 0;
   return {
     hasRoom: () => busy < MOST,
-    /** Calls `use` with the environment of a file that shares; one host is its own meanwhile. */
+    /** Calls `use` with a host: the environment of a file that shares, and its CPU time so far. It is the file's own meanwhile. */
     async with(use) {
       busy += 1;
       try {
         const host = idle.pop() ?? (await startHost());
-        const result = await use(host.env);
+        const result = await use(host);
         // What one file did to it must not fail the next.
         if (result.code === 0 && host.isAlive()) idle.push(host);
         else await host.stop();
@@ -54,6 +55,9 @@ function startHost() {
       if (text.includes("\n")) resolve(text.trim());
     });
   });
-  const toHost = (env) => ({ env, stop, isAlive: () => isAlive });
-  return Promise.race([line.then((said) => toHost({ SHARED_OPENCODE: said })), ended.then(() => toHost({}))]);
+  const toHost = (env, pid) => ({ env, stop, isAlive: () => isAlive, cpu: () => (pid && cpuOf(pid)) || 0 });
+  return Promise.race([
+    line.then((said) => toHost({ SHARED_OPENCODE: said }, JSON.parse(said).pid)),
+    ended.then(() => toHost({})),
+  ]);
 }

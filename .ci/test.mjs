@@ -8,6 +8,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { bunTest } from "./bun-test.mjs";
 import { testsOfChanges } from "./changed.mjs";
+import { cpuOfEnded, readTimes, timed } from "./cpu.mjs";
 import { createHostPool } from "./shared-opencode.mjs";
 
 /** Processes at once. Half of the time a file waits for real programs, so there are two for each core. */
@@ -81,7 +82,6 @@ queue.splice(0, Infinity, ...queue.filter((one) => !isAlone(one)));
 const hosts = createHostPool();
 const results = [];
 const repeated = [];
-let cpuBefore = 0;
 const started = performance.now();
 await Promise.all(Array.from({ length: AT_ONCE }, worker));
 await hosts.close();
@@ -95,7 +95,7 @@ async function worker() {
     const at = queue.findIndex(({ path }) => !shares(path) || hosts.hasRoom());
     if (at === -1) return; // what is left shares, and belongs to the workers that hold the hosts
     const [next] = queue.splice(at, 1);
-    results.push(await (shares(next.path) ? hosts.with((env) => run(next, env)) : run(next)));
+    results.push(await (shares(next.path) ? hosts.with((host) => run(next, host)) : run(next)));
   }
 }
 
@@ -115,22 +115,26 @@ function shares(path) {
   return path.endsWith(".ts") && /\b(?:useProject|startProject)\(/.test(readFileSync(path, "utf8"));
 }
 
-/** Prints the output when the process has ended, so that the outputs of files do not mix. */
-function run({ tier, path }, env = {}) {
+/**
+ * Prints the output when the process has ended, so that the outputs of files do not mix.
+ * @param host the OpenCode that is lent to the file: what it does meanwhile, it does for the file
+ */
+function run({ tier, path }, host = { env: {}, cpu: () => 0 }) {
   return new Promise((resolve) => {
     const startedAt = performance.now();
-    const [bun, ...bunArgs] = bunTest(path);
-    const child = spawn(bun, bunArgs, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    const hostBefore = host.cpu();
+    const [shell, ...shellArgs] = timed(...bunTest(path));
+    const env = { ...process.env, ...host.env };
+    const child = spawn(shell, shellArgs, { env, stdio: ["ignore", "pipe", "pipe", "pipe"] });
     const output = [];
+    const times = [];
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output.push(chunk));
+    child.stdio[3].on("data", (chunk) => times.push(chunk));
     child.on("error", (error) => output.push(Buffer.from(`${error}\n`)));
-    let cpu = 0;
-    child.on("exit", () => {
-      cpu = cpuOfEnded();
-    });
     child.on("close", (code, signal) => {
       const text = Buffer.concat(output).toString();
       const seconds = (performance.now() - startedAt) / 1000;
+      const cpu = readTimes(Buffer.concat(times).toString()) + Math.max(0, host.cpu() - hostBefore);
       const outcome = code === 0 ? "passed" : `failed (${code ?? signal})`;
       console.log(`${text.trimEnd()}\n== ${path}: ${outcome}, ${Math.round(seconds)} s, ${Math.round(cpu)} s of CPU\n`);
       resolve({ tier, path, code, text, seconds, cpu });
@@ -149,7 +153,7 @@ function report() {
     for (const failure of failuresIn(text)) console.log(failure);
   }
   listMost("Slowest:", ({ seconds }) => seconds);
-  listMost("Most CPU (without that of the OpenCodes that files share):", ({ cpu }) => cpu);
+  listMost("Most CPU:", ({ cpu }) => cpu);
   console.log("Tiers (seconds are summed over processes, which run side by side):");
   for (const { name } of TIERS) {
     const own = results.filter(({ tier }) => tier === name);
@@ -157,7 +161,7 @@ function report() {
   }
   const seconds = Math.round((performance.now() - started) / 1000);
   console.log(
-    `${countsOf(results)}; ${seconds} s, ${cpuSeconds()?.toFixed(0) ?? "?"} s of CPU, ${AT_ONCE} processes at once`,
+    `${countsOf(results)}; ${seconds} s, ${cpuOfEnded()?.toFixed(0) ?? "?"} s of CPU, ${AT_ONCE} processes at once`,
   );
 }
 
@@ -176,23 +180,6 @@ function countsOf(some) {
     some.reduce((sum, { text }) => sum + Number(text.match(new RegExp(`^ *(\\d+) ${word}$`, "m"))?.[1] ?? 0), 0);
   const processes = some.length === 1 ? "1 process" : `${some.length} processes`;
   return `${count("pass")} passed, ${count("skip")} skipped, ${count("fail")} failed in ${processes}`;
-}
-
-/** User and system time of everything that the tests started and that has ended; null where the system does not tell. */
-function cpuSeconds() {
-  try {
-    const fields = readFileSync("/proc/self/stat", "utf8").split(") ")[1].split(" ");
-    return (Number(fields[13]) + Number(fields[14])) / 100;
-  } catch {
-    return null;
-  }
-}
-
-/** Of the process that has just ended. Of two that end at once the first is given the time of both. */
-function cpuOfEnded() {
-  const before = cpuBefore;
-  cpuBefore = cpuSeconds() ?? 0;
-  return cpuBefore - before;
 }
 
 /** What was printed before each failed test, with the test's name; without a failed test, the end of the output. */
