@@ -9,11 +9,11 @@ import { answerOf, outputsOf, shell, start, status, task, turn, wait } from "../
 
 /* Very many jobs in one batch, on a Modal that takes its time and allows only so many new sandboxes a second. */
 
-const JOBS = 300;
-const SLOTS = 250;
-/** As by default and at Modal, only three times as many a second. */
+const JOBS = 120;
+const SLOTS = 100;
+/** As by default and at Modal, only three times as many a second; Modal's burst is one that all jobs at once would exceed. */
 const OURS = { perSecond: 12, burst: 10 };
-const MODALS = { perSecond: 15, burst: 150 };
+const MODALS = { perSecond: 15, burst: 100 };
 /** By how long the first creation may be late on a busy machine. */
 const LATE_S = 3;
 /** OpenCode cuts longer answers. */
@@ -54,26 +54,28 @@ sandboxTest(
   async () => {
     const { server, modal } = setup;
     const session = await server.createSession();
-    const looks = Array.from({ length: 10 }, () => [status(), wait({ timeout_seconds: 3 })]).flat();
+    const looks = Array.from({ length: 10 }, () => [status(), wait({ timeout_seconds: 1 })]).flat();
     const answers = await turn(server, session.id, start(...tasks(JOBS)), ...looks, wait(), status());
     const jobs = answers.at(-1)?.metadata.jobs ?? [];
     expect(jobs.map(({ state, result, notes }) => [state, result as string, notes.length])).toEqual(
       jobs.map((_, n) => ["completed", `did ${n}`, 0]),
     );
     expect(jobs.length).toBe(JOBS);
-    expect(await outputsOf(server, jobs[290], "sandbox_exec")).toEqual([expect.stringMatching(/^290\n/)]);
+    expect(await outputsOf(server, jobs[110], "sandbox_exec")).toEqual([expect.stringMatching(/^110\n/)]);
     await noneLeft(modal);
 
     const made = await creations(modal);
-    expect(made.map(({ code }) => code)).toEqual(jobs.map(() => 0)); // none refused, so none made twice
-    const times = made.map(({ at }) => at).sort((a, b) => a - b);
+    // None is refused, so none is made twice; one whose answer is long in coming is asked for again by the same key.
+    expect([...new Set(made.map(({ code }) => code))]).toEqual([0]);
+    expect((await modal.sandboxes()).length).toBe(JOBS);
+    const history = await readHistory();
+    const times = [...history.madeAt.values()].sort((a, b) => a - b);
     expect(mostAhead(times, MODALS.perSecond)).toBeLessThanOrEqual(MODALS.burst);
     const seconds = ((times.at(-1) ?? 0) - (times[0] ?? 0)) / 1000;
     expect(seconds).toBeGreaterThan((JOBS - OURS.burst) / OURS.perSecond - LATE_S);
 
     const seen = await server.toolParts(session.id, "agents_status");
     expect(seen.length).toBe(11);
-    const history = await readHistory();
     expect(seen.flatMap((part) => lies(part, history))).toEqual([]);
     // Which moments the looks hit is up to the machine; they are to begin before the first job has ended.
     const early = seen.map((part) => new Set(answerOf(part).metadata.jobs.map(({ state }) => state as string)));
@@ -126,8 +128,8 @@ async function readHistory(): Promise<History> {
     (request.tags as { tagName: string; tagValue: string }[]).find(({ tagName }) => tagName === "job")?.tagValue ?? "";
   const ends = (await modal.calls()).filter(({ method }) => method.startsWith("SandboxTerminate"));
   return {
-    madeAt: new Map((await creations(modal)).map(({ request, at }) => [tagged(request), at])),
     // The first of each: one whose answer was long in coming was asked again.
+    madeAt: new Map((await creations(modal)).toReversed().map(({ request, at }) => [tagged(request), at])),
     endedAt: new Map(ends.toReversed().map(({ request, at }) => [jobOf.get(String(request.sandboxId)) ?? "", at])),
     images: new Set((await modal.images()).map(({ id }) => id)),
   };
