@@ -123,8 +123,14 @@ export function modelConfig(modelUrl: string): Record<string, unknown> {
   };
 }
 
-/** Without what npm adds for its scripts: no user's OpenCode has it, and local sandboxes are lent each program in it. */
-const searchPath = () => (process.env.PATH ?? "").split(":").filter((folder) => !folder.includes("/node_modules/"));
+/**
+ * As users have it: of what npm adds to it for its scripts only Node, which is new enough. Local sandboxes are lent every
+ * program on it, one by one.
+ */
+const searchPath = () => [
+  join(repositoryRoot, "node_modules/node/bin"),
+  ...(process.env.PATH ?? "").split(":").filter((folder) => !folder.includes("/node_modules/")),
+];
 
 /** Nothing of the surrounding environment but the search path: no credentials, no settings. */
 function environment(home: string, extra: Record<string, string | undefined>): Record<string, string> {
