@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { canIsolate } from "../support/modal-server/machine.ts";
 import { startModalServerProcess } from "../support/modal-server/own-process.ts";
 import type { ModelReply, ModelRequest } from "../support/model-server.ts";
@@ -8,6 +9,8 @@ import { until } from "../support/wait.ts";
 import { median } from "./stats.ts";
 import { firstStart } from "./tool-times.ts";
 
+const STUB = fileURLToPath(new URL("stub-start-main.ts", import.meta.url));
+/** Of every reply of a model, also of the one that has started the jobs. */
 const THINK_MS = 1_000;
 const COUNTS = [1, 8, 32];
 const ROUNDS = 3;
@@ -16,8 +19,15 @@ const BOOT_SECS = [2, 4] as const;
 /** Of the environments that have a set-up. */
 const SETUP_MS = 1_000;
 const SETUP = `sleep ${SETUP_MS / 1_000}`;
-/** Beside child sessions by hand, of any number of jobs, and of many. */
+/** Beside the bare host, of any number of jobs, and of many. */
 const AIMS = { asked: 1, makespan: 1.05 };
+
+/**
+ * The bare host, twice. By hand nothing else happens in it. A tool that returns at once leaves it with two things to do: the
+ * step of the session that called it goes on, with a git snapshot and a model request of its own, beside the children's.
+ */
+const BY_HAND = "child sessions by hand, no sandbox";
+const STUB_TOOL = "a tool that only makes them, no sandbox";
 
 /** A job of two seconds: a command in the middle says when it ran. */
 const STAMP = "date +%s%N";
@@ -36,7 +46,7 @@ interface Times {
 /**
  * Times from the start of 1, 8 and 32 jobs to their first model requests and first commands, and until the last of them is
  * done: ours with local sandboxes and on a Modal server with the times of the real service, child sessions made and prompted
- * by hand, which have no sandbox, and the built-in task tool. On Modal also with an environment that has a set-up: before
+ * by hand and by a tool that does nothing else, which have no sandbox, and the built-in task tool. On Modal also with an environment that has a set-up: before
  * it has run, from its image, and with sandboxes kept ready.
  */
 export async function benchFirstRequest(_rounds: number, only?: number): Promise<void> {
@@ -44,7 +54,11 @@ export async function benchFirstRequest(_rounds: number, only?: number): Promise
   const modal = await startModalServerProcess({ profile: "realistic", latencySecondMs: 1_000, bootSecs: BOOT_SECS });
   const options = { maxRunningJobs: 32, parkAfterSeconds: 3_600, budget: { usdPerSession: null } };
   const host = { snapshot: true, config: { permission: { bash: "allow" } } };
-  const local = await startSetup({ ...options, provider: "local" }, host);
+  const withStub = {
+    ...host,
+    files: { ".opencode/plugin/stub.ts": `export { default } from ${JSON.stringify(STUB)};\n` },
+  };
+  const local = await startSetup({ ...options, provider: "local" }, withStub);
   const counts = only === undefined ? COUNTS : [only];
   const onModal = { ...options, modal: { createsPerSecond: 1_000, createsBurst: 1_000 } };
   // Each has a set-up of its own, so that none has run before.
@@ -59,7 +73,8 @@ export async function benchFirstRequest(_rounds: number, only?: number): Promise
     { ...host, env: modal.env },
   );
   const sides: [name: string, measure: (count: number) => Promise<Times>][] = [
-    ["child sessions by hand, no sandbox", (count) => byHand(local, count)],
+    [BY_HAND, (count) => byHand(local, count)],
+    [STUB_TOOL, (count) => byTool(local, count)],
     ["agents_start, local", (count) => ours(local, count)],
     [`agents_start, Modal, boot of ${BOOT_SECS.join(" to ")} s`, (count) => ours(remote, count)],
     [COLD, (count) => ours(remote, count, unbuilt.pop())],
@@ -101,7 +116,10 @@ async function ours({ server, model }: TestSetup, count: number, environment = "
     environment,
   }));
   const session = await server.createSession();
-  await server.prompt(session.id, script(call("agents_start", { tasks }), call("agents_wait", {}), say("ok")));
+  await server.prompt(
+    session.id,
+    script(call("agents_start", { tasks }), { ...call("agents_wait", {}), delayMs: THINK_MS }, say("ok")),
+  );
   return timesOf(
     model.requests.slice(from),
     marks,
@@ -122,13 +140,34 @@ async function byHand({ server, model }: TestSetup, count: number): Promise<Time
       await server.client.session.promptAsync({ sessionID: id, agent: "build", parts: [{ type: "text", text }] });
     }),
   );
-  const last = () => model.requests.slice(from).filter(isLast).length === count;
+  await untilDone({ server, model }, from, count);
+  return timesOf(model.requests.slice(from), marks, "bash", since);
+}
+
+async function byTool({ server, model }: TestSetup, count: number): Promise<Times> {
+  const marks = Array.from({ length: count }, newWord);
+  const from = model.requests.length;
+  const since = server.events.all.length;
+  const tasks = marks.map((word) => ({ title: word, prompt: script(...jobOf(word, "bash")) }));
+  const session = await server.createSession();
+  await server.prompt(session.id, script(call("stub_start", { tasks }), { ...say("ok"), delayMs: THINK_MS }));
+  await untilDone({ server, model }, from, count);
+  const start = firstStart(server, since, { sessionID: session.id, tool: "stub_start" });
+  return timesOf(model.requests.slice(from), marks, "bash", start);
+}
+
+/** Waits until each of the sessions has been asked twice, and is at rest. */
+async function untilDone(
+  { server, model }: Pick<TestSetup, "server" | "model">,
+  from: number,
+  count: number,
+): Promise<void> {
+  const ran = ({ messages }: ModelRequest) => /\b\d{19}\b/.test(messages.at(-1)?.content ?? "");
+  const last = () => model.requests.slice(from).filter(ran).length === count;
   await until(last, { what: "all have answered", timeoutMs: 120_000 });
-  const times = timesOf(model.requests.slice(from), marks, "bash", since);
   await until(async () => Object.keys((await server.client.session.status()).data ?? {}).length === 0, {
     what: "all are at rest",
   });
-  return times;
 }
 
 async function builtIn({ server, model }: TestSetup, count: number): Promise<Times> {
@@ -150,7 +189,8 @@ async function builtIn({ server, model }: TestSetup, count: number): Promise<Tim
 }
 
 /** The script of whoever starts the jobs has theirs in it. */
-const isOrchestrators = (content: string): boolean => content.includes('"subagent_type"');
+const isOrchestrators = (content: string): boolean =>
+  content.includes('"subagent_type"') || content.includes('"tasks"');
 
 const isLast = ({ messages }: ModelRequest): boolean => messages.at(-1)?.role === "tool";
 
@@ -176,18 +216,21 @@ function timesOf(requests: readonly ModelRequest[], marks: readonly string[], to
   return { asked: Math.max(...asked), command: Math.max(...commands), makespan: Math.max(...ends) };
 }
 
+const COLUMN = 20;
+
 function print(count: number, samples: ReadonlyMap<string, readonly Times[]>): void {
   console.log(
-    `${count} ${count === 1 ? "job" : "jobs"} of two seconds, milliseconds after the start (beside child sessions by hand), of the job that is last\n` +
-      `  aims, of agents_start: first request ${AIMS.asked.toFixed(2)}${count > 1 ? `, end ${AIMS.makespan.toFixed(2)}` : ""}\n` +
-      `  ${"".padEnd(40)}${["first request", "first command", "end"].map((name) => name.padStart(15)).join("")}`,
+    `${count} ${count === 1 ? "job" : "jobs"} of two seconds, milliseconds after the start, of the job that is last (beside child sessions by hand; beside a tool that only makes them)\n` +
+      `  aims, of agents_start beside such a tool: first request ${AIMS.asked.toFixed(2)}${count > 1 ? `, end ${AIMS.makespan.toFixed(2)}` : ""}\n` +
+      `  ${"".padEnd(40)}${["first request", "first command", "end"].map((name) => name.padStart(COLUMN)).join("")}`,
   );
   const middle = (times: readonly Times[], key: keyof Times) => median(times.map((one) => one[key]));
-  const [floor = []] = samples.values();
+  const floors = [BY_HAND, STUB_TOOL].map((name) => samples.get(name) ?? []);
   for (const [name, times] of samples) {
-    const columns = (["asked", "command", "makespan"] as const).map((key) =>
-      `${middle(times, key).toFixed(0)} (${(middle(times, key) / middle(floor, key)).toFixed(2)})`.padStart(15),
-    );
+    const columns = (["asked", "command", "makespan"] as const).map((key) => {
+      const ratios = floors.map((floor) => (middle(times, key) / middle(floor, key)).toFixed(2));
+      return `${middle(times, key).toFixed(0)} (${ratios.join("; ")})`.padStart(COLUMN);
+    });
     console.log(`  ${name.padEnd(40)}${columns.join("")}`);
   }
   const saved = middle(samples.get(COLD) ?? [], "command") - middle(samples.get(WARM) ?? [], "command");

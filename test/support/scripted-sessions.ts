@@ -121,7 +121,10 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
         isSummary: false,
       });
       if (session.loop) lostPrompts.push(prompt);
-      else start(session, prompt);
+      else {
+        fake.emit({ kind: "asked", sessionID: prompt.sessionID });
+        start(session, prompt);
+      }
     },
     async tell(request) {
       await fake.onCall("prompt", request.sessionID);

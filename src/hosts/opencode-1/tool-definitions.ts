@@ -4,7 +4,7 @@ import { PermissionRefused } from "../../tools/permission.ts";
 import type { AskAnswer, Question, Tool, ToolAnswer, ToolCall } from "../../tools/tool.ts";
 import type { JobSessions } from "../shared/job-sessions.ts";
 import type { ImageMessages } from "./attached-images.ts";
-import type { Delegation } from "./delegation.ts";
+import { type Delegation, STARTING } from "./delegation.ts";
 import { findForkOrigin } from "./fork-origin.ts";
 import type { HostAgents } from "./host-agents.ts";
 import type { HostClient } from "./host-client.ts";
@@ -44,7 +44,10 @@ function toToolDefinition(tool: Tool, deps: ToolDefinitionDeps): ToolDefinition 
       const part = createLivePart(deps.client, deps.clock, deps.hostIDs, address, abort, deps.self);
       try {
         const answer = await tool.run(args, toToolCall(context, deps, asking.ask, part));
-        if (answer.view && !deps.isDisposed()) await leave(part, answer.view, sessionID, deps);
+        const { view } = answer;
+        if (view && tool.name === STARTING)
+          deps.clock.after(AFTER_START_MS, () => void leave(part, view, sessionID, deps));
+        else if (view) await leave(part, view, sessionID, deps);
         return toToolResult(answer);
       } catch (error) {
         throw error instanceof PermissionRefused ? asking.refusal() : error;
@@ -72,11 +75,18 @@ function toToolResult({ attachments = [], view: _, ...answer }: ToolAnswer) {
 }
 
 /**
+ * What a call that has started jobs shows is written once their models are asked, as a rule: OpenCode does one thing at a
+ * time, and until then everything it does besides comes before a job's first request.
+ */
+const AFTER_START_MS = 1_000;
+
+/**
  * Nothing stays in a session of OpenCode's own subagents: where a turn ends with a tool call, OpenCode takes the last text
  * of that message for the subagent's answer.
  * @source OpenCode 1.18.33, read in the binary
  */
 async function leave(part: LivePart, text: string, sessionID: string, deps: ToolDefinitionDeps): Promise<void> {
+  if (deps.isDisposed()) return;
   try {
     const isJob = (await deps.jobSessions.jobOf(sessionID)) !== null;
     if (!isJob && (await deps.jobSessions.parentOf(sessionID)) !== null) return;

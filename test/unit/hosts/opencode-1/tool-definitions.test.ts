@@ -15,18 +15,27 @@ function open(
   {
     askedAs = async () => ({}) as never,
     messages,
-  }: { askedAs?: Delegation["askedAs"]; messages?: readonly object[] } = {},
+    name = "probe",
+    view,
+  }: { askedAs?: Delegation["askedAs"]; messages?: readonly object[]; name?: string; view?: string } = {},
 ) {
-  const state = { isDisposed: false };
+  const state = { isDisposed: false, shown: [] as string[] };
+  const clock = createFakeClock();
+  const part = { update: async (shown: { part: { text: string } }) => void state.shown.push(shown.part.text) };
   const tool: Tool = {
-    name: "probe",
+    name,
     description: "Probes.",
     args: { n: z.number() },
-    run: async (args, call) => ({ title: "t", output: String(await run(call, args)), metadata: { a: 1 } }),
+    run: async (args, call) => ({
+      title: "t",
+      output: String(await run(call, args)),
+      metadata: { a: 1 },
+      ...(view !== undefined && { view }),
+    }),
   };
-  const { probe } = toToolDefinitions([tool], {
-    client: {} as HostClient,
-    clock: createFakeClock(),
+  const { [name]: probe } = toToolDefinitions([tool], {
+    client: { part } as unknown as HostClient,
+    clock,
     hostIDs: () => "prt_1",
     self: "me",
     models: { of: async ({ sessionID, messageID }) => ({ model: `acme/${sessionID}-${messageID}`, variant: "high" }) },
@@ -50,7 +59,7 @@ function open(
       messages,
       ask,
     } as never);
-  return { probe, state, stop, execute };
+  return { probe, state, stop, clock, execute };
 }
 
 test("a tool keeps its description and arguments, and its answer its title, output and metadata", async () => {
@@ -117,4 +126,30 @@ test("no tool answers once OpenCode disposes of the instance, not even with an e
     state.isDisposed = true;
     expect(await first(execute())).toBe(pending);
   }
+});
+
+describe("what a call leaves for people", () => {
+  const answer = async () => "ok";
+
+  test("is shown with its answer", async () => {
+    const { state, execute } = open(answer, { view: "a board" });
+    expect(await execute()).toMatchObject({ output: "ok" });
+    expect(state.shown).toEqual(["a board"]);
+  });
+
+  test("is shown a moment after the answer of a call that has started jobs, which comes first", async () => {
+    const { state, clock, execute } = open(answer, { name: "agents_start", view: "a board" });
+    expect(await execute()).toMatchObject({ output: "ok" });
+    expect(state.shown).toEqual([]);
+    await clock.advance(1_000);
+    expect(state.shown).toEqual(["a board"]);
+  });
+
+  test("is not shown by an instance that has ended", async () => {
+    const { state, clock, execute } = open(answer, { name: "agents_start", view: "a board" });
+    await execute();
+    state.isDisposed = true;
+    await clock.advance(1_000);
+    expect(state.shown).toEqual([]);
+  });
 });
