@@ -8,6 +8,7 @@ import { toPage } from "../../src/dashboard/server/page-file.ts";
 import { chromiumPath, startChromium } from "../support/chromium.ts";
 import { startDashboard } from "../support/dashboard.ts";
 import { createLargeLab, HOSTILE } from "../support/large-lab.ts";
+import { until } from "../support/wait.ts";
 
 /*
  * The built page in Chromium, with 200 jobs and 5,000 experiments. One browser and one server for all tests.
@@ -121,11 +122,13 @@ describe.skipIf(chromiumPath === null)("the dashboard in Chromium", () => {
     const { keyboard } = page;
     const focused = () => page.evaluate("document.activeElement.textContent.slice(0, 100)") as Promise<string>;
     const tabTo = async (text: string) => {
+      await page.getByText(text).first().waitFor(); // the page may still be drawing it
       for (let n = 0; n < 60 && !(await focused()).startsWith(text); n++) await keyboard.press("Tab");
       expect(await focused()).toStartWith(text);
     };
     await page.getByLabel("Filter jobs by").focus();
     await keyboard.type("running");
+    await page.locator(".bars").getByText("seed=199").waitFor({ state: "hidden" }); // it does not run
     await tabTo("lr=5e-4 depth=8 seed=194");
     await keyboard.press("Enter");
     await page.getByRole("heading", { name: "seed=194" }).waitFor();
@@ -150,7 +153,9 @@ describe.skipIf(chromiumPath === null)("the dashboard in Chromium", () => {
     await page.locator("aside").getByText("No OpenCode process has this session in use.").waitFor();
     expect(actions()).toEqual([{ session: "ses_large", request: { kind: "cancel", jobs: ["job_194"] } }]);
     await keyboard.press("Escape");
-    expect(await focused()).toStartWith("lr=5e-4 depth=8 seed=194");
+    await until(async () => (await focused()).startsWith("lr=5e-4 depth=8 seed=194"), {
+      what: "the job's row has the focus again",
+    });
   });
 
   test("has nothing that axe-core finds, as charts and as tables, light and dark, and fits a phone", async () => {

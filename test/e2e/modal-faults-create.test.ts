@@ -10,7 +10,7 @@ import { until } from "../support/wait.ts";
 let setup: ModalSetup;
 
 beforeAll(async () => {
-  setup = await startModalSetup({ modal: { createTimeoutSeconds: 3, gpuWaitMinutes: 0.1 } });
+  setup = await startModalSetup({ modal: { createTimeoutSeconds: 5, gpuWaitMinutes: 0.1 } });
 });
 
 afterEach(() => setup.modal.faults.clear());
@@ -73,9 +73,9 @@ const CASES: Readonly<Record<string, Case>> = {
     end: "sandbox_create_timeout",
     says: /modal\.createTimeoutSeconds/,
   },
-  "an answer past its time, once": { faults: [{ delayMs: 3_500, when: "after" }], end: "ran", made: 2 },
+  "an answer past its time, once": { faults: [{ delayMs: 8_000, when: "after" }], end: "ran", made: 2 },
   "an answer past its time, every time": {
-    faults: [{ delayMs: 3_500, when: "after", ...ALWAYS }],
+    faults: [{ delayMs: 8_000, when: "after", ...ALWAYS }],
     end: "sandbox_create_timeout",
     made: 3,
   },
@@ -137,7 +137,7 @@ sandboxTest(
   async () => {
     const { server, modal } = setup;
     const session = await server.createSession();
-    await modal.faults.add({ method: "SandboxCreate", delayMs: 2_000, when: "after" });
+    await modal.faults.add({ method: "SandboxCreate", delayMs: 60_000, when: "after", ...ALWAYS });
     const late = { ...task("late", say("no")), gpu: "T4" };
     const { metadata } = await ask(server, session.id, start(late, task("sibling", shell("echo ran"), say("ran"))));
     await until(async () => (await modal.sandboxes({ live: true })).some(({ gpu }) => gpu === "T4:1"), {
@@ -145,6 +145,7 @@ sandboxTest(
     });
     const [, waited] = await turn(server, session.id, cancel(metadata.jobs[0]?.id as string), wait());
     expect(waited?.metadata.finished).toMatchObject([{ state: "cancelled" }, { state: "completed", result: "ran" }]);
+    await modal.faults.clear(); // it arrives
     await noneLeft(modal);
   },
 );

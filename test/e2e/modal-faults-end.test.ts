@@ -11,7 +11,7 @@ const ALWAYS = { times: 1_000 };
 let setup: ModalSetup;
 
 beforeAll(async () => {
-  setup = await startModalSetup({ modal: { snapshotTimeoutSeconds: 2 } });
+  setup = await startModalSetup({ modal: { snapshotTimeoutSeconds: 5 } });
 });
 
 afterEach(async () => {
@@ -32,7 +32,7 @@ const SNAPSHOTS: Readonly<Record<string, { fault: Omit<Fault, "method">; end: Re
     fault: { hang: true, ...ALWAYS },
     end: /^Error snapshot_failed.*modal\.snapshotTimeoutSeconds/,
   },
-  "an answer past its time": { fault: { delayMs: 4_000, when: "after", ...ALWAYS }, end: /^Error snapshot_failed/ },
+  "an answer past its time": { fault: { delayMs: 60_000, when: "after", ...ALWAYS }, end: /^Error snapshot_failed/ },
 };
 
 for (const [what, { fault, end }] of Object.entries(SNAPSHOTS)) {
