@@ -15,6 +15,8 @@ export interface Burst {
   readonly doing: "waiting" | "starting" | "running" | "returning" | "idle";
   /** The command, one line. */
   readonly command: string;
+  /** While its files come back: they are being put in place. What was staged for that is gone once all of them are. */
+  readonly isPlacing?: boolean | undefined;
 }
 
 /** A time in which GPUs were held for commands; their number is a mean where two times were joined. */

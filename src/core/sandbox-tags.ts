@@ -21,11 +21,18 @@ export const toWarmTags = (warmID: string, identity: string): Record<string, str
   lab: identity,
 });
 
-/** Tags of a sandbox with GPUs that this process makes for single commands of a job. */
-export const toBurstTags = (job: Owner, identity: string): Record<string, string> => ({
+/**
+ * Tags of a sandbox with GPUs that this process makes for single commands of a job.
+ * @param usdPerHour what it costs at most: a process that dies while it is made has recorded nothing of it
+ */
+export const toBurstTags = (job: Owner, identity: string, usdPerHour: number): Record<string, string> => ({
   ...toTags(job, identity),
   burst: String(process.pid),
+  usd_per_hour: String(usdPerHour),
 });
+
+/** What a sandbox costs at most, as its tags say, USD per hour; 0 where they do not. */
+export const rateOf = (tags: Readonly<Record<string, string>>): number => Number(tags.usd_per_hour) || 0;
 
 /** Tags of a sandbox that this process makes to read a job's files, and terminates afterwards. No job names it. */
 export const toReaderTags = (job: Owner, identity: string): Record<string, string> => ({

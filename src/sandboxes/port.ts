@@ -123,6 +123,8 @@ export interface ListedSandbox {
   readonly tags: Readonly<Record<string, string>>;
   /** Epoch ms; null when the provider does not say. */
   readonly createdAt: number | null;
+  /** Since when it costs money, epoch ms; absent or null = it does not, or not yet. */
+  readonly billedSince?: number | null | undefined;
 }
 
 /** Absolute paths in a sandbox. */

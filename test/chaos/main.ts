@@ -1,11 +1,13 @@
 import { parseArgs } from "node:util";
+import { playAllBurstKills } from "./burst-kills.ts";
 import { type ChaosProvider, type ChaosReport, runChaos } from "./chaos-run.ts";
 import { describePlan } from "./plan.ts";
 
 /*
  * Kills OpenCode at random moments and reports what became of its jobs:
  * `npm run chaos -- --runs 100 [--seed n] [--provider local|modal]`. The seeds are `--seed` and those that follow it, so
- * `--runs 1 --seed n` repeats the run with seed n.
+ * `--runs 1 --seed n` repeats the run with seed n. `--bursts [--provider local|modal]` kills the process of a command on a GPU
+ * at each of its steps instead.
  */
 
 const { values } = parseArgs({
@@ -13,6 +15,7 @@ const { values } = parseArgs({
     runs: { type: "string", default: "10" },
     seed: { type: "string", default: "1" },
     provider: { type: "string", default: "local" },
+    bursts: { type: "boolean", default: false },
   },
 });
 const { provider } = values;
@@ -37,6 +40,7 @@ async function runAll(runs: number, seed: number, on: ChaosProvider): Promise<Ch
   return reports;
 }
 
+if (values.bursts) process.exit(await playAllBurstKills(provider, print));
 const reports = await runAll(Number(values.runs), Number(values.seed), provider);
 const sum = (of: (report: ChaosReport) => number) => reports.reduce((total, report) => total + of(report), 0);
 const failed = reports.filter(({ problems }) => problems.length > 0);

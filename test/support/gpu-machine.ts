@@ -66,16 +66,19 @@ export function createGpuMachine(
     root,
     write,
     device,
-    gpus: (more) =>
-      createLocalGpus({
-        root,
-        allowed: "auto",
-        visible: undefined,
-        order: undefined,
-        clock: systemClock,
-        log: () => {},
-        ...more,
-      }),
+    gpus: (more) => gpusAt(root, more),
     remove: () => rmSync(root, { recursive: true, force: true }),
   };
 }
+
+/** The GPUs of a stand-in that another process has made. */
+export const gpusAt = (root: string, more: Partial<LocalGpusDeps> = {}): LocalGpus =>
+  createLocalGpus({
+    root,
+    allowed: "auto",
+    visible: undefined,
+    order: undefined,
+    clock: systemClock,
+    log: () => {},
+    ...more,
+  });

@@ -23,6 +23,8 @@ export interface ReturnBounds {
   readonly signal: AbortSignal;
   /** Runs work while no tool of the job changes files. */
   readonly exclusively: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Called before files are put in place: from then on all of them come, whatever happens to this process. */
+  readonly onPlace: () => void;
 }
 
 /** The files of one sandbox with a GPU, and what is known of their counterparts in the job's own. */
@@ -66,7 +68,7 @@ export function createBurstFiles(deps: BurstFilesDeps, there: Sandbox, before: F
     }
   }
 
-  async function bringBack(here: Sandbox, { limitMs, signal, exclusively }: ReturnBounds): Promise<Returned> {
+  async function bringBack(here: Sandbox, { limitMs, signal, exclusively, onPlace }: ReturnBounds): Promise<Returned> {
     const bounds = { clock, limitMs, signal };
     const former = known;
     if (!former) return NOTHING_RETURNED;
@@ -79,6 +81,7 @@ export function createBurstFiles(deps: BurstFilesDeps, there: Sandbox, before: F
       return await exclusively(async () => {
         const own = (await listTree(here, bounds)).tree;
         const plan = planReturn(former, own, now.tree, notSent);
+        onPlace();
         const { failed, same } = await carryOut(here, plan, id, bounds).catch(finish);
         const after = (await listTree(here, { clock, limitMs })).tree;
         const inPlace = plan.put.filter((path) => !failed.includes(path));

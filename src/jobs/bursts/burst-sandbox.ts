@@ -19,9 +19,8 @@ import type { GpuPlace } from "./gpu-places.ts";
 export interface BurstSandboxDeps {
   readonly environments: Readonly<Record<string, Environment>>;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
-  readonly limits: Pick<Limits, "sandboxMs" | "gpuWait">;
-  readonly pool: Pick<PoolStore, "identity" | "insertSandbox" | "ownSandbox" | "saveOrigin">;
-  readonly owner: string;
+  readonly limits: Pick<Limits, "sandboxMs" | "gpuWait" | "rates">;
+  readonly pool: Pick<PoolStore, "identity">;
   readonly lingerMs: number;
   readonly clock: Clock;
   readonly ids: IdGenerator;
@@ -60,7 +59,8 @@ export async function createBurstSandbox(
     throw new PluginError("invalid_task", `The environment "${job.task.environment}" is no longer configured.`);
   const { gpu, devices } = place;
   const name = `${job.id}-gpu-${deps.ids("burst").slice(-6)}`;
-  const bare = toSandboxSpec(environment, deps.hostEnv, { name, tags: toBurstTags(job, pool.identity()), snapshotID });
+  const tags = toBurstTags(job, pool.identity(), limits.rates(job, gpu).most);
+  const bare = toSandboxSpec(environment, deps.hostEnv, { name, tags, snapshotID });
   const machine = toMachineSpec(environment);
   const spec: SandboxSpec = {
     ...bare,
@@ -75,9 +75,6 @@ export async function createBurstSandbox(
     },
   };
   const sandbox = await provider.create(spec, signal, onStep);
-  pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, clock.now());
-  pool.ownSandbox(sandbox.id, deps.owner);
-  pool.saveOrigin(sandbox.id, snapshotID);
   if (!devices) await requireGranted({ charge, log: deps.log }, job, gpu, sandbox);
   deps.log("info", "a sandbox with a GPU was made for a command", {
     jobID: job.id,

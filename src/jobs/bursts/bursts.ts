@@ -34,8 +34,11 @@ export interface Bursts {
   run<T>(request: BurstRequest, use: (there: Sandbox, signal: AbortSignal) => Promise<T>): Promise<BurstEnd<T>>;
   /** Gives up GPUs that no command uses and somebody waits for. */
   giveUpWaitedFor(): void;
-  /** Ends what a former process has left of a job's burst, and finishes or undoes the return of its files. Never rejects. */
-  recover(sessionJobs: SessionJobs, jobID: string, here: Sandbox): Promise<LeftBehind | null>;
+  /**
+   * Ends what a former process has left of a job's burst, and finishes or undoes the return of its files. Never rejects.
+   * @param hasNewest whether the job's files are as that process has left them
+   */
+  recover(sessionJobs: SessionJobs, jobID: string, here: Sandbox, hasNewest: boolean): Promise<LeftBehind | null>;
   /** Ends all of them: the state files are about to be closed. */
   suspend(): Promise<void>;
 }
@@ -111,7 +114,7 @@ export function createBursts(deps: BurstsDeps): Bursts {
     const kept = await takeIdle(request, askedAt);
     const one = kept ?? (await obtainNew(request));
     try {
-      record(sessionJobs, jobID, { doing: "starting", command });
+      record(sessionJobs, jobID, { doing: "starting", command, isPlacing: false });
       request.onWait("its files are being sent");
       await one.files.send(here, signal);
       request.onWait(null);
@@ -181,7 +184,8 @@ export function createBursts(deps: BurstsDeps): Bursts {
       const limitMs = suspended ? SUSPENDED_RETURN_MS : signal.aborted ? STOPPED_RETURN_MS : RETURN_MS;
       const late = new AbortController();
       const cancel = clock.after(limitMs, () => late.abort());
-      return one.files.bringBack(own, { limitMs, signal: late.signal, exclusively }).finally(cancel);
+      const onPlace = () => record(sessionJobs, jobID, { isPlacing: true });
+      return one.files.bringBack(own, { limitMs, signal: late.signal, exclusively, onPlace }).finally(cancel);
     });
     return toReturn(deps, one, files, () => !signal.aborted);
   }
@@ -203,24 +207,23 @@ export function createBursts(deps: BurstsDeps): Bursts {
       });
     },
     giveUpWaitedFor: held.look,
-    async recover(sessionJobs, jobID, here) {
+    async recover(sessionJobs, jobID, here, hasNewest) {
       const job = sessionJobs.get(jobID);
       const { burst } = job ?? {};
       if (!job || !burst || held.of(jobID) || held.ending(jobID)) return null;
       try {
-        if (burst.sandboxID !== null) {
-          await (await deps.provider(job.provider)).terminate(burst.sandboxID);
-          deps.pool.deleteSandbox(burst.sandboxID);
-        }
+        // Its row stays until garbage collection does not find it any more: what has none is not counted yet.
+        if (burst.sandboxID !== null) await (await deps.provider(job.provider)).terminate(burst.sandboxID);
       } catch (error) {
         // Its tags say whose it is: garbage collection ends it.
         log("warn", "could not end a sandbox with a GPU", { jobID, sandboxID: burst.sandboxID, reason: String(error) });
       }
-      const how = await recoverStage(here, { clock, limitMs: LOOK_MS }).catch(() => "nothing" as const);
+      const how = await recoverStage(here, { clock, limitMs: LOOK_MS }).catch(() => "unknown" as const);
       sessionJobs.update(jobID, (current) => withoutBurst(current, clock.now()));
-      if (how === "finished") return { command: burst.command, was: "returned" };
-      const { doing } = burst;
-      return { command: burst.command, was: doing === "idle" || doing === "returning" ? doing : "running" };
+      const { command, doing, isPlacing } = burst;
+      const isInPlace = how === "nothing" && doing === "returning" && isPlacing === true && hasNewest;
+      if (how === "finished" || isInPlace) return { command, was: "returned" };
+      return { command, was: doing === "idle" || doing === "returning" ? doing : "running" };
     },
     async suspend() {
       suspended = true;

@@ -16,13 +16,16 @@ import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { LiveSandboxes } from "../sandbox/live-sandboxes.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
+import type { PoolStore } from "../store/pool-store.ts";
 import { type BurstFilesDeps, createBurstFiles } from "./burst-files.ts";
 import type { BurstRequest } from "./burst-request.ts";
 import { type BurstSandboxDeps, createBurstSandbox } from "./burst-sandbox.ts";
 import type { GpuPlace, GpuPlaces } from "./gpu-places.ts";
 import type { Held, HeldGpus } from "./held-gpus.ts";
 
-export interface ObtainGpuDeps extends Omit<BurstSandboxDeps, "limits">, BurstFilesDeps {
+export interface ObtainGpuDeps extends Omit<BurstSandboxDeps, "limits" | "pool">, BurstFilesDeps {
+  readonly pool: Pick<PoolStore, "identity" | "insertSandbox" | "ownSandbox" | "saveOrigin">;
+  readonly owner: string;
   readonly places: GpuPlaces;
   readonly held: HeldGpus;
   readonly limits: Limits;
@@ -52,7 +55,7 @@ export function record(sessionJobs: SessionJobs, jobID: string, change: Partial<
 
 /** Gives a job a sandbox with one of the GPUs that a command asks for. */
 export function createObtainGpu(deps: ObtainGpuDeps) {
-  const { clock, limits, places, held, lifecycle, snapshots } = deps;
+  const { clock, limits, places, held, lifecycle, snapshots, pool } = deps;
   const copies = new Map<string, Copy>();
 
   /** @throws PluginError `no_capacity`, `budget_exceeded`, `cancelled`, and what making a sandbox throws */
@@ -108,17 +111,22 @@ export function createObtainGpu(deps: ObtainGpuDeps) {
     const sandbox = await createBurstSandbox(deps, provider, job, creation);
     const from = sandbox.billedSince ?? clock.now();
     const rates = limits.rates(job, place.gpu);
+    // With the first of these writes it counts; until then only its tags tell what it costs.
     sessionJobs.update(jobID, (current) => ({
       ...current,
       compute: openBurst(current.compute, rates, from, limits.sandboxUntil(job, madeAt)),
+      burst: {
+        ...(current.burst ?? NEW_BURST),
+        gpu: formatGpu(sandbox.gpu?.granted ?? place.gpu),
+        devices: sandbox.gpu?.devices ?? [],
+        sandboxID: sandbox.id,
+        since: from,
+        reason: null,
+      },
     }));
-    record(sessionJobs, jobID, {
-      gpu: formatGpu(sandbox.gpu?.granted ?? place.gpu),
-      devices: sandbox.gpu?.devices ?? [],
-      sandboxID: sandbox.id,
-      since: from,
-      reason: null,
-    });
+    pool.insertSandbox(sandbox.id, provider.name, jobID, job.orchestrator, clock.now());
+    pool.ownSandbox(sandbox.id, deps.owner);
+    pool.saveOrigin(sandbox.id, snapshotID);
     return held.hold({ sessionJobs, jobID, place, sandbox, files: createBurstFiles(deps, sandbox, copy.before) });
   }
 

@@ -129,7 +129,7 @@ export function createRunAgent(deps: RunAgentDeps, goOn: GoOn): RunAgent {
     const isInPlace = before.sandbox.kind === "live" && before.sandbox.id === sandbox.id;
     const hadNone = before.sandbox.kind === "none" || before.sandbox.kind === "creating";
     const { loss } = requireJob(sessionJobs, jobID);
-    const left = await deps.bursts.recover(sessionJobs, jobID, sandbox);
+    const left = await deps.bursts.recover(sessionJobs, jobID, sandbox, isInPlace);
     const text = toGoOnAfterRestart(isInPlace || hadNone ? null : (loss ?? "unknown"), renderLeftBehind(left));
     await runTurns({ sessionJobs, jobID, sessionID, execution, sandbox, making: null }, text, new AbortController());
   }

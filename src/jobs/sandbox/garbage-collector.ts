@@ -2,8 +2,9 @@ import type { ProviderName } from "../../config/provider-names.ts";
 import { addUsd, settleBurst, usdOver } from "../../core/cost.ts";
 import { describeDamagedSession } from "../../core/damaged-state.ts";
 import { isBuildingIn } from "../../core/environment-image.ts";
-import { isHeld } from "../../core/job.ts";
+import { isHeld, type Job } from "../../core/job.ts";
 import { decideOrphan } from "../../core/orphan.ts";
+import { rateOf } from "../../core/sandbox-tags.ts";
 import { hasExpired } from "../../core/snapshot-expiry.ts";
 import type { ListedSandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -14,6 +15,7 @@ import type { Environments } from "../environments/environments.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
 import type { PoolStore } from "../store/pool-store.ts";
+import type { SandboxCost } from "../store/sandbox-cost-store.ts";
 import type { Parking } from "./parking.ts";
 import type { Snapshots } from "./snapshots.ts";
 import { collectWarm, forgetAbandonedWarm, isForWarm } from "./warm/collect-warm.ts";
@@ -148,6 +150,14 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     return isRecorded || createdAt === null || clock.now() - createdAt < deps.creationMs;
   }
 
+  /** Of one for single commands whose process died before it recorded it. */
+  function uncountedCost({ id, tags, billedSince }: Owned, job: Job): SandboxCost | null {
+    const isOfDead = tags.burst !== undefined && isProcessDead(Number(tags.burst));
+    const isCounted = job.burst?.sandboxID === id || pool.sandboxes().some((row) => row.id === id);
+    if (!isOfDead || isCounted || billedSince == null) return null;
+    return { usdPerHour: rateOf(tags), chargedTo: billedSince };
+  }
+
   /** Snapshots whose process died before it recorded them. Those older than the records may be in lost ones. */
   async function unrecordedOf(provider: SandboxProvider): Promise<string[]> {
     const left = (await provider.snapshots?.orphans()) ?? [];
@@ -159,9 +169,10 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
 
   async function collectSandbox(
     provider: SandboxProvider,
-    { id, createdAt, orchestrator, jobID, tags }: Owned,
+    sandbox: Owned,
     report: { ended: string[]; parked: string[]; failures: string[] },
   ): Promise<void> {
+    const { id, createdAt, orchestrator, jobID, tags } = sandbox;
     if (isForWarm(pool, { id, jobID }, clock.now())) return;
     const onDamaged = (aside: string) => void report.failures.push(describeDamagedSession(aside));
     const collect = async (sessionJobs: SessionJobs | null) => {
@@ -201,8 +212,8 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         report.parked.push(id);
         return;
       }
+      const cost = pool.sandboxCost(id) ?? (job && uncountedCost(sandbox, job));
       await provider.terminate(id);
-      const cost = pool.sandboxCost(id);
       if (cost && job) {
         const usd = usdOver(cost.usdPerHour, clock.now() - cost.chargedTo);
         sessionJobs?.update(jobID, (one) => ({ ...one, compute: addUsd(one.compute, usd) }));

@@ -186,6 +186,7 @@ const burst: z.ZodType<Burst> = z.object({
   reason: z.string().nullable(),
   doing: z.enum(["waiting", "starting", "running", "returning", "idle"]),
   command: z.string(),
+  isPlacing: z.boolean().optional(),
 });
 
 const compute: z.ZodType<Compute> = meter

@@ -65,6 +65,7 @@ export async function listSandboxes(
         id: info.id,
         tags: await tagsOf(client, info, deps),
         createdAt: info.createdAt > 0 ? info.createdAt * 1000 : null,
+        billedSince: info.taskInfo && info.taskInfo.startedAt > 0 ? info.taskInfo.startedAt * 1000 : null,
       })),
     );
   } catch (error) {

@@ -56,13 +56,17 @@ sh "$s/plan" "$s"; code=$?
 rm -rf -- "$s"; rm -f ${STAGE}/.gitignore; rmdir ${STAGE} 2>/dev/null
 exit 0`;
 
-/** Finishes what had begun, and removes what had not. Prints "finished" or "undone" for each exchange that it finds. */
+/**
+ * Finishes what had begun, and removes what had not. Prints "finished" or "undone" for each exchange that it finds. Where the
+ * sandbox outlives the process that carried one out, its script may be at work still: it finds nothing once its folder is renamed.
+ */
 const RECOVER = `cd -- "$1" || exit 0
 rm -rf -- ${FOLDER}.*/
 [ -d ${STAGE} ] && [ ! -L ${STAGE} ] || exit 0
 for s in ${STAGE}/*/; do
   [ -d "$s" ] || continue
-  if [ -f "$s/plan" ]; then sh "$s/plan" "\${s%/}" >/dev/null 2>&1; echo finished; else echo undone; fi
+  s=\${s%/}; mv -- "$s" "$s.taken" && s=$s.taken
+  if [ -f "$s/plan" ]; then sh "$s/plan" "$s" >/dev/null 2>&1; echo finished; else echo undone; fi
 done
 rm -rf -- ${STAGE}`;
 
