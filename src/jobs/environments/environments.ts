@@ -157,7 +157,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
         throw new PluginError(decision.failure.code, decision.failure.message, { retryable: false });
       const own = begun ?? running.get(key);
       if (own && (begun || (decision.kind === "wait" && own.id === decision.build.id))) {
-        const made = await own.wait(signal, onStep);
+        const made = await own.wait(signal, onStep, request.charge);
         if (made) return made;
         continue; // another process took it over meanwhile
       }

@@ -21,8 +21,8 @@ export interface RunningBuild {
   readonly id: string;
   /** null = another process took it over, or it ended with this one. Rejects with why the build failed. */
   readonly made: Promise<EnvironmentImage | null>;
-  /** Waits for it. @throws PluginError what the build throws, `cancelled` */
-  wait(signal: AbortSignal, onStep: StepListener | undefined): Promise<EnvironmentImage | null>;
+  /** Waits for it. Of those who wait, the first pays. @throws PluginError what the build throws, `cancelled` */
+  wait(signal: AbortSignal, onStep: StepListener | undefined, charge: Charge): Promise<EnvironmentImage | null>;
   /** Resolves when it and its sandboxes have come to rest. */
   settled(): Promise<unknown>;
 }
@@ -34,8 +34,12 @@ export interface RunningBuildDeps extends BuildImageDeps {
   readonly removeImage: (image: Pick<EnvironmentImage, "snapshotID" | "provider">) => Promise<unknown>;
 }
 
+/** Adds what a sandbox costs that exists for so long to what somebody has spent. @returns USD */
+type Charge = (ms: number) => number;
+
 type BuildRequest = Omit<ImageRequest, "signal" | "onStep" | "onSandbox"> & {
-  readonly charge: (ms: number) => number;
+  /** Of whoever began it, who pays while nobody waits. */
+  readonly charge: Charge;
   /** What it adds for an hour. */
   readonly usdPerHour: number;
 };
@@ -47,7 +51,7 @@ export function createRunningBuild(deps: RunningBuildDeps, request: BuildRequest
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, ending]);
   const givenBack = createGivenBack(deps);
-  let waiting = 0;
+  const waiting = new Set<Charge>();
 
   /** Changes the record while it is of this build. @returns whether it is */
   function change(to: Partial<EnvironmentBuild>): boolean {
@@ -92,7 +96,8 @@ export function createRunningBuild(deps: RunningBuildDeps, request: BuildRequest
   async function attempt(money: { usd: number }): Promise<BuiltImage> {
     const current: { sandbox: Sandbox | null; since: number } = { sandbox: null, since: 0 };
     const charge = (ms: number) => {
-      money.usd += request.charge(ms);
+      const [pay = request.charge] = waiting;
+      money.usd += pay(ms);
     };
     /** If this process is killed, whoever ends the sandbox charges the rest. */
     const recordCost = () => {
@@ -186,15 +191,15 @@ export function createRunningBuild(deps: RunningBuildDeps, request: BuildRequest
   return {
     id,
     made,
-    async wait(ofJob, listener) {
-      waiting += 1;
+    async wait(ofJob, listener, charge) {
+      waiting.add(charge);
       try {
         return await unlessAborted(steps.follow(made, listener), ofJob, `environment ${name} was built`);
       } catch (error) {
-        if (error instanceof PluginError && error.code === "cancelled" && waiting === 1) stop.abort();
+        if (error instanceof PluginError && error.code === "cancelled" && waiting.size === 1) stop.abort();
         throw error;
       } finally {
-        waiting -= 1;
+        waiting.delete(charge);
       }
     },
     settled: () => made.then(givenBack.settled, givenBack.settled),

@@ -7,6 +7,8 @@ export interface Execution {
   readonly leaseID: string | null;
   /** Unwinds the execution: its job was ended, or interrupted, by someone else. */
   readonly abort: AbortController;
+  /** Stops the making of its first sandbox, and the wait for it: the job needs none any more. */
+  readonly noSandbox: AbortController;
   phase: ExecutionPhase;
   /** Position of the turn that was prompted last; null = none yet. */
   turn: number | null;
@@ -46,6 +48,7 @@ export type ExecutionPhase =
 export const createExecution = (leaseID: string | null): Execution => ({
   leaseID,
   abort: new AbortController(),
+  noSandbox: new AbortController(),
   phase: { kind: "between_turns" },
   turn: null,
   words: "",

@@ -130,6 +130,7 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
       execution.phase = toStopping(phase, failure);
       stopperOf(phase)?.abort();
       if (phase.kind === "sandbox_lost") phase.giveUp.abort();
+      if (phase.kind === "between_turns") execution.noSandbox.abort(); // if it is being made still
     },
     async settled(jobID) {
       const running = executions.get(jobID);

@@ -34,7 +34,7 @@ export function createRunAgent(deps: RunAgentDeps, goOn: GoOn): RunAgent {
   const { move, rescue } = createJobEnd(deps);
 
   async function runAgent(sessionJobs: SessionJobs, jobID: string, execution: Execution): Promise<void> {
-    const giveUp = new AbortController();
+    const giveUp = execution.noSandbox;
     const signal = AbortSignal.any([execution.abort.signal, giveUp.signal]);
     const before = requireJob(sessionJobs, jobID);
     const asksAtOnce = isAskedAtOnce(sessionJobs, before);

@@ -41,7 +41,8 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     const { signal } = execution.abort;
     const before = requireJob(sessionJobs, jobID);
     if (before.task.run === null) return await runAgent(sessionJobs, jobID, execution);
-    let sandbox = await deps.lifecycle.obtain(sessionJobs, jobID, signal);
+    const making = AbortSignal.any([signal, execution.noSandbox.signal]);
+    let sandbox = await deps.lifecycle.obtain(sessionJobs, jobID, making);
     watchSandbox(execution, sandbox);
     while (execution.phase.kind === "sandbox_lost" && !signal.aborted)
       sandbox = (await goOn(sessionJobs, jobID, execution)) ?? sandbox; // J4
@@ -107,7 +108,8 @@ export function createRunJob(deps: RunJobDeps): RunJob {
     try {
       await work(sessionJobs, jobID, execution);
     } catch (error) {
-      if (error instanceof CapacityWait) {
+      const stopped = execution.phase.kind === "stopping" ? execution.phase.stopFailure : null;
+      if (error instanceof CapacityWait && !stopped) {
         const { since, retryAt } = error;
         const back = move(execution, { kind: "queued" });
         sessionJobs.update(jobID, (job) => {
@@ -116,7 +118,7 @@ export function createRunJob(deps: RunJobDeps): RunJob {
         });
         return;
       }
-      const failure = toFailure(error, "sandbox_create_failed", `run ${jobID}`);
+      const failure = stopped ?? toFailure(error, "sandbox_create_failed", `run ${jobID}`);
       deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
       sessionJobs.update(jobID, move(execution, toFailed(execution, failure)));
     } finally {

@@ -103,11 +103,11 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     if (Number.isFinite(next) && jobs.length > 0) arm(sessionJobs, Math.max(next, now + 1));
   }
 
-  /** Checks a running job, or one whose model works before its sandbox is there: its time does not pass yet. @returns when to check again, epoch ms; null = at the next change */
+  /** Checks a job at work. Of one whose sandbox is not there yet only the cost: its time does not pass yet. @returns when to check again, epoch ms; null = at the next change */
   function lookAt(sessionJobs: SessionJobs, job: Job, money: BudgetState, now: number): number | null {
     const progress = runner.progress(job.id);
     const isStarting = job.state.kind === "starting";
-    if (!progress || (isStarting && !progress.hasTurn)) return null;
+    if (!progress) return null;
     const own = decideJobBudget(job, sessionJobs.all(), limits.budget, now);
     if (own.isOut)
       return act(sessionJobs, job, { kind: "stop", failure: taskBudgetFailure(job.task.maxUsd ?? 0, job.task) });
