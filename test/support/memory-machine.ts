@@ -55,6 +55,8 @@ export interface MemoryMachine {
   onMeter: ((sandboxID: string) => SandboxUsage | null | Promise<SandboxUsage | null>) | null;
   /** Called to reload the volumes of a sandbox. */
   onReload: (sandboxID: string) => VolumeReload | Promise<VolumeReload>;
+  /** Since when listed sandboxes are said to cost money, epoch ms; null: nothing is said of it. */
+  billedSince: number | null;
   /** Names of the GPUs that new sandboxes have which ask for some; null: they have none. */
   devices: readonly string[] | null;
   /** Processes killed so far in each sandbox for lack of memory; null: it does not tell. */
@@ -173,7 +175,7 @@ export function createMemoryMachine(): MemoryMachine {
 
   const machine: MemoryMachine = {
     operations,
-    ...{ keepsLast: false, memoryKills: null, devices: null },
+    ...{ keepsLast: false, memoryKills: null, devices: null, billedSince: null },
     sandboxes: () => [...live.values()],
     snapshotIDs: () => [...snapshots.keys()],
     lose(id, message = "the machine crashed") {
@@ -226,7 +228,7 @@ export function createMemoryMachine(): MemoryMachine {
           await machine.onCall("terminate", id);
           beginEnd(id);
         },
-        list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags, createdAt: null })),
+        list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags, createdAt: null, billedSince: machine.billedSince })),
         snapshots: {
           derives: () => machine.derives,
           keep(sandbox) {

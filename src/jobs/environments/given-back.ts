@@ -4,7 +4,7 @@ import type { Log } from "../../shared/log.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 
 export interface GivenBackDeps {
-  readonly pool: Pick<PoolStore, "deleteSandbox">;
+  readonly pool: Pick<PoolStore, "deleteSandbox" | "sandboxCost" | "saveSandboxCost">;
   readonly clock: Clock;
   readonly log: Log;
   /** Aborted when nothing more is to be prepared. */
@@ -24,7 +24,11 @@ export function createGivenBack({ pool, clock, log, ending }: GivenBackDeps): Gi
     give(sandbox, jobID, charge, since) {
       const now = clock.now();
       const isClosing = () => ending.aborted; // the state files may be closed; garbage collection sees that it has ended
-      if (!isClosing()) charge(now - since);
+      if (!isClosing()) {
+        charge(now - since);
+        const cost = pool.sandboxCost(sandbox.id);
+        if (cost) pool.saveSandboxCost(sandbox.id, { ...cost, chargedTo: now });
+      }
       const record = () => {
         if (isClosing()) return;
         charge(clock.now() - now);

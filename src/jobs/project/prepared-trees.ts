@@ -40,6 +40,8 @@ export interface TreeRequest {
   readonly provider: SandboxProvider;
   /** Adds what a sandbox costs that exists for so long to what the job has cost, which caused the preparation. */
   readonly charge: (ms: number) => void;
+  /** What it adds for an hour. */
+  readonly usdPerHour: number;
   /** Told what the preparation waits for. */
   readonly onStep?: StepListener | undefined;
 }
@@ -130,6 +132,7 @@ export function createPreparedTrees(deps: PreparedTreesDeps): PreparedTrees {
     const sandbox = await provider.create({ ...bare, env: {}, network: "blocked", machine }, ending, tree.onStep);
     const madeAt = sandbox.billedSince ?? clock.now();
     pool.insertSandbox(sandbox.id, provider.name, job.id, job.orchestrator, clock.now());
+    pool.saveSandboxCost(sandbox.id, { usdPerHour: tree.usdPerHour, chargedTo: madeAt });
     if (former) pool.saveOrigin(sandbox.id, former.snapshotID);
     const stop = () => void sandbox.terminate().catch(() => {}); // the transfer under way then fails
     ending.addEventListener("abort", stop);

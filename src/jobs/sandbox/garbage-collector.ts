@@ -18,7 +18,7 @@ import type { PoolStore } from "../store/pool-store.ts";
 import type { SandboxCost } from "../store/sandbox-cost-store.ts";
 import type { Parking } from "./parking.ts";
 import type { Snapshots } from "./snapshots.ts";
-import { collectWarm, forgetAbandonedWarm, isForWarm } from "./warm/collect-warm.ts";
+import { addToWarm, collectWarm, forgetAbandonedWarm, isForWarm } from "./warm/collect-warm.ts";
 
 /** What a garbage collection did, by id. */
 export interface GarbageReport {
@@ -214,9 +214,10 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       }
       const cost = pool.sandboxCost(id) ?? (job && uncountedCost(sandbox, job));
       await provider.terminate(id);
-      if (cost && job) {
+      if (cost) {
         const usd = usdOver(cost.usdPerHour, clock.now() - cost.chargedTo);
-        sessionJobs?.update(jobID, (one) => ({ ...one, compute: addUsd(one.compute, usd) }));
+        if (job) sessionJobs?.update(jobID, (one) => ({ ...one, compute: addUsd(one.compute, usd) }));
+        else addToWarm(pool, jobID, usd, now);
       }
       pool.deleteSandbox(id);
       report.ended.push(id);

@@ -1,11 +1,12 @@
 import type { ProviderName } from "../../../config/provider-names.ts";
+import { usdOver } from "../../../core/cost.ts";
 import type { ListedSandbox, SandboxProvider } from "../../../sandboxes/port.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import type { Log } from "../../../shared/log.ts";
 import type { PoolStore } from "../../store/pool-store.ts";
 
 export interface CollectWarmDeps {
-  readonly pool: Pick<PoolStore, "warmSandboxes" | "deleteWarm" | "sandboxes">;
+  readonly pool: Pick<PoolStore, "warmSandboxes" | "deleteWarm" | "addWarmCost" | "sandboxes">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -21,6 +22,12 @@ export const isForWarm = (
   now: number,
 ): boolean => pool.warmSandboxes(now).some((warm) => !warm.isAbandoned && (warm.sandboxID === id || warm.id === jobID));
 
+/** Adds what a sandbox has cost in which a dead process prepared what one that was to be kept ready starts from. */
+export function addToWarm(pool: CollectWarmDeps["pool"], warmID: string, usd: number, now: number): void {
+  const warm = pool.warmSandboxes(now).find(({ id }) => id === warmID);
+  if (warm) pool.addWarmCost(warm.orchestrator, warm.environment, usd);
+}
+
 /**
  * Ends a sandbox that was kept ready by a process that is dead, or of which nothing is recorded any more.
  * @param listed before the records are read here, so that whoever keeps it ready or has taken it has recorded that
@@ -28,7 +35,7 @@ export const isForWarm = (
 export async function collectWarm(
   { pool, clock, log }: CollectWarmDeps,
   provider: SandboxProvider,
-  { id, tags }: ListedSandbox,
+  { id, tags, billedSince }: ListedSandbox,
 ): Promise<boolean> {
   const now = clock.now();
   const warm = pool.warmSandboxes(now).find((each) => each.id === tags.warm);
@@ -40,6 +47,10 @@ export async function collectWarm(
     if (again?.tags.warm !== tags.warm) return false;
   }
   await provider.terminate(id);
+  // Its process died before it recorded it.
+  const isUncounted = warm !== undefined && warm.since === null && billedSince != null;
+  if (isUncounted)
+    pool.addWarmCost(warm.orchestrator, warm.environment, usdOver(warm.usdPerHour, clock.now() - billedSince));
   if (warm) pool.deleteWarm(warm.id, clock.now());
   log("info", "a sandbox that nobody keeps ready any more was ended", { sandboxID: id });
   return true;

@@ -160,10 +160,19 @@ describe("sandboxes that are kept ready", () => {
       other.pool.beginWarm(() => ({ ...dead, id: "warm_ready", state: "ready", sandboxID: "x" }), now);
       await make("warm_ready");
       other.pool.beginWarm(() => ({ ...dead, id: "warm_making", state: "making", sandboxID: null, since: null }), now);
+      await make("warm_making");
+      // In this one an environment was built that the fourth was to start from.
+      other.pool.beginWarm(() => ({ ...dead, id: "warm_4", state: "making", sandboxID: null, since: null }), now);
+      const tags = { job: "warm_4", session: ORCHESTRATOR, lab: other.pool.identity(), environment: "content" };
+      const builder = await provider.create({ name: "setup", tags, snapshotID: null, workdir: "/workspace", env: {}, memoryMiB: null, network: "open" }); // biome-ignore format: one line
+      other.pool.insertSandbox(builder.id, "local", "warm_4", ORCHESTRATOR, now);
+      other.pool.saveSandboxCost(builder.id, { usdPerHour: 5, chargedTo: now - 3_600_000 });
+      world.machine.billedSince = now - 1_800_000;
       await other.collectGarbage();
       expect(world.machine.sandboxes()).toEqual([]);
       expect(other.pool.warmSandboxes(now)).toEqual([]);
-      expect(other.pool.warmCost(ORCHESTRATOR, now).usd).toBeCloseTo(2, 5); // no money is lost
+      // No money is lost: an hour of the first, half of one of that under way, an hour of the build.
+      expect(other.pool.warmCost(ORCHESTRATOR, now).usd).toBeCloseTo(2 + 1 + 5, 5);
       await provider.close();
       world.runtime = other;
     }, warmOptions(2)),
