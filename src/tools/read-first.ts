@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import type { FilePart } from "../jobs/execution/workers.ts";
 import { MAY_BE_OLD, renderKnownOld } from "../prompt/old-files.ts";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
 import type { ToolDeps } from "./define-tool.ts";
@@ -11,7 +12,13 @@ import { untilOldFiles } from "./until-sandbox.ts";
  * read that it may be old; all others wait.
  */
 
-type Read = (sandbox: Sandbox) => Promise<ToolAnswer>;
+export interface Shown {
+  readonly answer: ToolAnswer;
+  /** Of a file; null = all there is. */
+  readonly part: FilePart | null;
+}
+
+type Read = (sandbox: Sandbox) => Promise<Shown>;
 type Asked = { readonly tool: string; readonly path: string };
 
 /** Reads in the sandbox of the calling session's own job. @throws as `findWorker`, and what `read` throws */
@@ -19,13 +26,14 @@ export async function readFirst(deps: ToolDeps, call: ToolCall, asked: Asked, re
   const old = await readOld(await findOwnJob(deps, call.sessionID, asked.tool), call, asked, read);
   if (old) return old;
   const { runtime, sandbox } = await findWorker(deps, call, asked.tool, asked.path);
-  const settle = () => runtime.workers.showedNew(call.sessionID, posix.resolve(sandbox.workdir, asked.path));
+  const settle = (part: FilePart | null) =>
+    runtime.workers.showedNew(call.sessionID, posix.resolve(sandbox.workdir, asked.path), part);
   try {
-    const answer = await read(sandbox);
-    settle();
+    const { answer, part } = await read(sandbox);
+    settle(part);
     return answer;
   } catch (error) {
-    if (error instanceof FileError) settle(); // it is gone
+    if (error instanceof FileError) settle(null); // it is gone
     throw error;
   }
 }
@@ -41,7 +49,7 @@ async function readOld(
   if (!files) return null;
   const reading = files.read(async (sandbox) => {
     refuseDenied(job, tool, path, sandbox);
-    return { answer: await read(sandbox), full: posix.resolve(sandbox.workdir, path) };
+    return { answer: (await read(sandbox)).answer, full: posix.resolve(sandbox.workdir, path) };
   });
   const found = await reading.catch(() => null);
   if (!found) return null;
@@ -51,7 +59,7 @@ async function readOld(
   return { ...answer, output: `${answer.output}\n${MAY_BE_OLD}`, metadata: { ...answer.metadata, old: true } };
 }
 
-/** @throws FileError where the agent knows only an earlier state of a file that it would replace */
+/** @throws FileError where the agent does not know the present state of a file that it would replace */
 export function refuseOld({ runtime, sandbox }: FoundWorker, call: ToolCall, path: string): void {
   if (!runtime.workers.knowsOld(call.sessionID, posix.resolve(sandbox.workdir, path))) return;
   throw new FileError("file_failed", renderKnownOld(path));

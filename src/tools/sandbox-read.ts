@@ -8,7 +8,7 @@ import { showInvisible } from "../shared/plain-text.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { mediaAnswer } from "./media-answer.ts";
 import { pathArgument } from "./path-argument.ts";
-import { readFirst } from "./read-first.ts";
+import { readFirst, type Shown } from "./read-first.ts";
 import { readWhole, toText } from "./sandbox-files.ts";
 import type { ToolAnswer } from "./tool.ts";
 
@@ -30,16 +30,17 @@ export const sandboxReadTool = (deps: ToolDeps) =>
         try {
           const bytes = await readWhole(sandbox, path);
           const kind = fileKindOf(bytes);
-          if (kind?.image || kind?.isPdf) return mediaAnswer(path, bytes, kind, call);
+          if (kind?.image || kind?.isPdf) return { answer: await mediaAnswer(path, bytes, kind, call), part: null };
           return renderLines(path, toText(path, bytes), offset, limit);
         } catch (error) {
-          if (error instanceof FileError && error.code === "is_directory") return listDirectory(sandbox, path);
+          if (error instanceof FileError && error.code === "is_directory")
+            return { answer: await listDirectory(sandbox, path), part: null };
           throw error;
         }
       }),
   });
 
-function renderLines(path: string, file: TextFile, offset: number, limit: number): ToolAnswer {
+function renderLines(path: string, file: TextFile, offset: number, limit: number): Shown {
   const text = shownText(file);
   const isCrAlone = text.includes("\r") && !text.includes("\n");
   const ending = isCrAlone ? "\r" : "\n";
@@ -58,11 +59,12 @@ function renderLines(path: string, file: TextFile, offset: number, limit: number
   const next = offset + shown.length;
   const more = next <= lines.length ? `\n[${toLines(lines.length - next + 1)} more; go on with offset ${next}]` : "";
   const empty = lines.length === 0 ? "(empty file)" : `(the file has ${toLines(lines.length)})`;
-  return {
+  const answer = {
     title: path,
     output: `${shown.length > 0 ? `${shown.join("\n")}${more}` : empty}${describeFormat(file)}`,
     metadata: { path, lines: lines.length, offset, cut: more !== "" },
   };
+  return { answer, part: { from: offset, to: next - 1, isEnd: more === "" } };
 }
 
 /** What the lines do not show and a program that writes the file must keep; nothing for UTF-8 with LF. */

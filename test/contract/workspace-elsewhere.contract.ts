@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
+import { systemClock } from "../../src/shared/clock.ts";
 import { toText } from "../../src/workspace/paths.ts";
 import type { TreeBase } from "../../src/workspace/project/capture-tree.ts";
 import type { ProjectStore } from "../../src/workspace/project/project-store.ts";
+import { settleTree } from "../../src/workspace/sandbox/settle-tree.ts";
 import { createProject } from "../support/opencode-project.ts";
 import type { WorkspacePlace } from "./workspace.contract.ts";
 import { captureNow, doJob, runIn, send, storeAt } from "./workspace-support.ts";
@@ -75,12 +77,25 @@ export function elsewhereContract({ name, open, spec }: WorkspacePlace): void {
       rmSync(root, { recursive: true, force: true });
     });
 
+    const BEGIN =
+      "find . -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +; rm -rf /tmp/out /tmp/loose; cp -a /tmp/sent/. .";
+
+    test("is told from branches and tags that an environment's set-up had left", async () => {
+      const fetched = "git switch -q -c upstream; echo x > a; commit One; echo y > a; commit Two; git tag -a -m v v1; git switch -q -c next; echo z > a; commit Three; git switch -q main"; // biome-ignore format: one line
+      await runIn(sandbox, `${BEGIN}; ${COMMIT}\ngit config user.name s; git config user.email s@x; ${fetched}`);
+      await settleTree(sandbox, "made", base.commit, systemClock);
+      const work = "git switch -q next; echo n > b; commit Mine; git switch -q -c topic main; echo t > b; commit Topic; git tag v2; git switch -q main"; // biome-ignore format: one line
+      const { leftOut } = await doJob({ store, base, sandbox }, "job_1", `${COMMIT}\n${work}`);
+      expect(leftOut.map(({ path, why }) => [toText(path), /\d+ commits?/.exec(why)?.[0]])).toEqual([
+        ["refs/heads/next", "1 commit"],
+        ["refs/heads/topic", "1 commit"],
+        ["refs/tags/v2", "1 commit"],
+      ]);
+    });
+
     for (const { what, script, changed, leftOut } of CASES)
       test(`${what}, comes back or is named`, async () => {
-        await runIn(
-          sandbox,
-          "find . -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +; rm -rf /tmp/out /tmp/loose; cp -a /tmp/sent/. .",
-        );
+        await runIn(sandbox, BEGIN);
         const built = await doJob({ store, base, sandbox }, "job_1", `${COMMIT}\n${script}`);
         const named = built.leftOut.map(({ path, why }) => [toText(path).replace(/^[0-9a-f]{12}$/, "commit"), why]);
         const expected = Object.entries(leftOut).map(([path, why]) => [path, expect.stringContaining(why)]);

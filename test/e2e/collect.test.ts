@@ -139,13 +139,18 @@ sandboxTest("tells a job that the project changed, updates its files, and leaves
   expect(outputs[2]).toStartWith("one\ntwo\ndrei\nlater\n?? mine.txt\n");
 
   write("list.txt", "one\ntwo\ntrois\n");
+  const blind = call("sandbox_write", { path: "list.txt", content: "one\ntwo\ndrei\n" }); // as it knew it
   const resolve =
     "grep -c '^<<<<<<<' list.txt; printf 'one\\ntwo\\ndrei, trois\\n' > list.txt; git add -A; git commit -qm Both";
   const [asked] = await turn(
     server,
     session.id,
-    message(id, script(shell(resolve), say("resolved")), { update: true }),
+    message(id, script(blind, shell(resolve), say("resolved")), { update: true }),
     wait(),
+  );
+  const [written] = await outputsOf(server, updated, "sandbox_write");
+  expect(written).toContain(
+    "Error file_failed: You have not read the whole of list.txt since the project's newest changes",
   );
   expect(asked?.output).toContain("list.txt. They are brought up to date before that turn");
   const said = await ask(server, session.id, status());

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { answerOf } from "../../core/answer.ts";
 import { type BriefedSandbox, newsFor, withTold } from "../../core/briefing.ts";
@@ -23,7 +24,7 @@ import type { Workers } from "./workers.ts";
 export interface JobTurnsDeps extends TurnRunnerDeps, UpdateFilesDeps, ReloadVolumesDeps {
   readonly messageIDs: () => string;
   readonly activity: SessionActivity;
-  readonly workers: Pick<Workers, "add" | "oweNews" | "settleNews">;
+  readonly workers: Pick<Workers, "add" | "oweNews" | "settleNews" | "showedOld">;
 }
 
 const withLossTold = (job: Job): Job =>
@@ -66,9 +67,13 @@ export interface SandboxInMaking {
 /** The turns of an execution. Each is recorded before it is prompted, so that another process can take it up. */
 export function createJobTurns(deps: JobTurnsDeps) {
   /** Reloads the job's volumes, and updates its files if the turn asks for that. @returns what to tell the agent before its prompt */
-  async function prepare({ sessionJobs, jobID, execution, sandbox }: TurnContext, { update }: Turn): Promise<string> {
-    const told = await reloadVolumes(deps, requireJob(sessionJobs, jobID), sandbox);
-    return told + (update ? await updateFiles(deps, sessionJobs, jobID, update, execution.abort.signal) : "");
+  async function prepare(context: TurnContext, { update }: Turn): Promise<string> {
+    const { sessionJobs, jobID, sessionID, execution, sandbox } = context;
+    const reloaded = await reloadVolumes(deps, requireJob(sessionJobs, jobID), sandbox);
+    if (!update) return reloaded;
+    const { told, changed } = await updateFiles(deps, sessionJobs, jobID, update, execution.abort.signal);
+    for (const path of changed) deps.workers.showedOld(sessionID, posix.resolve(sandbox.workdir, path));
+    return reloaded + told;
   }
 
   /**

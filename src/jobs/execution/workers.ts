@@ -6,6 +6,13 @@ export interface WorkerContext {
   readonly jobID: string;
 }
 
+/** Lines of a file, from 1. */
+export interface FilePart {
+  readonly from: number;
+  readonly to: number;
+  readonly isEnd: boolean;
+}
+
 /** The child sessions of jobs that this process runs, or has run. */
 export interface Workers {
   /** From now on tool calls of the session act on this job. */
@@ -16,17 +23,18 @@ export interface Workers {
   owesNews(childSession: string): boolean;
   /** It has been told, by a tool or with a prompt. */
   settleNews(childSession: string): void;
-  /** Its agent was shown a file that what has changed in the project since may have replaced. @param path absolute */
+  /** What its agent knows of a file, if anything, is older than what has changed in the project. @param path absolute */
   showedOld(childSession: string, path: string): void;
   knowsOld(childSession: string, path: string): boolean;
-  /** It has looked at that path again. */
-  showedNew(childSession: string, path: string): void;
+  /** It has looked at that path again. @param part what it saw of a file; null = all there is */
+  showedNew(childSession: string, path: string, part: FilePart | null): void;
 }
 
 export function createWorkers(): Workers {
   const workers = new Map<string, WorkerContext>();
   const owing = new Set<string>();
-  const old = new Map<string, Set<string>>();
+  /** By session and path: up to which line its agent has seen the file as it is now, without a gap. */
+  const old = new Map<string, Map<string, number>>();
   return {
     add: (childSession, worker) => void workers.set(childSession, worker),
     find: (childSession) => workers.get(childSession) ?? null,
@@ -34,8 +42,15 @@ export function createWorkers(): Workers {
     owesNews: (childSession) => owing.has(childSession),
     settleNews: (childSession) => void owing.delete(childSession),
     showedOld: (childSession, path) =>
-      void old.set(childSession, (old.get(childSession) ?? new Set<string>()).add(path)),
+      void old.set(childSession, (old.get(childSession) ?? new Map<string, number>()).set(path, 0)),
     knowsOld: (childSession, path) => old.get(childSession)?.has(path) ?? false,
-    showedNew: (childSession, path) => void old.get(childSession)?.delete(path),
+    showedNew(childSession, path, part) {
+      const paths = old.get(childSession);
+      const seenTo = paths?.get(path);
+      if (!paths || seenTo === undefined) return;
+      const follows = part !== null && part.from <= seenTo + 1;
+      if (part === null || (follows && part.isEnd)) paths.delete(path);
+      else if (follows) paths.set(path, Math.max(seenTo, part.to));
+    },
   };
 }

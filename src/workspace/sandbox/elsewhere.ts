@@ -1,5 +1,5 @@
 import type { Elsewhere } from "../project/stored-changes.ts";
-import { PIPES, UPDATE_REF } from "./job-git.ts";
+import { PIPES, SETUP_REFS, UPDATE_REF } from "./job-git.ts";
 
 /*
  * Work that a job left in its sandbox where its files are not: on other branches, in a stash, in further working trees,
@@ -40,11 +40,11 @@ fi`;
 
 /**
  * Records what the job's repository has beyond the files at \`tip\`. What is merged already counts as there, also where
- * only its content is.
+ * only its content is, and so does what an environment's set-up left.
  */
 export const SURVEY = `survey() {
   lacks() {
-    n=$(s rev-list --count "$1" --not "$tip" "$base" --remotes $2 2>/dev/null) && [ "\${n:-0}" -gt 0 ] &&
+    n=$(s rev-list --count "$1" --not "$tip" "$base" --remotes --glob='${SETUP_REFS}/*' $2 2>/dev/null) && [ "\${n:-0}" -gt 0 ] &&
       [ "$(s merge-tree --write-tree "$tip" "$1" 2>/dev/null)" != "$tree" ]
   }
   current=$(s symbolic-ref --quiet HEAD) || current=

@@ -79,3 +79,6 @@ export const PIPES = `find . -path ./.git -prune -o -type p '(' -name .gitignore
 
 /** Reference to the job's last commit for as long as an update runs; an update that was broken off is undone with it. */
 export const UPDATE_REF = "refs/parallel-agents/update";
+
+/** Below it, in an environment's image, what branches and tags were at when its set-up had run: none of that is a job's. */
+export const SETUP_REFS = "refs/parallel-agents/set-up";

@@ -2,7 +2,7 @@ import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { splitRecords, toText } from "../paths.ts";
-import { JOB_GIT } from "./job-git.ts";
+import { JOB_GIT, SETUP_REFS } from "./job-git.ts";
 import { runScript } from "./run-script.ts";
 
 /** What commands that ran on a project's files have left of them. */
@@ -18,7 +18,7 @@ const LIMIT_MS = 10 * 60_000;
 const MAX_NAMES = 200;
 
 /**
- * Restores the project's own files, and excludes what is new beside them from what a job is taken to have made, in the
+ * Restores the project's own files, remembers the branches and tags, and excludes what is new beside them from what a job is taken to have made, in the
  * repository of this sandbox alone: in `.git/info/exclude`, as patterns that name each exactly.
  */
 const SETTLE = `set -e
@@ -29,6 +29,7 @@ at_files
 rm -f .git/index.lock .git/HEAD.lock
 s symbolic-ref HEAD refs/heads/main
 s update-ref --no-deref refs/heads/main "$commit"
+s for-each-ref --format='update ${SETUP_REFS}/%(refname:lstrip=1) %(objectname)' refs/heads refs/tags | s update-ref --stdin
 s update-index -q --refresh >/dev/null || true
 list=.git/parallel-agents-list
 some() { tr '\\n\\0' '\\001\\n' < "$list" | head -n ${MAX_NAMES} | tr '\\n\\001' '\\0\\n'; }

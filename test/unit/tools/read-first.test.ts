@@ -106,6 +106,28 @@ test(
 );
 
 test(
+  "a part of it does not do, all of it in parts does, and an edit is made whatever was read",
+  inWorld(async (world) => {
+    const { call } = openTools(world);
+    const job = await openUpdating(world, { "a.ts": "old" }, { now: { "a.ts": "one\ntwo\nthree\nfour\n" } });
+    await call("sandbox_read", { path: "a.ts" }, job.sessionID);
+    await job.finish();
+    const read = (offset: number, limit: number) => call("sandbox_read", { path: "a.ts", offset, limit }, job.sessionID);
+    const write = async () => (await call("sandbox_write", { path: "a.ts", content: "mine" }, job.sessionID)).output;
+    for (const [offset, limit] of [[4, 1], [2, 3], [1, 1], [3, 2]] as const) {
+      await read(offset, limit);
+      expect(await write()).toContain("Error file_failed: You have not read the whole of a.ts since"); // there is a gap
+    }
+    const edit = { path: "a.ts", old_string: "two", new_string: "2" };
+    expect((await call("sandbox_edit", edit, job.sessionID)).output).not.toContain("Error");
+    expect(await write()).toContain("Error file_failed");
+    await read(2, 1);
+    await read(3, 2);
+    expect(await write()).toContain("Wrote 4 bytes");
+  }),
+); // biome-ignore format: a table
+
+test(
   "a file that was read before and is gone is written once that was seen",
   inWorld(async (world) => {
     const { call } = openTools(world);
