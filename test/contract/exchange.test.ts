@@ -108,4 +108,19 @@ describe.skipIf(why !== null)("files of another sandbox", () => {
     }
     await there.terminate();
   }); // biome-ignore format: long commands
+
+  test("are not taken for removed, or for whole, where a program was killed or cut off", async () => {
+    const sandbox = await provider.create(localSpec());
+    const program = (name: string, script: string) =>
+      said(sandbox, `mkdir -p /tmp/bin; printf '%s\\n' '#!/bin/sh' '${script}' > /tmp/bin/${name}; chmod 755 /tmp/bin/${name}`);
+    const cut = withPrograms(sandbox, "/tmp/bin:/bin:/usr/bin");
+    const whole = await provider.create(localSpec());
+    for (const one of [sandbox, whole]) await said(one, "for n in 1 2 3; do head -c 100000 /dev/urandom > f$n; done");
+    await program("find", 'case "$*" in *maxdepth*) exec /usr/bin/find "$@";; esac; /usr/bin/find "$@" | head -c 100; kill -9 $$');
+    await expect(listTree(cut, bounds)).rejects.toThrow("find(1) was killed there");
+    await program("gzip", '/bin/gzip "$@" | head -c 150000');
+    await expect(stageFiles(whole, cut, ["f1", "f2", "f3"], "cut", bounds)).rejects.toThrow("Could not unpack");
+    await sandbox.terminate();
+    await whole.terminate();
+  }); // biome-ignore format: long commands
 });

@@ -215,8 +215,11 @@ export function createBursts(deps: BurstsDeps): Bursts {
         // Its row stays until garbage collection does not find it any more: what has none is not counted yet.
         if (burst.sandboxID !== null) await (await deps.provider(job.provider)).terminate(burst.sandboxID);
       } catch (error) {
-        // Its tags say whose it is: garbage collection ends it.
+        // Its tags say whose it is: garbage collection ends it, and charges what it costs until then.
         log("warn", "could not end a sandbox with a GPU", { jobID, sandboxID: burst.sandboxID, reason: String(error) });
+        const { usdPerHour = 0 } = job.compute.burst ?? {};
+        if (burst.sandboxID !== null)
+          deps.pool.saveSandboxCost(burst.sandboxID, { usdPerHour, chargedTo: clock.now() });
       }
       const how = await recoverStage(here, { clock, limitMs: LOOK_MS }).catch(() => "unknown" as const);
       sessionJobs.update(jobID, (current) => withoutBurst(current, clock.now()));

@@ -17,16 +17,20 @@ export const STAGE = ".parallel-agents-exchange";
 const MAX_LISTED = 300_000;
 const MAX_LIST_BYTES = 128 * 1024 * 1024;
 const NO_FIND = 65;
+const CUT_OFF = 67;
 const FIELDS = 8;
 
 /**
  * Prints every entry below the work directory, but not what is mounted there. Where `find` lacks -printf, a shell does it
  * file by file, with times in whole seconds: it then waits until the second is over, so that whatever is changed later has another time.
+ * Of what cannot be looked at it says nothing; but where find is killed, as for lack of memory, files that it has not come to
+ * would be taken for removed.
  */
 const LIST = `cd -- "$1" || exit 66
 command -v find >/dev/null || exit ${NO_FIND}
 if find . -maxdepth 0 -printf "" 2>/dev/null; then
   find . -mindepth 1 -xdev -path ./${STAGE} -prune -o -printf '%y\\0%m\\0%s\\0%T@\\0%C@\\0%i\\0%p\\0%l\\0' 2>/dev/null
+  looked=$?
 else
   find . -mindepth 1 -xdev -path ./${STAGE} -prune -o -exec sh -c '
     for f do
@@ -35,9 +39,10 @@ else
       if [ -L "$f" ]; then y=l; l=$(readlink "$f"); elif [ -f "$f" ]; then y=f; elif [ -d "$f" ]; then y=d; fi
       printf "%s\\0%s\\0%s\\0%s\\0%s\\0%s\\0%s\\0%s\\0" "$y" "$1" "$2" "$3" "$4" "$5" "$f" "$l"
     done' sh {} + 2>/dev/null
+  looked=$?
   sleep 1
 fi
-true`;
+[ "$looked" -lt 128 ] || exit ${CUT_OFF}`;
 
 /** Lists a work directory. @throws PluginError `workspace_failed`, `sandbox_lost`; Error */
 export async function listTree(sandbox: Sandbox, bounds: ScriptBounds): Promise<Listing> {
@@ -50,7 +55,11 @@ export async function listTree(sandbox: Sandbox, bounds: ScriptBounds): Promise<
       if (next.value === 0) break;
       throw failed(
         sandbox,
-        next.value === NO_FIND ? "there is no find(1) in it" : `${sandbox.workdir} cannot be entered`,
+        next.value === NO_FIND
+          ? "there is no find(1) in it"
+          : next.value === CUT_OFF
+            ? "find(1) was killed there, such as for lack of memory"
+            : `${sandbox.workdir} cannot be entered`,
       );
     }
     if (next.value.stream !== "stdout") continue;

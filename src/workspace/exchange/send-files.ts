@@ -35,14 +35,19 @@ elif [ $? -gt 1 ] || [ ! -s "$f/pack" ]; then
 fi
 wc -c < "$f/pack"`;
 
-/** Unpacks into the stage, which git takes no notice of, and prints what of the list has not arrived. */
+/**
+ * Unpacks into the stage, which git takes no notice of, and prints what of the list has not arrived. What tar(1) cannot take
+ * has not; but where the disk is full or the pack is cut off, the file that it was at is there and is not whole.
+ */
 const UNPACK = `umask 077
 cd -- "$1" || exit 66
 f=$2 s=${STAGE}/$3
 rm -rf -- "$s"; mkdir -p -- "$s/tree" || exit 1
 printf '*\\n' > ${STAGE}/.gitignore
 if [ -e "$f/part.000000" ]; then
-  cat "$f"/part.* | gzip -dc | tar -xpf - -C "$s/tree" 2>"$f/errors" || [ -n "$(ls -A "$s/tree")" ] || { cat "$f/errors" >&2; exit 1; }
+  cat "$f"/part.* | gzip -dc | LC_ALL=C tar -xpf - -C "$s/tree" 2>"$f/errors" || {
+    [ -n "$(ls -A "$s/tree")" ] && ! grep -qiE 'no space|quota|unexpected e|short read|write error|i/o error|input/output|corrupt' "$f/errors"
+  } || { cat "$f/errors" >&2; exit 1; }
 fi
 xargs -0 -r sh -c 'for p do [ -e "$0/tree/$p" ] || [ -L "$0/tree/$p" ] || printf "%s\\0" "$p"; done' "$s" < "$f/list"
 rm -rf -- "$f"`;
