@@ -228,7 +228,13 @@ export function createMemoryMachine(): MemoryMachine {
           await machine.onCall("terminate", id);
           beginEnd(id);
         },
-        list: async () => [...live.values()].map(({ id, spec }) => ({ id, tags: spec.tags, createdAt: null, billedSince: machine.billedSince })),
+        list: async () =>
+          [...live.values()].map(({ id, spec }) => ({
+            id,
+            tags: spec.tags,
+            createdAt: null,
+            billedSince: machine.billedSince,
+          })),
         snapshots: {
           derives: () => machine.derives,
           keep(sandbox) {
