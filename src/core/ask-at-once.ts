@@ -19,12 +19,6 @@ export function mayAskAtOnce(
   return task.snapshotID !== null || (task.source?.kind !== "sandbox" && task.source?.kind !== "job");
 }
 
-/**
- * Whether making the job's sandbox takes power of this machine, which the host needs to ask the model. Such a sandbox is
- * there in less time than a model takes to answer; one that is made elsewhere takes longer, and boots meanwhile.
- */
-export const isMadeHere = ({ provider }: Job): boolean => provider === "local";
-
 /** Whether a creation is known to wait for something that takes minutes: an image, a limit of the account, a machine. */
 export const waitsLong = (step: CreationStep | null): boolean =>
   step !== null && step.kind !== "booting" && step.kind !== "turn";

@@ -106,8 +106,6 @@ export type SessionEvent =
       /** Epoch ms of the next try. */
       readonly nextAt: number;
     }
-  /** The session's model has just been asked. */
-  | { readonly kind: "asked"; readonly sessionID: string }
   /** The session is busy and no longer waits to repeat a model request. */
   | { readonly kind: "progress"; readonly sessionID: string }
   /** The model has sent something. */

@@ -13,7 +13,6 @@ import { cancelJobs, endJob } from "./actions/cancel-jobs.ts";
 import { endRunsWithTheirJobs } from "./actions/end-nested-runs.ts";
 import { type Bursts, createBursts } from "./bursts/bursts.ts";
 import { createEarlyStopping } from "./execution/early-stopping.ts";
-import { createFirstRequests } from "./execution/first-requests.ts";
 import { recordFirstSteps } from "./execution/first-steps.ts";
 import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
 import { noteQuestions } from "./execution/question-notes.ts";
@@ -133,7 +132,6 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     sessions,
     lifecycle,
     bursts,
-    firstRequests: createFirstRequests({ sessions, workers, clock }),
     measurements,
     workers,
     activity,

@@ -114,7 +114,7 @@ export function hostContract(name: string, open: () => Promise<HostUnderTest>): 
     test("is heard while it works, and when it or its orchestrator is deleted", async () => {
       const { orchestrator, child } = await openChild();
       await turn(child, script(call("sandbox_exec", {}), say("ok")));
-      for (const kind of ["progress", "asked", "tool", "output", "step", "touched"] as const)
+      for (const kind of ["progress", "tool", "output", "step", "touched"] as const)
         await until(() => kindsHeard(child).has(kind), { what: `${kind} is heard` });
       await host().deleteSession(orchestrator);
       for (const id of [child, orchestrator])

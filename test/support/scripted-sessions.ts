@@ -121,10 +121,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
         isSummary: false,
       });
       if (session.loop) lostPrompts.push(prompt);
-      else {
-        fake.emit({ kind: "asked", sessionID: prompt.sessionID });
-        start(session, prompt);
-      }
+      else start(session, prompt);
     },
     async tell(request) {
       await fake.onCall("prompt", request.sessionID);

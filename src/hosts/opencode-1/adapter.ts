@@ -176,9 +176,6 @@ export function createAdapter(
         delegation.learn(messages);
         hideViews(messages);
       },
-      // The last hook before a request.
-      "chat.headers": async ({ sessionID }) =>
-        void systemClock.after(SENDING_MS, () => emit({ kind: "asked", sessionID })),
       ...createHostGuard(shadowedTools, jobSessions),
       event: async ({ event }) => {
         const { type, properties } = event as { type: string; properties: Record<string, unknown> };
@@ -211,9 +208,6 @@ export const isOfUser = (part: Part): boolean => !("synthetic" in part && part.s
 /** OpenCode tells of a call when its name is there, and of its arguments when they are whole. */
 const isStartWritten = (part: Part): boolean =>
   part.type === "tool" && part.tool === STARTING && part.state.status === "pending";
-
-/** From there to the request itself. */
-const SENDING_MS = 20;
 
 /** OpenCode gives a stopped tool a quarter of a second. */
 const STOPPED_MS = 500;

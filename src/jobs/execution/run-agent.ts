@@ -1,4 +1,4 @@
-import { isMadeHere, mayAskAtOnce, waitsLong } from "../../core/ask-at-once.ts";
+import { mayAskAtOnce, waitsLong } from "../../core/ask-at-once.ts";
 import { withBriefing } from "../../core/briefing.ts";
 import type { Job, Transition } from "../../core/job.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
@@ -13,13 +13,11 @@ import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import { createJobEnd, type EndJobDeps, toFailed } from "./end-job.ts";
 import { untilStepEnds } from "./end-of-step.ts";
 import { type Execution, openTurnOf, toStopping } from "./execution.ts";
-import type { FirstRequests } from "./first-requests.ts";
 import { type GoOn, watchSandbox } from "./go-on.ts";
 import { createJobTurns, type JobTurnsDeps, type TurnContext, type TurnOutcome } from "./turns.ts";
 
 export interface RunAgentDeps extends JobTurnsDeps, EndJobDeps {
   readonly bursts: Pick<Bursts, "recover">;
-  readonly firstRequests: FirstRequests;
   readonly sessions: JobTurnsDeps["sessions"];
   readonly lifecycle: JobTurnsDeps["lifecycle"] &
     EndJobDeps["lifecycle"] &
@@ -37,9 +35,7 @@ export function createRunAgent(deps: RunAgentDeps, goOn: GoOn): RunAgent {
     const giveUp = execution.noSandbox;
     const signal = AbortSignal.any([execution.abort.signal, giveUp.signal]);
     const before = requireJob(sessionJobs, jobID);
-    const asksAtOnce = isAskedAtOnce(sessionJobs, before);
-    const first = asksAtOnce && isMadeHere(before) ? deps.firstRequests.over(jobID, signal) : undefined;
-    const obtaining = deps.lifecycle.obtain(sessionJobs, jobID, signal, first);
+    const obtaining = deps.lifecycle.obtain(sessionJobs, jobID, signal);
     let isSettled = false;
     obtaining.then(
       (sandbox) => {
@@ -51,10 +47,9 @@ export function createRunAgent(deps: RunAgentDeps, goOn: GoOn): RunAgent {
       },
     );
     try {
-      const early = asksAtOnce ? await openEarly(sessionJobs, jobID, execution) : null;
+      const early = await openEarly(sessionJobs, before, execution);
       if (execution.abort.signal.aborted) return;
       if (early && !isSettled) return await runEarly({ ...early, sessionJobs, jobID, execution }, obtaining, giveUp);
-      deps.firstRequests.giveUp(jobID);
       await runLate(sessionJobs, before, execution, await obtaining);
     } catch (error) {
       giveUp.abort(); // a sandbox that arrives after this is parked
@@ -62,14 +57,13 @@ export function createRunAgent(deps: RunAgentDeps, goOn: GoOn): RunAgent {
     }
   }
 
-  function isAskedAtOnce(sessionJobs: SessionJobs, before: Job): boolean {
-    const turn = sentTurn(sessionJobs, before.id) ?? sessionJobs.nextTurn(before.id);
-    if (!turn) return false;
-    return mayAskAtOnce(before, { wasPrompted: turn.messageID !== null, updatesFiles: turn.update !== null });
-  }
-
-  /** Opens the session of a job whose model may be asked before its sandbox is there; null where only that tells what it is. */
-  async function openEarly(sessionJobs: SessionJobs, jobID: string, { abort: { signal } }: Execution) {
+  /** Opens the session of a job whose model may be asked before its sandbox is there; null for any other job. */
+  async function openEarly(sessionJobs: SessionJobs, before: Job, { abort: { signal } }: Execution) {
+    const { id: jobID } = before;
+    const turn = sentTurn(sessionJobs, jobID) ?? sessionJobs.nextTurn(jobID);
+    if (!turn) return null;
+    const facts = { wasPrompted: turn.messageID !== null, updatesFiles: turn.update !== null };
+    if (!mayAskAtOnce(before, facts)) return null;
     const expected = deps.lifecycle.expected(sessionJobs, jobID).catch(() => null); // making the sandbox says why
     const sessionID = await openSession(sessionJobs, jobID, signal);
     const sandbox = await expected;

@@ -21,12 +21,8 @@ import type { WarmPool } from "./warm/warm-pool.ts";
 export interface SandboxLifecycle
   extends Pick<Parking, "park" | "parkLater" | "parkWaiting">,
     Pick<LiveSandboxes, "pendingSince" | "isUnterminated"> {
-  /**
-   * The job's live sandbox: the one it has, else revived, else new.
-   * @param before what is to happen first; absent = nothing
-   * @throws PluginError
-   */
-  obtain(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal, before?: Promise<void>): Promise<Sandbox>;
+  /** The job's live sandbox: the one it has, else revived, else new. @throws PluginError */
+  obtain(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<Sandbox>;
   /** The sandbox that `obtain` is getting for the job; null when it is getting none. */
   making(jobID: string): Promise<Sandbox> | null;
   /** The files that may be read before that, once there are such; it may never resolve. null as above. */
@@ -88,18 +84,12 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     jobID: string,
     signal: AbortSignal,
     onOldFiles: (files: OldFiles) => void,
-    before: Promise<void> | undefined,
   ): Promise<Sandbox> {
     let job = requireJob(sessionJobs, jobID);
-    refuseStopped(jobID, signal);
+    if (signal.aborted) throw new PluginError("cancelled", `${jobID} was stopped before it had a sandbox.`);
     const known = liveSandboxes.raw(jobID);
     if (known) return known;
     const provider = await deps.provider(job.provider);
-    if (before) {
-      await before;
-      refuseStopped(jobID, signal);
-      job = requireJob(sessionJobs, jobID);
-    }
     if (job.task.run?.measures) job = await startOver(sessionJobs, job);
     const attached = await attachSandbox(deps, provider, job, deps.leases.machineGpusOf(jobID)?.devices);
     if (attached)
@@ -153,12 +143,12 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
   }
 
   return {
-    obtain(sessionJobs, jobID, signal, before) {
+    obtain(sessionJobs, jobID, signal) {
       parking.stopTimer(jobID);
       const { promise: oldFiles, resolve: onOldFiles } = Promise.withResolvers<OldFiles>();
       // A sandbox created after the abort still belongs to the job, and is parked.
       const obtained = operations.run(jobID, async () => {
-        const sandbox = await obtain(sessionJobs, jobID, signal, onOldFiles, before).finally(() => steps.delete(jobID));
+        const sandbox = await obtain(sessionJobs, jobID, signal, onOldFiles).finally(() => steps.delete(jobID));
         if (signal.aborted) parking.parkLater(sessionJobs, jobID, 0);
         return sandbox;
       });
@@ -243,9 +233,4 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
       return liveSandboxes.suspend();
     },
   };
-}
-
-/** @throws PluginError `cancelled` */
-function refuseStopped(jobID: string, signal: AbortSignal): void {
-  if (signal.aborted) throw new PluginError("cancelled", `${jobID} was stopped before it had a sandbox.`);
 }

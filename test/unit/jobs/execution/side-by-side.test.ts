@@ -47,26 +47,6 @@ test(
 );
 
 test(
-  "on this machine the sandbox is made once the model is asked, and all the same where the host does not tell",
-  inWorld(async (world) => {
-    const made: [prompts: number, sandboxes: number][] = [];
-    world.machine.onCreate = async () => void made.push([asked(world).length, made.length]);
-    const [told = ""] = await world.start("say one");
-    await world.reaches(told, "completed");
-    world.sessions.dropsEvents = true;
-    const [untold = ""] = await world.start("work 60000 two");
-    await world.clock.until("its model is asked", () => asked(world).length === 2);
-    await world.clock.advance(2_000);
-    expect(made).toEqual([[1, 0]]);
-    await world.reaches(untold, "running");
-    expect(made).toEqual([
-      [1, 0],
-      [2, 1],
-    ]);
-  }),
-);
-
-test(
   "a job whose model answers before its sandbox is there completes with that, and is parked like any other",
   inWorld(async (world) => {
     const { id, creation } = await startSlowly(world, "say no files needed");
