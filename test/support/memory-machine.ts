@@ -185,11 +185,9 @@ export function createMemoryMachine(): MemoryMachine {
     onCreate: () => {},
     onSnapshot: () => {},
     leftOut: [],
-    ...{ snapshotsExpireAt: null, derives: false, retires: false, lent: null },
+    ...{ snapshotsExpireAt: null, derives: false, retires: false, lent: null, untilEnd: null, onMeter: null },
     charges: [],
     onRead: () => {},
-    untilEnd: null,
-    onMeter: null,
     onReload: () => ({ kind: "reloaded" }),
     onCall: () => {},
     onStart: null,
@@ -228,13 +226,10 @@ export function createMemoryMachine(): MemoryMachine {
           await machine.onCall("terminate", id);
           beginEnd(id);
         },
-        list: async () =>
-          [...live.values()].map(({ id, spec }) => ({
-            id,
-            tags: spec.tags,
-            createdAt: null,
-            billedSince: machine.billedSince,
-          })),
+        list: async () => {
+          const { billedSince } = machine;
+          return [...live.values()].map(({ id, spec: { tags } }) => ({ id, tags, createdAt: null, billedSince }));
+        },
         snapshots: {
           derives: () => machine.derives,
           keep(sandbox) {
