@@ -1,5 +1,5 @@
 import type { Event } from "@opencode-ai/sdk/v2/client";
-import { type UntilOptions, until } from "./wait.ts";
+import { pause, type UntilOptions, until } from "./wait.ts";
 
 export interface ServerEvents {
   readonly all: Event[];
@@ -10,6 +10,8 @@ export interface ServerEvents {
   ): Promise<E>;
   close(): Promise<void>;
 }
+
+const RETRY_MS = 100;
 
 /**
  * Follows `GET /event` of a directory; resolves when the server says that it is connected, so that nothing is missed.
@@ -32,12 +34,18 @@ export async function followEvents(
       onEvent?.(event);
     });
   };
+  let failure: unknown = null;
   const reading = (async () => {
-    while (!abort.signal.aborted) await connect();
-  })().catch(() => {
-    // The server went away, or we did.
-  });
-  await until(() => all.length > 0, { what: "the event stream is connected" });
+    while (!abort.signal.aborted)
+      try {
+        await connect();
+      } catch (error) {
+        if (all.length > 0) return; // the server went away, or we did
+        failure = error; // it has only just started
+        await pause(RETRY_MS);
+      }
+  })();
+  await until(() => all.length > 0, { what: "the event stream is connected", seen: () => [String(failure)] });
   return {
     all,
     waitFor: <E extends Event>(
