@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
 import { sh } from "./sandbox-shell.ts";
 
@@ -21,6 +21,7 @@ describe.skipIf(why !== null)(`a local sandbox's /etc${why ? ` (skipped: ${why})
     expect(await said("cat /etc/hosts")).toContain("sandbox");
     expect(await said("ls -d /etc/shadow /etc/login.defs /etc/ssh 2>/dev/null")).toBe("");
     expect(await said("find -L /etc -maxdepth 1 -type l")).toBe("");
+    expect(await said("cat /etc/ssl/openssl.cnf | wc -c")).toBe(`${sizeOf("/etc/ssl/openssl.cnf")}\n`);
     await sandbox.terminate();
   });
 
@@ -35,5 +36,7 @@ describe.skipIf(why !== null)(`a local sandbox's /etc${why ? ` (skipped: ${why})
     await sandbox.terminate();
   });
 });
+
+const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0);
 
 const digest = (path: string) => `${new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex")}  -\n`;

@@ -18,8 +18,8 @@ const LIMIT_MS = 10 * 60_000;
 const MAX_NAMES = 200;
 
 /**
- * Restores the project's own files, remembers the branches and tags, and excludes what is new beside them from what a job is taken to have made, in the
- * repository of this sandbox alone: in `.git/info/exclude`, as patterns that name each exactly.
+ * Restores the project's own files, remembers the branches and tags, and excludes what is new beside the files from what a job
+ * is taken to have made, in the repository of this sandbox alone: in `.git/info/exclude`, as patterns that name each exactly.
  */
 const SETTLE = `set -e
 ${JOB_GIT}

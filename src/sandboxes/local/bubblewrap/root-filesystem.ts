@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
 import { isAmong } from "./host-addresses.ts";
 
 /*
@@ -78,8 +78,8 @@ export const systemPaths = (): string[] => [
 
 const hostEtc = (): { readonly name: string; readonly stat: Stats }[] =>
   ETC.flatMap((name) => {
-    const stat = statSync(`/etc/${name}`, { throwIfNoEntry: false });
-    return stat ? [{ name, stat }] : [];
+    const path = `/etc/${name}`;
+    return existsSync(path) ? [{ name, stat: statSync(path) }] : []; // also where this user may not look for it
   });
 
 /** Nothing where this user may not read it: then a job may not either. */
