@@ -1,5 +1,6 @@
 // Runs the tests in tiers: unit tests in one process, every other file in a process of its own, several at once.
-//   node .ci/test.mjs                      everything
+//   node .ci/test.mjs                      all but the long ones, in minutes
+//   node .ci/test.mjs --all                everything
 //   node .ci/test.mjs unit e2e/quota       the files with one of these words in their paths
 //   node .ci/test.mjs --changed            the unit tests, and the files that belong to what has changed
 import { spawn } from "node:child_process";
@@ -9,6 +10,7 @@ import { join } from "node:path";
 import { bunTest } from "./bun-test.mjs";
 import { testsOfChanges } from "./changed.mjs";
 import { cpuOfEnded, readTimes, timed } from "./cpu.mjs";
+import { isLong } from "./long-tests.mjs";
 import { createHostPool } from "./shared-opencode.mjs";
 
 /** Processes at once. Half of the time a file waits for real programs, so there are two for each core. */
@@ -57,7 +59,10 @@ const allRuns = TIERS.flatMap(({ name, inOneProcess }) => {
 });
 
 const args = process.argv.slice(2);
-const wanted = args.includes("--changed") ? ["test/unit", ...testsOfChanges()] : args;
+const isAll = args.includes("--all");
+const wanted = args.includes("--changed")
+  ? ["test/unit", ...testsOfChanges()]
+  : args.filter((word) => word !== "--all");
 if (args.includes("--changed")) console.log(`Tests of what has changed: ${wanted.join(", ")}\n`);
 const rank = ({ path }) => {
   const at = LONGEST.findIndex((name) => path.includes(name));
@@ -65,15 +70,15 @@ const rank = ({ path }) => {
   return LONGEST.length + (shares(path) ? 0 : 1); // those that share can only run a few at a time
 };
 const queue = allRuns
-  .filter(({ path }) => wanted.length === 0 || wanted.some((name) => path.includes(name)))
+  .filter(({ path }) => (wanted.length === 0 ? isAll || !isLong(path) : wanted.some((name) => path.includes(name))))
   .sort((a, b) => rank(a) - rank(b));
 if (queue.length === 0) {
   console.error(`No test has ${wanted.join(" or ")} in its path.`);
   process.exit(2);
 }
 
-// Few runs of each property where a quick answer is wanted; see test/support/property-runs.ts.
-if (wanted.length === 0) process.env.PROPERTY_RUNS ??= "1";
+// All runs of each property take minutes; see test/support/property-runs.ts.
+if (isAll) process.env.PROPERTY_RUNS ??= "1";
 
 const isAlone = ({ path }) => ALONE.some((name) => path.includes(name));
 const last = queue.filter(isAlone);
@@ -160,6 +165,8 @@ function report() {
     if (own.length > 0) console.log(`${secondsOf(own).toFixed(0).padStart(5)} s  ${name}: ${countsOf(own)}`);
   }
   const seconds = Math.round((performance.now() - started) / 1000);
+  if (wanted.length === 0 && !isAll)
+    console.log(`${allRuns.filter(({ path }) => isLong(path)).length} long files are left to npm run test:all.`);
   console.log(
     `${countsOf(results)}; ${seconds} s, ${cpuOfEnded()?.toFixed(0) ?? "?"} s of CPU, ${AT_ONCE} processes at once`,
   );

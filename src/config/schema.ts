@@ -102,6 +102,11 @@ export const optionsSchema = section({
   })
     .prefault({})
     .describe("The record of experiments."),
+  jobSessions: oneOf(["own", "shared"])
+    .default("shared")
+    .describe(
+      'Where OpenCode runs the sessions of jobs: `"own"`, in an instance of their own, at the project\'s `.git` folder, without the git snapshots that OpenCode takes of your files at every step, without MCP and language servers; or `"shared"`, in yours. See below.',
+    ),
   nesting: oneOf(["runs", "none"])
     .default("runs")
     .describe(

@@ -26,6 +26,7 @@ export const OPTION_RULES = {
   maxRunningJobs: lower,
   maxTasksPerCall: lower,
   maxRunsPerCall: lower,
+  jobSessions: "never",
   nesting: (mine: string, theirs: string) => (theirs === "none" ? null : `yours is ${mine}`),
   jobTimeoutMinutes: lower,
   stallTimeoutMinutes: lower,

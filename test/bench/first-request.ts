@@ -46,7 +46,8 @@ interface Times {
 /**
  * Times from the start of 1, 8 and 32 jobs to their first model requests and first commands, and until the last of them is
  * done: ours with local sandboxes and on a Modal server with the times of the real service, child sessions made and prompted
- * by hand and by a tool that does nothing else, which have no sandbox, and the built-in task tool. On Modal also with an environment that has a set-up: before
+ * by hand and by a tool that does nothing else, which have no sandbox, and the built-in task tool; locally also with job
+ * sessions in an instance of their own. On Modal also with an environment that has a set-up: before
  * it has run, from its image, and with sandboxes kept ready.
  */
 export async function benchFirstRequest(_rounds: number, only?: number): Promise<void> {
@@ -59,6 +60,7 @@ export async function benchFirstRequest(_rounds: number, only?: number): Promise
     files: { ".opencode/plugin/stub.ts": `export { default } from ${JSON.stringify(STUB)};\n` },
   };
   const local = await startSetup({ ...options, provider: "local" }, withStub);
+  const apart = await startSetup({ ...options, provider: "local", jobSessions: "own" }, host);
   const counts = only === undefined ? COUNTS : [only];
   const onModal = { ...options, modal: { createsPerSecond: 1_000, createsBurst: 1_000 } };
   // Each has a set-up of its own, so that none has run before.
@@ -76,6 +78,7 @@ export async function benchFirstRequest(_rounds: number, only?: number): Promise
     [BY_HAND, (count) => byHand(local, count)],
     [STUB_TOOL, (count) => byTool(local, count)],
     ["agents_start, local", (count) => ours(local, count)],
+    ["agents_start, local, own instance", (count) => ours(apart, count)],
     [`agents_start, Modal, boot of ${BOOT_SECS.join(" to ")} s`, (count) => ours(remote, count)],
     [COLD, (count) => ours(remote, count, unbuilt.pop())],
     ["agents_start, Modal, from its image", (count) => ours(remote, count, "built")],
@@ -95,6 +98,7 @@ export async function benchFirstRequest(_rounds: number, only?: number): Promise
   } finally {
     await warmed.stop();
     await local.stop();
+    await apart.stop();
     await remote.stop();
     await modal.stop();
   }

@@ -1,8 +1,9 @@
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join as pathOf } from "node:path";
 import type { PluginModule } from "@opencode-ai/plugin";
 import type { SessionEvent } from "../../src/core/ports.ts";
 import { createAdapter } from "../../src/hosts/opencode-1/adapter.ts";
+import { join } from "../../src/hosts/opencode-1/instances.ts";
 import { PluginError } from "../../src/shared/error-code.ts";
 import { listenOnLoopback } from "../support/loopback-http.ts";
 import { createProbeTools } from "./host-tools.ts";
@@ -18,7 +19,7 @@ type Methods = Record<string, (...args: any[]) => unknown>;
 export default {
   id: "host-contract",
   async server(input) {
-    const adapter = createAdapter(input, async () => null);
+    const adapter = createAdapter(input, { recordedJob: async () => null, hasJobInstance: async () => true });
     const { sessions, orchestrators } = adapter;
     const heard: SessionEvent[] = [];
     const reports: string[] = [];
@@ -49,15 +50,17 @@ export default {
       exchange.head(200, { "content-type": "application/json" });
       exchange.end(JSON.stringify(answer));
     });
-    writeFileSync(join(process.env.HOME ?? "", "address"), `http://127.0.0.1:${server.port}`);
-    return {
+    if (!input.directory.endsWith(".git"))
+      writeFileSync(pathOf(process.env.HOME ?? "", "address"), `http://127.0.0.1:${server.port}`);
+    return join(input, {
       ...adapter.hooks,
       tool: adapter.toolDefinitions(createProbeTools((line) => reports.push(line))),
       "chat.message": async (_input, { message, parts }) => adapter.onUserMessage(message, parts),
       dispose: async () => {
         adapter.onDispose();
         server.cut();
+        await adapter.closeJobInstance();
       },
-    };
+    });
   },
 } satisfies PluginModule;

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Event } from "@opencode-ai/sdk/v2/client";
 import { pause, type UntilOptions, until } from "./wait.ts";
 
@@ -14,7 +15,8 @@ export interface ServerEvents {
 const RETRY_MS = 100;
 
 /**
- * Follows `GET /event` of a directory; resolves when the server says that it is connected, so that nothing is missed.
+ * Follows `GET /event` of a directory, and of what all directories tell that of its instance for jobs; resolves when the
+ * server says that it is connected, so that nothing is missed.
  * The server ends the stream when it disposes the directory's instance; then this connects again, as a real client does.
  */
 export async function followEvents(
@@ -24,16 +26,22 @@ export async function followEvents(
 ): Promise<ServerEvents> {
   const all: Event[] = [];
   const abort = new AbortController();
-  const connect = async () => {
-    const response = await fetch(`${url}/event?directory=${encodeURIComponent(directory)}`, { signal: abort.signal });
-    if (!response.ok || !response.body) throw new Error(`GET /event answered ${response.status}`);
+  const follow = async (path: string, toEvent: (data: unknown) => Event | null) => {
+    const response = await fetch(`${url}${path}`, { signal: abort.signal });
+    if (!response.ok || !response.body) throw new Error(`GET ${path} answered ${response.status}`);
     await readLines(response.body, (line) => {
-      if (!line.startsWith("data: ")) return;
-      const event = JSON.parse(line.slice("data: ".length)) as Event;
+      const event = line.startsWith("data: ") ? toEvent(JSON.parse(line.slice("data: ".length))) : null;
+      if (!event) return;
       all.push(event);
       onEvent?.(event);
     });
   };
+  const connect = () => follow(`/event?directory=${encodeURIComponent(directory)}`, (data) => data as Event);
+  const ofJobs = (data: unknown): Event | null => {
+    const { directory: where, payload } = data as { directory?: string; payload: Event };
+    return where === join(directory, ".git") && !payload.type.startsWith("server.") ? payload : null;
+  };
+  const readingJobs = follow("/global/event", ofJobs).catch(() => {}); // the server went away, or we did
   let failure: unknown = null;
   const reading = (async () => {
     while (!abort.signal.aborted)
@@ -59,7 +67,7 @@ export async function followEvents(
       }),
     async close() {
       abort.abort();
-      await reading;
+      await Promise.all([reading, readingJobs]);
     },
   };
 }

@@ -24,6 +24,7 @@ import { createHostClient, readSession } from "./host-client.ts";
 import { createHostGuard } from "./host-guard.ts";
 import { hostLog } from "./host-log.ts";
 import { createHostVersion } from "./host-version.ts";
+import { createJobInstances } from "./job-instance.ts";
 import { createJobQuestions } from "./job-questions.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
 import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
@@ -59,6 +60,8 @@ export interface Adapter {
   onUserMessage(message: Pick<UserMessage, "id" | "sessionID" | "model">, parts: readonly Part[]): void;
   /** Must be called before the instance lets go of anything. */
   onDispose(): void;
+  /** Ends the instance for jobs, as this one ends. Never rejects. */
+  closeJobInstance(): Promise<void>;
   readonly handovers: Handovers;
   /** Calls the listener with the session in which the user types, as the part in the terminal UI tells now and then. */
   onTyping(listener: (sessionID: string) => void): void;
@@ -71,9 +74,14 @@ export interface Adapter {
   readonly hooks: Hooks;
 }
 
+export interface AdapterDeps extends Pick<JobSessionsDeps, "recordedJob"> {
+  /** Whether the user's options have jobs run in an instance of OpenCode of their own. */
+  hasJobInstance(): Promise<boolean>;
+}
+
 export function createAdapter(
   input: Pick<PluginInput, "client" | "worktree" | "directory">,
-  recordedJob: JobSessionsDeps["recordedJob"],
+  { recordedJob, hasJobInstance }: AdapterDeps,
 ): Adapter {
   let isDisposed = false;
   let userRules: UserRules = { all: [], agents: {} };
@@ -94,7 +102,8 @@ export function createAdapter(
   const version = createHostVersion(client, toast, log);
   const jobSessions = createJobSessions({ read: (sessionID) => readSession(client, sessionID), recordedJob });
   const emit = (event: SessionEvent) => events.emit(event);
-  const questions = createJobQuestions({ client, jobSessions, emit, clock: systemClock, log });
+  const instances = createJobInstances({ input, client, isWanted: hasJobInstance, clock: systemClock, log });
+  const questions = createJobQuestions({ instances, jobSessions, emit, clock: systemClock, log });
 
   const self = toProcessName(randomId("view"));
   const staleViews = createStaleViews(client, self);
@@ -114,7 +123,7 @@ export function createAdapter(
   const unstored = new Set<string>();
 
   return {
-    sessions: createChildSessions(client, events, version.requireSupported, {
+    sessions: createChildSessions(instances, events, version.requireSupported, {
       onFollowed: questions.keepLooking,
       onCreated: staleViews.isNew,
     }),
@@ -143,6 +152,7 @@ export function createAdapter(
       isDisposed = true;
       questions.stop();
     },
+    closeJobInstance: instances.close,
     handovers: createHandovers({ client, directory: input.directory, clock: systemClock, log }),
     onTyping(listener) {
       typing = listener;
@@ -179,17 +189,24 @@ export function createAdapter(
       ...createHostGuard(shadowedTools, jobSessions),
       event: async ({ event }) => {
         const { type, properties } = event as { type: string; properties: Record<string, unknown> };
-        if (type === "session.created" || type === "session.updated") jobSessions.learn(properties.info as SessionInfo);
+        if (type === "session.created" || type === "session.updated") {
+          const session = properties.info as SessionInfo & { readonly directory?: string };
+          jobSessions.learn(session);
+          instances.learn(session);
+        }
         await questions.hear(type, properties);
         const typedIn = type === "tui.command.execute" ? typingIn(String(properties.command)) : null;
         if (typedIn !== null) typing(typedIn);
-        if (type === "message.part.updated" && isStartWritten(properties.part as Part))
+        if (type === "message.part.updated" && isStartWritten(properties.part as Part)) {
+          instances.prepare();
           startWritten(String(properties.sessionID));
+        }
         const stopped = stoppedTurns.hear(type, properties);
         if (stopped !== null) afterStop(stopped);
         const heard = toSessionEvent({ type, properties });
         if (heard?.kind === "deleted") {
           jobSessions.forget(heard.sessionID);
+          instances.forget(heard.sessionID);
           delegation.forget(heard.sessionID);
           shadowedTools.forget(heard.sessionID);
         }

@@ -9,6 +9,7 @@ import { oneLine } from "../../shared/plain-text.ts";
 import { JOB_MARK } from "../shared/job-sessions.ts";
 import { NO_IMAGES, readImages } from "./attached-images.ts";
 import { describe, type HostClient, unwrap } from "./host-client.ts";
+import type { JobInstances } from "./job-instance.ts";
 import { jobSessionRules } from "./worker-agent.ts";
 
 /** Messages. The last assistant message decides; a few more are read because compaction adds its own. */
@@ -27,7 +28,7 @@ export interface SessionListeners {
  * @param requireSupported rejects where the version of OpenCode cannot be trusted to isolate a job
  */
 export function createChildSessions(
-  client: HostClient,
+  instances: Pick<JobInstances, "forNew" | "of" | "all" | "learn">,
   events: Emitter<SessionEvent>,
   requireSupported: () => Promise<void>,
   listeners: SessionListeners,
@@ -38,6 +39,7 @@ export function createChildSessions(
     if (kind === "deleted") unused.delete(sessionID);
   });
   async function closed(sessionID: string): Promise<Closed | null> {
+    const [client] = instances.all(); // any of them reads all sessions
     const asked = client.session.get({ sessionID });
     try {
       const session = await unwrap(asked, "prompt_failed", `read the session ${sessionID}`);
@@ -57,6 +59,7 @@ export function createChildSessions(
     images = null,
   }: PromptRequest): Promise<void> {
     listeners.onFollowed();
+    const client = await instances.of(sessionID);
     const attached = images === null ? NO_IMAGES : await readImages(client, images);
     // Never `tools`: it would replace the session's rules. Never a file by its path: OpenCode would read it from this machine.
     const sent = client.session.promptAsync({
@@ -80,6 +83,7 @@ export function createChildSessions(
   return {
     async create({ orchestrator, jobID, title, agent, forbidden }) {
       await requireSupported();
+      const client = await instances.forNew();
       const created = client.session.create({
         parentID: orchestrator,
         title: oneLine(title, 200),
@@ -87,7 +91,9 @@ export function createChildSessions(
         metadata: { [JOB_MARK]: { job: jobID, orchestrator } },
         permission: jobSessionRules(forbidden),
       });
-      const { id } = await unwrap(created, "session_create_failed", `create the child session of ${jobID}`);
+      const session = await unwrap(created, "session_create_failed", `create the child session of ${jobID}`);
+      const { id } = session;
+      instances.learn(session);
       unused.add(id);
       listeners.onCreated?.(id);
       return id;
@@ -102,6 +108,7 @@ export function createChildSessions(
       const limit = all ? READ_ALL_LIMIT : READ_LIMIT;
       listeners.onFollowed();
       const doing = `read the session ${sessionID}`;
+      const client = await instances.of(sessionID);
       const [messages, session, statuses] = await Promise.all([
         unwrap(client.session.messages({ sessionID, limit }), "prompt_failed", doing),
         unwrap(client.session.get({ sessionID }), "prompt_failed", doing),
@@ -117,6 +124,7 @@ export function createChildSessions(
     },
     closed,
     async abort(sessionID) {
+      const client = await instances.of(sessionID);
       await unwrap(client.session.abort({ sessionID }), "cancelled", `stop the session ${sessionID}`);
     },
     on: (listener) => events.on(listener),

@@ -7,17 +7,18 @@ export type HostClient = OpencodeClient;
 /**
  * The complete client of OpenCode over the transport it gave us: in-process under `run` and the terminal UI, loopback
  * HTTP with its credentials elsewhere. Never built from `serverUrl`: under `run` nothing listens there.
+ * @param directory whose instance is asked; left out, that of the input
  * @throws Error in words for the user, when this OpenCode has no such transport
  * @source OpenCode 1.18.33, verified over both transports
  */
-export function createHostClient(input: Pick<PluginInput, "client">): HostClient {
+export function createHostClient(input: Pick<PluginInput, "client">, directory?: string): HostClient {
   const { _client } = (input.client ?? {}) as unknown as { _client?: { getConfig?(): Record<string, unknown> } };
   if (typeof _client?.getConfig !== "function") {
     throw new Error(
       "opencode-parallel-agents cannot work in this version of OpenCode; it needs OpenCode 1.18 or a later 1.x.",
     );
   }
-  return createOpencodeClient({ ..._client.getConfig() });
+  return createOpencodeClient({ ..._client.getConfig(), ...(directory !== undefined && { directory }) });
 }
 
 /** The data of a call. The client resolves with errors; they become a `PluginError` that says what was attempted. */

@@ -3,7 +3,8 @@ import { QUESTION_REFUSAL } from "../../prompt/job-refusals.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import type { JobSessions } from "../shared/job-sessions.ts";
-import { type HostClient, unwrap } from "./host-client.ts";
+import { unwrap } from "./host-client.ts";
+import type { JobInstances } from "./job-instance.ts";
 
 /** OpenCode's question whether to go on after three equal calls: the only one allowed, since it is about no access. */
 const LOOP_PERMISSION = "doom_loop";
@@ -28,7 +29,7 @@ export interface JobQuestions {
 }
 
 export interface JobQuestionsDeps {
-  readonly client: Pick<HostClient, "permission" | "question">;
+  readonly instances: Pick<JobInstances, "of" | "all">;
   readonly jobSessions: Pick<JobSessions, "jobOf">;
   readonly emit: (event: SessionEvent) => void;
   readonly clock: Clock;
@@ -45,7 +46,7 @@ const FOLLOWED_MS = 30_000;
  * answer would wait forever. Rules of a session cannot prevent them: OpenCode looks up `doom_loop` in the rules of the
  * agent alone, and a user's own agents may have any rules. @source OpenCode 1.18.33
  */
-export function createJobQuestions({ client, jobSessions, emit, clock, log }: JobQuestionsDeps): JobQuestions {
+export function createJobQuestions({ instances, jobSessions, emit, clock, log }: JobQuestionsDeps): JobQuestions {
   /** Sessions of the questions that were seen and are not answered, by the id of the question. */
   const open = new Map<string, string>();
   let followedUntil = 0;
@@ -53,13 +54,13 @@ export function createJobQuestions({ client, jobSessions, emit, clock, log }: Jo
   let isStopped = false;
 
   async function answer(asked: Asked): Promise<void> {
-    const { id, sessionID, permission, parts } = asked;
+    const { id, sessionID, permission } = asked;
     try {
       const mark = await jobSessions.jobOf(sessionID);
       if (!mark) return;
       setOpen(id, sessionID);
       const isAllowed = permission === LOOP_PERMISSION;
-      await unwrap(reply(id, permission, parts), "prompt_failed", "answer a question of OpenCode's");
+      await unwrap(reply(asked), "prompt_failed", "answer a question of OpenCode's");
       const question = permission ?? "question";
       emit({ kind: "answered", sessionID, jobID: mark.job, orchestrator: mark.orchestrator, question, isAllowed });
       setAnswered(id);
@@ -69,7 +70,8 @@ export function createJobQuestions({ client, jobSessions, emit, clock, log }: Jo
   }
 
   /** In words, not by a bare rejection, which ends the turn. */
-  function reply(requestID: string, permission: string | null, parts: number) {
+  async function reply({ id: requestID, sessionID, permission, parts }: Asked) {
+    const client = await instances.of(sessionID);
     if (permission === null)
       return client.question.reply({ requestID, answers: Array.from({ length: parts }, () => [QUESTION_REFUSAL]) });
     if (permission === LOOP_PERMISSION) return client.permission.reply({ requestID, reply: "once" });
@@ -92,13 +94,14 @@ export function createJobQuestions({ client, jobSessions, emit, clock, log }: Jo
   async function look(): Promise<void> {
     try {
       const doing = "list the open questions";
+      const clients = instances.all();
       const [permissions, questions] = await Promise.all([
-        unwrap(client.permission.list(), "prompt_failed", doing),
-        unwrap(client.question.list(), "prompt_failed", doing),
+        Promise.all(clients.map((client) => unwrap(client.permission.list(), "prompt_failed", doing))),
+        Promise.all(clients.map((client) => unwrap(client.question.list(), "prompt_failed", doing))),
       ]);
       const asked: Asked[] = [
-        ...permissions.map(({ id, sessionID, permission }) => ({ id, sessionID, permission, parts: 0 })),
-        ...questions.map(({ id, sessionID, questions: all }) => ({
+        ...permissions.flat().map(({ id, sessionID, permission }) => ({ id, sessionID, permission, parts: 0 })),
+        ...questions.flat().map(({ id, sessionID, questions: all }) => ({
           id,
           sessionID,
           permission: null,

@@ -12,6 +12,7 @@ import { createSystemTexts } from "../shared/system-text.ts";
 import { createToasts } from "../shared/toasts.ts";
 import { createWarmUp } from "../shared/warm-up.ts";
 import { createAdapter, isOfUser } from "./adapter.ts";
+import { join } from "./instances.ts";
 import { createSystemTransform } from "./system-transform.ts";
 
 /**
@@ -19,7 +20,13 @@ import { createSystemTransform } from "./system-transform.ts";
  * disposes of an earlier instance, so it only builds objects and touches nothing until something is needed.
  */
 export const server: Plugin = async (input, tuple) => {
-  const adapter = createAdapter(input, (sessionID, parentID) => recorded.ofChild(sessionID, parentID));
+  const adapter = createAdapter(input, {
+    recordedJob: (sessionID, parentID) => recorded.ofChild(sessionID, parentID),
+    async hasJobInstance() {
+      const loaded = await access.options();
+      return loaded.kind === "ok" && loaded.options.jobSessions === "own";
+    },
+  });
   const {
     sessions,
     orchestrators,
@@ -67,7 +74,7 @@ export const server: Plugin = async (input, tuple) => {
     for (const sessionID of orchestratorIDs) void recorded.resume(sessionID);
   });
 
-  return {
+  return join(input, {
     ...hooks,
     tool: adapter.toolDefinitions(
       createTools({
@@ -109,7 +116,9 @@ export const server: Plugin = async (input, tuple) => {
       adapter.onDispose();
       stopTaking();
       const runtime = await access.opened()?.catch(() => null);
-      if (runtime) await adapter.handovers.give(await runtime.suspend());
+      const suspended = await runtime?.suspend();
+      await adapter.closeJobInstance();
+      if (suspended) await adapter.handovers.give(suspended);
     },
-  };
+  });
 };

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import type { SessionEvent } from "../../../../src/core/ports.ts";
 import { createChildSessions } from "../../../../src/hosts/opencode-1/child-sessions.ts";
 import type { HostClient } from "../../../../src/hosts/opencode-1/host-client.ts";
+import { inOne } from "../../../../src/hosts/opencode-1/job-instance.ts";
 import { createEmitter } from "../../../../src/shared/emitter.ts";
 
 /** Child sessions over a host that only notes what it is asked. */
@@ -18,7 +19,7 @@ function open() {
   };
   const events = createEmitter<SessionEvent>(() => {});
   const created: string[] = [];
-  const sessions = createChildSessions({ session } as unknown as HostClient, events, async () => {}, {
+  const sessions = createChildSessions(inOne({ session } as unknown as HostClient), events, async () => {}, {
     onFollowed: () => {},
     onCreated: (id) => created.push(id),
   });

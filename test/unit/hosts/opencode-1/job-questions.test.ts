@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { SessionEvent } from "../../../../src/core/ports.ts";
+import { inOne } from "../../../../src/hosts/opencode-1/job-instance.ts";
 import { createJobQuestions } from "../../../../src/hosts/opencode-1/job-questions.ts";
 import { createFakeClock } from "../../../support/fake-clock.ts";
 
@@ -27,7 +28,7 @@ function open() {
   const mark = { job: "job_1", orchestrator: "ses_o" };
   const jobSessions = { jobOf: async (id: string) => (id === "ses_job" || id === "ses_below" ? mark : null) };
   const questions = createJobQuestions({
-    client: client as never,
+    instances: inOne(client as never),
     jobSessions,
     emit: (event) => events.push(event),
     clock,

@@ -1,0 +1,123 @@
+import { lstatSync } from "node:fs";
+import { join } from "node:path";
+import type { PluginInput } from "@opencode-ai/plugin";
+import { type Clock, sleep } from "../../shared/clock.ts";
+import type { Log } from "../../shared/log.ts";
+import { within } from "../../shared/time-limit.ts";
+import { createHostClient, type HostClient, readSession, unwrap } from "./host-client.ts";
+import { isJoined } from "./instances.ts";
+
+/** The instances of OpenCode in which the sessions of jobs run, each behind a client of its own. */
+export interface JobInstances {
+  /** Where a new session is to run. Never rejects. */
+  forNew(): Promise<HostClient>;
+  /** Where a session runs; of one that cannot be read, the instance that says so. Never rejects. */
+  of(sessionID: string): Promise<HostClient>;
+  /** All in which sessions of jobs may run at the moment, the one that the user has open first. */
+  all(): readonly [HostClient, ...HostClient[]];
+  /** Takes in what OpenCode says of a session. */
+  learn(session: { readonly id: string; readonly directory?: string }): void;
+  forget(sessionID: string): void;
+  /** Opens the instance for jobs ahead of the first one. Returns at once. */
+  prepare(): void;
+  /** Ends the instance for jobs, and their turns with it, as its project's ends. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** All sessions run in the instance that the user has open. */
+export const inOne = (client: HostClient): JobInstances => ({
+  forNew: async () => client,
+  of: async () => client,
+  all: () => [client],
+  learn() {},
+  forget() {},
+  prepare() {},
+  async close() {},
+});
+
+export interface JobInstancesDeps {
+  readonly input: Pick<PluginInput, "client" | "directory" | "worktree">;
+  /** Of the instance that the user has open. */
+  readonly client: HostClient;
+  readonly isWanted: () => Promise<boolean>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A busy machine takes seconds to open an instance. */
+const OPEN_MS = 20_000;
+const OPEN_TRIES = 200;
+const AGAIN_MS = 50;
+const CLOSE_MS = 1_000;
+/** An event that means nothing to anybody. */
+const HERE = { type: "tui.command.execute", properties: { command: "parallel-agents:here" } } as const;
+
+/**
+ * Before and after each step of each session OpenCode takes a snapshot of the whole working tree, one after another for all
+ * sessions of an instance, so that a user can undo what was done to it. Jobs do nothing to it. So their sessions run in an
+ * instance of their own, opened at the project's `.git` folder: to OpenCode it is the same project with the same
+ * configuration, of which our hook switches off what is for the user's own work. The terminal UI follows the sessions of
+ * all instances.
+ * @source OpenCode 1.18.33, verified
+ */
+export function createJobInstances({ input, client, isWanted, clock, log }: JobInstancesDeps): JobInstances {
+  const folder = join(input.directory, ".git");
+  /** Directories of sessions. */
+  const places = new Map<string, string>();
+  let apart: HostClient | null = null;
+  let opening: Promise<HostClient> | null = null;
+
+  async function open(): Promise<HostClient> {
+    if (input.directory !== input.worktree || !isFolder(folder) || !(await isWanted())) return client;
+    apart ??= createHostClient(input, folder);
+    const limit = { clock, limitMs: OPEN_MS, doing: "Opening an instance of OpenCode for jobs" };
+    for (let tries = 0; !isJoined(folder); tries++) {
+      if (tries === OPEN_TRIES) throw new Error("the plugin hears nothing of it");
+      if (tries > 0) await sleep(clock, AGAIN_MS);
+      // OpenCode answers requests while it still loads an instance. When its plugins hear of this, it is ready.
+      await within(
+        unwrap(apart.tui.publish({ body: HERE }), "session_create_failed", "open an instance for jobs"),
+        limit,
+      );
+    }
+    return apart;
+  }
+
+  const opened = (): Promise<HostClient> => {
+    opening ??= open()
+      .catch((error) => {
+        log("warn", "jobs run in the instance of OpenCode that is open", { folder, reason: String(error) });
+        return client;
+      })
+      .finally(() => {
+        opening = null;
+      });
+    return opening;
+  };
+
+  function learn({ id, directory }: { readonly id: string; readonly directory?: string }): void {
+    if (directory !== undefined) places.set(id, directory);
+  }
+
+  return {
+    forNew: opened,
+    async of(sessionID) {
+      if (!places.has(sessionID)) await readSession(client, sessionID).then(learn, () => {});
+      return places.get(sessionID) === folder ? await opened() : client;
+    },
+    all: () => (apart ? [client, apart] : [client]),
+    learn,
+    forget: (sessionID) => void places.delete(sessionID),
+    prepare: () => void opened(),
+    async close() {
+      if (!apart || !isJoined(folder)) return;
+      const limit = { clock, limitMs: CLOSE_MS, doing: "Closing the instance for jobs" };
+      await within(apart.instance.dispose(), limit).catch(() => {}); // OpenCode ends it as well where it ends itself
+    },
+  };
+}
+
+/** Linked worktrees and submodules have a file there, and a project without git has no snapshots either. */
+function isFolder(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}

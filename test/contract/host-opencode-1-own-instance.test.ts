@@ -1,0 +1,4 @@
+import { hostContract } from "./host.contract.ts";
+import { openHost } from "./host-opencode-1-open.ts";
+
+hostContract("OpenCode 1.18.33 with an instance for jobs", () => openHost(true));
