@@ -150,7 +150,7 @@ describe.skipIf(chromiumPath === null)("the dashboard in Chromium", () => {
     await page.getByRole("dialog").waitFor();
     await tabTo("Cancel the job");
     await keyboard.press("Enter");
-    await page.locator("aside").getByText("No OpenCode process has this session in use.").waitFor();
+    await page.locator("aside").getByText("No OpenCode process has this session in use.").first().waitFor();
     expect(actions()).toEqual([{ session: "ses_large", request: { kind: "cancel", jobs: ["job_194"] } }]);
     await keyboard.press("Escape");
     await until(async () => (await focused()).startsWith("lr=5e-4 depth=8 seed=194"), {
