@@ -27,6 +27,10 @@ const TIERS = [
 
 /** The files that take longest start first, so that none runs alone at the end. Every run reports the ten slowest. */
 const LONGEST = [
+  "test/unit",
+  "terminal",
+  "workspace-local",
+  "attacks-from-sandbox",
   "deadlines",
   "demo",
   "chaos",
