@@ -66,9 +66,12 @@ export function createJobInstances({ input, client, isWanted, clock, log }: JobI
   const places = new Map<string, string>();
   let apart: HostClient | null = null;
   let opening: Promise<HostClient> | null = null;
+  /** It could not be opened. No other job waits for that again. */
+  let isClosed = false;
 
   async function open(): Promise<HostClient> {
     if (input.directory !== input.worktree || !isFolder(folder) || !(await isWanted())) return client;
+    if (isClosed) return client;
     apart ??= createHostClient(input, folder);
     const limit = { clock, limitMs: OPEN_MS, doing: "Opening an instance of OpenCode for jobs" };
     for (let tries = 0; !isJoined(folder); tries++) {
@@ -86,6 +89,7 @@ export function createJobInstances({ input, client, isWanted, clock, log }: JobI
   const opened = (): Promise<HostClient> => {
     opening ??= open()
       .catch((error) => {
+        isClosed = true;
         log("warn", "jobs run in the instance of OpenCode that is open", { folder, reason: String(error) });
         return client;
       })

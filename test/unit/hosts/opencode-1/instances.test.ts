@@ -42,7 +42,7 @@ test("where the project is not open, tools of jobs do nothing and all else is th
   join(project("/p3"), hooksOf("another", heard));
   await apart.event?.(idle);
   expect(heard).toEqual(["apart: session.idle"]);
-  expect(call(apart, "sandbox_exec")).rejects.toThrow("is not open in OpenCode");
+  await expect(call(apart, "sandbox_exec")).rejects.toThrow("is not open in OpenCode");
   expect(await call(apart, "agents_status")).toBe("agents_status in apart");
 });
 

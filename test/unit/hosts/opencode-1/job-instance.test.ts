@@ -95,9 +95,12 @@ test.each([
   },
 );
 
-test("sessions run in the instance that is open where the plugin is not in the other, which the log says", async () => {
-  const { complaints, client, instances, ends } = open({ joins: false });
+test("sessions run in the instance that is open where the plugin is not in the other, which the log says once, and no other job waits for that", async () => {
+  const { asked, complaints, client, instances, ends } = open({ joins: false });
   expect(await ends(instances.forNew())).toBe(client);
+  const tries = asked.length;
+  expect(await instances.forNew()).toBe(client);
+  expect(asked).toHaveLength(tries);
   expect(complaints).toEqual(["jobs run in the instance of OpenCode that is open"]);
 });
 
