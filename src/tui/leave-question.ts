@@ -4,64 +4,70 @@ import { countsOf } from "./format.ts";
 import { isAsked } from "./sessions.ts";
 import type { Ui } from "./ui.ts";
 
-interface KeyEvent {
-  readonly name: string;
-  readonly ctrl: boolean;
-  readonly shift?: boolean;
-  readonly meta?: boolean;
-}
+/** OpenCode's command that leaves it, by whatever key or name. */
+const LEAVE = "app.exit";
 
 /**
- * Asks before ctrl+c leaves OpenCode while jobs are alive, which would stop them; the host itself leaves at once. Pressed a
- * second time it leaves. Where the key does something else, to typed text, a dialog or a question, it still does.
+ * Asks before OpenCode is left while jobs are alive, which would stop them; the host itself leaves at once. Asked for a
+ * second time it leaves. Of several commands of one name the host runs that of the layer with the highest priority, and the
+ * next one where that returns false.
+ * @source OpenCode 1.18.33, verified
  */
 export function registerLeaveQuestion(ui: Ui, args: readonly string[]): void {
   const { api, source } = ui;
   if (args.includes("attach")) return; // the jobs stay with their server
-  let isAsked = false;
-  const leave = () => {
-    api.ui.dialog.clear();
-    api.keymap.dispatchCommand("app.exit");
-  };
-  api.keymap.intercept(
-    "key",
-    ({ event, consume }: { event: KeyEvent; consume: () => void }) => {
-      if (!event.ctrl || event.name !== "c" || event.shift || event.meta) return;
-      if (isAsked) {
-        consume();
-        return leave();
-      }
-      const text = leaveText(source.alive());
-      if (text === null || !wouldLeave(ui)) return;
-      consume();
-      isAsked = true;
-      api.ui.dialog.replace(
-        () =>
-          createComponent(api.ui.DialogConfirm, {
-            title: "Leave OpenCode?",
-            message: text,
-            onConfirm: leave,
-            onCancel: () => api.ui.dialog.clear(),
-          }),
-        () => {
-          isAsked = false;
-        },
-      );
-    },
-    { priority: 1_000 },
-  );
-}
+  let isAsking = false;
+  let isLeaving = false;
 
-/** Whether the host would leave at this ctrl+c, by its rules. */
-function wouldLeave({ api }: Ui): boolean {
-  const keys: readonly { readonly key: unknown }[] = api.tuiConfig.keybinds.get("app.exit");
-  return (
-    keys.some(({ key }) => String(key).split(",").includes("ctrl+c")) &&
-    api.mode.current() === "base" && // a view with keys of its own says what they do
-    !isAsked(api) &&
-    !api.ui.dialog.open &&
-    !api.renderer.currentFocusedEditor?.plainText
-  );
+  function leave(): void {
+    isLeaving = true;
+    api.ui.dialog.clear();
+    api.keymap.dispatchCommand(LEAVE);
+  }
+
+  /** @returns false = the host shall do what it does */
+  function ask(): boolean {
+    const text = leaveText(source.alive());
+    if (text === null) return false;
+    isAsking = true;
+    api.ui.dialog.replace(
+      () =>
+        createComponent(api.ui.DialogConfirm, {
+          title: "Leave OpenCode?",
+          message: text,
+          onConfirm: leave,
+          onCancel: () => api.ui.dialog.clear(),
+        }),
+      () => {
+        isAsking = false;
+      },
+    );
+    return true;
+  }
+
+  api.keymap.registerLayer({
+    priority: 1_000,
+    mode: "base",
+    enabled: () => !isLeaving && !isAsked(api) && leaveText(source.alive()) !== null,
+    commands: [
+      {
+        name: LEAVE,
+        title: "Exit the app",
+        category: "System",
+        namespace: "palette",
+        slashName: "exit",
+        slashAliases: ["quit", "q"],
+        run: ask,
+      },
+    ],
+  });
+  api.keymap.registerLayer({
+    priority: 1_000,
+    mode: "modal",
+    enabled: () => isAsking,
+    commands: [{ name: LEAVE, title: "Leave OpenCode", run: leave }],
+    bindings: api.tuiConfig.keybinds.get(LEAVE),
+  });
 }
 
 /** @returns null where nothing would be stopped */

@@ -15,38 +15,31 @@ interface Dialog {
   onCancel(): void;
 }
 
+interface Layer {
+  readonly mode?: string;
+  readonly commands: readonly { readonly name: string; run(): unknown }[];
+  readonly bindings?: readonly { readonly key: string; readonly cmd: string }[];
+  enabled(): boolean;
+}
+
 /** The keys of the terminal UI around a session, "top", with one job, whose conversation is "child". */
 async function keys({ jobs = [sampleJob("a", { sessionID: "child" })], args = [] as string[] } = {}) {
   const lab = createSampleLab(sampleView("top", jobs as JobView[]));
   const host = {
     session: "top",
-    typed: "",
-    mode: "base",
-    exitKeys: "ctrl+c,ctrl+d,<leader>q",
     asks: 0,
     dialog: null as Dialog | null,
     said: [] as string[],
     ran: [] as string[],
   };
   let whenClosed = () => {};
-  let intercept: (input: object) => void = () => {};
-  let layer: {
-    enabled: () => boolean;
-    commands: { name: string; run: () => void }[];
-    bindings: { key: string; cmd: string }[];
-  } | null = null;
+  const layers: Layer[] = [];
   const dialogOf = (props: Dialog) => props;
   const api = {
     keymap: {
-      intercept: (_: string, handler: (input: object) => void) => {
-        intercept = handler;
-      },
-      registerLayer: (made: typeof layer) => {
-        layer = made;
-      },
-      dispatchCommand: (name: string) => host.ran.push(name),
+      registerLayer: (made: Layer) => layers.push(made),
+      dispatchCommand: (name: string) => run(name),
     },
-    mode: { current: () => host.mode },
     ui: {
       DialogConfirm: dialogOf,
       DialogPrompt: dialogOf,
@@ -65,10 +58,10 @@ async function keys({ jobs = [sampleJob("a", { sessionID: "child" })], args = []
         },
       },
     },
-    tuiConfig: { keybinds: { get: () => [{ key: host.exitKeys }] } },
+    tuiConfig: { keybinds: { get: (cmd: string) => [{ key: "ctrl+c,ctrl+d,<leader>q", cmd }] } },
     renderer: {
       get currentFocusedEditor() {
-        return host.session === "child" ? null : { plainText: host.typed };
+        return host.session === "child" ? null : { plainText: "" };
       },
     },
     route: {
@@ -85,6 +78,16 @@ async function keys({ jobs = [sampleJob("a", { sessionID: "child" })], args = []
       },
     },
   } as unknown as TuiPluginApi;
+  /** The newest layer that is in force has the command; where that passes it on, it is the host's. */
+  function run(name: string): void {
+    const mode = host.dialog === null ? "base" : "modal";
+    const inForce = layers.filter((layer) => (layer.mode ?? mode) === mode && layer.enabled());
+    const isDone = inForce.some(({ commands }) => {
+      const command = commands.find((one) => one.name === name);
+      return command !== undefined && command.run() !== false;
+    });
+    if (!isDone) host.ran.push(name);
+  }
   const clock = { now: () => START, after: () => () => {} };
   const ui = createRoot(() => {
     const made = createUi(
@@ -101,89 +104,63 @@ async function keys({ jobs = [sampleJob("a", { sessionID: "child" })], args = []
   return {
     lab,
     host,
-    /** @returns whether the key was kept from the host */
-    press(name: string, ctrl = true) {
-      let isKept = false;
-      intercept({
-        event: { name, ctrl },
-        consume: () => {
-          isKept = true;
-        },
-      });
-      return isKept;
-    },
+    /** What the host does at its keys for it, `/exit` and its palette. */
+    exit: () => run("app.exit"),
     /** A single letter in a layer that is enabled. */
     type(key: string) {
+      const layer = layers.find(({ bindings }) => bindings?.some((one) => one.key === key));
       if (!layer?.enabled()) return false;
-      const cmd = layer.bindings.find((one) => one.key === key)?.cmd;
-      layer.commands.find(({ name }) => name === cmd)?.run();
+      run(layer.bindings?.find((one) => one.key === key)?.cmd ?? "");
       return true;
     },
   };
 }
 
-test("ctrl+c asks while jobs are alive, and the second one leaves", async () => {
-  const { press, host } = await keys();
-  expect(press("c")).toBe(true);
+test("leaving asks while jobs are alive, and the second time it leaves", async () => {
+  const { exit, host } = await keys();
+  exit();
   expect(host.dialog?.message).toStartWith("There is 1 job at work.");
   expect(host.ran).toEqual([]);
-  expect(press("c")).toBe(true);
+  exit();
   expect(host.ran).toEqual(["app.exit"]);
 });
 
 test("an answered question is asked again the next time", async () => {
-  const { press, host } = await keys();
-  press("c");
+  const { exit, host } = await keys();
+  exit();
   host.dialog?.onCancel();
   expect(host.dialog).toBeNull();
-  expect(press("c")).toBe(true);
+  exit();
+  expect(host.ran).toEqual([]);
   host.dialog?.onConfirm();
   expect(host.ran).toEqual(["app.exit"]);
 });
 
-test.each<[string, (host: Awaited<ReturnType<typeof keys>>["host"]) => void]>([
-  [
-    "typed text is cleared by it",
-    (host) => {
-      host.typed = "half a thought";
-    },
-  ],
-  [
-    "a dialog is closed by it",
-    (host) => {
-      host.dialog = { title: "other", onConfirm() {}, onCancel() {} };
-    },
-  ],
-  [
-    "a question of the host is answered by it",
-    (host) => {
-      host.asks = 1;
-    },
-  ],
-  [
-    "a full view has it for itself",
-    (host) => {
-      host.mode = "jobs";
-    },
-  ],
-  [
-    "the user has bound leaving to another key",
-    (host) => {
-      host.exitKeys = "ctrl+q";
-    },
-  ],
-])("ctrl+c is the host's where %s", async (_, change) => {
-  const { press, host } = await keys();
-  change(host);
-  expect(press("c")).toBe(false);
+test("the second time is told by the keys that the user has for it", async () => {
+  const { exit, type, host } = await keys();
+  exit();
+  expect(type("ctrl+c,ctrl+d,<leader>q")).toBe(true);
+  expect(host.ran).toEqual(["app.exit"]);
 });
 
-test("ctrl+c is the host's where nothing would stop: without live jobs, and where they stay with their server", async () => {
-  expect((await keys({ jobs: [sampleJob("a", { state: "completed" })] })).press("c")).toBe(false);
-  expect((await keys({ args: ["bun", "opencode", "attach", "http://127.0.0.1:4096"] })).press("c")).toBe(false);
-  const { press } = await keys();
-  expect(press("c", false)).toBe(false);
-  expect(press("d")).toBe(false);
+test("a question of the host's in the conversation is answered, and another dialog closed, as without the plugin", async () => {
+  const asked = await keys();
+  asked.host.asks = 1;
+  asked.exit();
+  expect(asked.host.ran).toEqual(["app.exit"]);
+  const open = await keys();
+  open.host.dialog = { title: "other", onConfirm() {}, onCancel() {} };
+  open.exit();
+  expect(open.host.ran).toEqual(["app.exit"]);
+});
+
+test("the host leaves at once where nothing would stop: without live jobs, and where they stay with their server", async () => {
+  const ended = await keys({ jobs: [sampleJob("a", { state: "completed" })] });
+  ended.exit();
+  expect(ended.host.ran).toEqual(["app.exit"]);
+  const attached = await keys({ args: ["bun", "opencode", "attach", "http://127.0.0.1:4096"] });
+  attached.exit();
+  expect(attached.host.ran).toEqual(["app.exit"]);
 });
 
 test("in a job's conversation letters open its orchestrator, send a message, and cancel after a question", async () => {
