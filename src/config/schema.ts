@@ -102,10 +102,10 @@ export const optionsSchema = section({
   })
     .prefault({})
     .describe("The record of experiments."),
-  jobSessions: oneOf(["own", "shared"])
-    .default("shared")
+  jobSessions: oneOf(["auto", "own", "shared"])
+    .default("auto")
     .describe(
-      'Where OpenCode runs the sessions of jobs: `"own"`, in an instance of their own, at the project\'s `.git` folder, without the git snapshots that OpenCode takes of your files at every step, without MCP and language servers; or `"shared"`, in yours. See below.',
+      'Where OpenCode runs the sessions of jobs: `"own"`, in an instance of their own, at the project\'s `.git` folder, without the git snapshots that OpenCode takes of your files at every step, without MCP and language servers; `"shared"`, in yours; or `"auto"`, in their own in the terminal UI and `opencode run`, unless you have other plugins. See below.',
     ),
   nesting: oneOf(["runs", "none"])
     .default("runs")

@@ -46,8 +46,8 @@ interface Times {
 /**
  * Times from the start of 1, 8 and 32 jobs to their first model requests and first commands, and until the last of them is
  * done: ours with local sandboxes and on a Modal server with the times of the real service, child sessions made and prompted
- * by hand and by a tool that does nothing else, which have no sandbox, and the built-in task tool; locally also with job
- * sessions in an instance of their own. On Modal also with an environment that has a set-up: before
+ * by hand and by a tool that does nothing else, which have no sandbox, and the built-in task tool; also with job sessions in
+ * an instance of their own, as in the terminal UI. On Modal also with an environment that has a set-up: before
  * it has run, from its image, and with sandboxes kept ready.
  */
 export async function benchFirstRequest(_rounds: number, only?: number): Promise<void> {
@@ -70,6 +70,7 @@ export async function benchFirstRequest(_rounds: number, only?: number): Promise
     { ...onModal, environments: { default: {}, built: { setup: SETUP }, ...cold } },
     { ...host, env: modal.env },
   );
+  const remoteApart = await startSetup({ ...onModal, jobSessions: "own" }, { ...host, env: modal.env });
   const warmed = await startSetup(
     { ...onModal, environments: { default: { setup: SETUP, warm: Math.max(...counts) } } },
     { ...host, env: modal.env },
@@ -80,6 +81,7 @@ export async function benchFirstRequest(_rounds: number, only?: number): Promise
     ["agents_start, local", (count) => ours(local, count)],
     ["agents_start, local, own instance", (count) => ours(apart, count)],
     [`agents_start, Modal, boot of ${BOOT_SECS.join(" to ")} s`, (count) => ours(remote, count)],
+    ["agents_start, Modal, own instance", (count) => ours(remoteApart, count)],
     [COLD, (count) => ours(remote, count, unbuilt.pop())],
     ["agents_start, Modal, from its image", (count) => ours(remote, count, "built")],
     [WARM, (count) => whenWarm(warmed, count)],
@@ -100,6 +102,7 @@ export async function benchFirstRequest(_rounds: number, only?: number): Promise
     await local.stop();
     await apart.stop();
     await remote.stop();
+    await remoteApart.stop();
     await modal.stop();
   }
 }

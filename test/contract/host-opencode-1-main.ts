@@ -19,7 +19,7 @@ type Methods = Record<string, (...args: any[]) => unknown>;
 export default {
   id: "host-contract",
   async server(input) {
-    const adapter = createAdapter(input, { recordedJob: async () => null, hasJobInstance: async () => true });
+    const adapter = createAdapter(input, { recordedJob: async () => null, placeOfJobs: async () => "own" });
     const { sessions, orchestrators } = adapter;
     const heard: SessionEvent[] = [];
     const reports: string[] = [];

@@ -37,7 +37,8 @@ beforeAll(async () => {
     const play = plays[request.lastUser.replace(/^"|"$/g, "").trim()];
     return play?.[request.step] ?? scriptedModel(request);
   });
-  home = createHome({ modelUrl: model.url, plugins: [[PACKAGE, { parkAfterSeconds: 0 }]] });
+  // With OpenCode's snapshots: then sessions of jobs run in an instance of their own.
+  home = createHome({ modelUrl: model.url, plugins: [[PACKAGE, { parkAfterSeconds: 0 }]], snapshot: true });
 });
 
 afterAll(async () => {

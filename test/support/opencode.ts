@@ -13,7 +13,7 @@ import { startProcess } from "./child-process.ts";
 import { replacing } from "./ledger.ts";
 import { type OpencodeHome, opencodeBinary } from "./opencode-home.ts";
 import { followEvents, type ServerEvents } from "./server-events.ts";
-import { until } from "./wait.ts";
+import { pause, until } from "./wait.ts";
 
 export interface PromptOptions {
   agent?: string;
@@ -48,6 +48,9 @@ export interface OpencodeServer {
 }
 
 const SERVE = "opencode serve";
+
+/** A test has 240 s. */
+const TURN_MS = 220_000;
 
 /**
  * `opencode serve` on the home's project; ready when the project's instance, and so the plugin, is loaded.
@@ -150,8 +153,13 @@ function sessionCalls(client: OpencodeClient) {
   return {
     createSession: async (input: { title?: string; parentID?: string; agent?: string } = {}) =>
       must(await client.session.create(input)),
-    prompt: async (sessionID: string, text: string, options?: PromptOptions) =>
-      must(await client.session.prompt(body(sessionID, text, options))),
+    async prompt(sessionID: string, text: string, options?: PromptOptions) {
+      const turn = client.session.prompt(body(sessionID, text, options));
+      const ended = await Promise.race([turn, pause(TURN_MS)]);
+      // The test's own limit, soon after, would not say where it hangs.
+      if (!ended) throw new Error(`the turn hangs: ${JSON.stringify((await messages(sessionID)).slice(-2))}`);
+      return must(ended);
+    },
     promptAsync: async (sessionID: string, text: string, options?: PromptOptions) => {
       const { error } = await client.session.promptAsync(body(sessionID, text, options));
       if (error) throw new Error(`prompt_async: ${JSON.stringify(error)}`);

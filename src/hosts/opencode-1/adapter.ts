@@ -24,7 +24,7 @@ import { createHostClient, readSession } from "./host-client.ts";
 import { createHostGuard } from "./host-guard.ts";
 import { hostLog } from "./host-log.ts";
 import { createHostVersion } from "./host-version.ts";
-import { createJobInstances } from "./job-instance.ts";
+import { createJobInstances, isOwnInstanceBetter } from "./job-instance.ts";
 import { createJobQuestions } from "./job-questions.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
 import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
@@ -75,17 +75,18 @@ export interface Adapter {
 }
 
 export interface AdapterDeps extends Pick<JobSessionsDeps, "recordedJob"> {
-  /** Whether the user's options have jobs run in an instance of OpenCode of their own. */
-  hasJobInstance(): Promise<boolean>;
+  /** Where the user's options have the sessions of jobs run. */
+  placeOfJobs(): Promise<"auto" | "own" | "shared">;
 }
 
 export function createAdapter(
   input: Pick<PluginInput, "client" | "worktree" | "directory">,
-  { recordedJob, hasJobInstance }: AdapterDeps,
+  { recordedJob, placeOfJobs }: AdapterDeps,
 ): Adapter {
   let isDisposed = false;
   let userRules: UserRules = { all: [], agents: {} };
   let instructions: readonly string[] = [];
+  let isOwnBetter = false;
   const log = hostLog(input.client);
   const client = createHostClient(input);
   const events = createEmitter<SessionEvent>((error) => log("error", "a listener failed", { reason: String(error) }));
@@ -102,7 +103,11 @@ export function createAdapter(
   const version = createHostVersion(client, toast, log);
   const jobSessions = createJobSessions({ read: (sessionID) => readSession(client, sessionID), recordedJob });
   const emit = (event: SessionEvent) => events.emit(event);
-  const instances = createJobInstances({ input, client, isWanted: hasJobInstance, clock: systemClock, log });
+  async function isOwnWanted(): Promise<boolean> {
+    const place = await placeOfJobs();
+    return place === "auto" ? isOwnBetter : place === "own";
+  }
+  const instances = createJobInstances({ input, client, isWanted: isOwnWanted, clock: systemClock, log });
   const questions = createJobQuestions({ instances, jobSessions, emit, clock: systemClock, log });
 
   const self = toProcessName(randomId("view"));
@@ -180,6 +185,7 @@ export function createAdapter(
     hooks: {
       config: async (config) => {
         instructions = config.instructions ?? [];
+        isOwnBetter = isOwnInstanceBetter(config, input);
         userRules = extendConfig(config, SKILLS_DIR);
       },
       "experimental.chat.messages.transform": async (_input, { messages }) => {
@@ -206,7 +212,6 @@ export function createAdapter(
         const heard = toSessionEvent({ type, properties });
         if (heard?.kind === "deleted") {
           jobSessions.forget(heard.sessionID);
-          instances.forget(heard.sessionID);
           delegation.forget(heard.sessionID);
           shadowedTools.forget(heard.sessionID);
         }

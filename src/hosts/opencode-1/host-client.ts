@@ -12,13 +12,23 @@ export type HostClient = OpencodeClient;
  * @source OpenCode 1.18.33, verified over both transports
  */
 export function createHostClient(input: Pick<PluginInput, "client">, directory?: string): HostClient {
+  return createOpencodeClient({ ...transportOf(input), ...(directory !== undefined && { directory }) });
+}
+
+/** What OpenCode gives for an address where it listens to nobody. A server has this one only if its user asks for the name. */
+const NO_ADDRESS = "http://localhost:4096";
+
+/** Whether this OpenCode listens to others, such as a web page. Under `run` and the terminal UI it is alone. */
+export const isServer = (input: Pick<PluginInput, "client">): boolean => transportOf(input).baseUrl !== NO_ADDRESS;
+
+function transportOf(input: Pick<PluginInput, "client">): Record<string, unknown> {
   const { _client } = (input.client ?? {}) as unknown as { _client?: { getConfig?(): Record<string, unknown> } };
   if (typeof _client?.getConfig !== "function") {
     throw new Error(
       "opencode-parallel-agents cannot work in this version of OpenCode; it needs OpenCode 1.18 or a later 1.x.",
     );
   }
-  return createOpencodeClient({ ..._client.getConfig(), ...(directory !== undefined && { directory }) });
+  return _client.getConfig();
 }
 
 /** The data of a call. The client resolves with errors; they become a `PluginError` that says what was attempted. */

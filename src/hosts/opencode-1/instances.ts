@@ -1,4 +1,4 @@
-import { basename, dirname } from "node:path";
+import { basename, dirname, isAbsolute, resolve } from "node:path";
 import type { Hooks, PluginInput } from "@opencode-ai/plugin";
 import { JOB_ONLY_TOOLS } from "../shared/job-tools.ts";
 
@@ -62,6 +62,8 @@ function joinProject({ directory, worktree }: Place, own: Hooks): Hooks {
     ...Object.fromEntries(forwarded),
     tool: Object.fromEntries(tools),
     config: async (merged) => {
+      const { skills } = merged as { skills?: { paths?: readonly string[] } };
+      if (skills?.paths) Object.assign(skills, { paths: skills.paths.map((path) => inProject(worktree, path)) });
       await config?.(merged);
       Object.assign(merged, FOR_JOBS);
     },
@@ -74,8 +76,12 @@ function joinProject({ directory, worktree }: Place, own: Hooks): Hooks {
 
 const NOT_OPEN = "The project of this job is not open in OpenCode at the moment. Nothing was done.";
 
+/** OpenCode takes relative folders of skills from the directory of the instance. */
+const inProject = (worktree: string, path: string): string =>
+  isAbsolute(path) || path.startsWith("~") ? path : resolve(worktree, path);
+
 /**
  * What jobs have no use for, as their tools touch nothing of the user's: git snapshots of his files before and after each
- * step, language servers and formatters for them, MCP servers, which no job may call, and a watch over the folder.
+ * step, language servers and formatters for them, and MCP servers, which no job may call.
  */
-const FOR_JOBS = { snapshot: false, lsp: false, formatter: false, mcp: {}, watcher: { ignore: ["**"] } };
+const FOR_JOBS = { snapshot: false, lsp: false, formatter: false, mcp: {} };

@@ -1,23 +1,25 @@
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
-import type { PluginInput } from "@opencode-ai/plugin";
+import type { Config, PluginInput } from "@opencode-ai/plugin";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import { within } from "../../shared/time-limit.ts";
-import { createHostClient, type HostClient, readSession, unwrap } from "./host-client.ts";
+import { createHostClient, type HostClient, isServer, readSession, unwrap } from "./host-client.ts";
 import { isJoined } from "./instances.ts";
 
 /** The instances of OpenCode in which the sessions of jobs run, each behind a client of its own. */
 export interface JobInstances {
   /** Where a new session is to run. Never rejects. */
   forNew(): Promise<HostClient>;
-  /** Where a session runs; of one that cannot be read, the instance that says so. Never rejects. */
+  /**
+   * Where a session runs, whatever the user wants now: OpenCode runs it in the instance of its directory, and says there what
+   * it does. Of one that cannot be read, the instance that says so. Never rejects.
+   */
   of(sessionID: string): Promise<HostClient>;
   /** All in which sessions of jobs may run at the moment, the one that the user has open first. */
   all(): readonly [HostClient, ...HostClient[]];
   /** Takes in what OpenCode says of a session. */
   learn(session: { readonly id: string; readonly directory?: string }): void;
-  forget(sessionID: string): void;
   /** Opens the instance for jobs ahead of the first one. Returns at once. */
   prepare(): void;
   /** Ends the instance for jobs, and their turns with it, as its project's ends. Never rejects. */
@@ -30,7 +32,6 @@ export const inOne = (client: HostClient): JobInstances => ({
   of: async () => client,
   all: () => [client],
   learn() {},
-  forget() {},
   prepare() {},
   async close() {},
 });
@@ -44,8 +45,10 @@ export interface JobInstancesDeps {
   readonly log: Log;
 }
 
-/** A busy machine takes seconds to open an instance. */
-const OPEN_MS = 20_000;
+/** So long the first job waits for its instance. A busy machine takes seconds, an OpenCode that installs packages a minute. */
+const PATIENCE_MS = 10_000;
+/** The most that one request waits while OpenCode loads the instance. */
+const OPEN_MS = 120_000;
 const OPEN_TRIES = 200;
 const AGAIN_MS = 50;
 const CLOSE_MS = 1_000;
@@ -62,63 +65,86 @@ const HERE = { type: "tui.command.execute", properties: { command: "parallel-age
  */
 export function createJobInstances({ input, client, isWanted, clock, log }: JobInstancesDeps): JobInstances {
   const folder = join(input.directory, ".git");
-  /** Directories of sessions. */
+  /** Directories of sessions. Kept when a session is deleted: its turn is stopped after that. */
   const places = new Map<string, string>();
   let apart: HostClient | null = null;
   let opening: Promise<HostClient> | null = null;
-  /** It could not be opened. No other job waits for that again. */
-  let isClosed = false;
+  /** It could not be opened in time. No other job waits for that again. */
+  let isGivenUp = false;
+  let isClosing = false;
 
-  async function open(): Promise<HostClient> {
-    if (input.directory !== input.worktree || !isFolder(folder) || !(await isWanted())) return client;
-    if (isClosed) return client;
-    apart ??= createHostClient(input, folder);
-    const limit = { clock, limitMs: OPEN_MS, doing: "Opening an instance of OpenCode for jobs" };
+  const isPossible = () => input.directory === input.worktree && isFolder(folder);
+
+  async function open(own: HostClient): Promise<HostClient> {
     for (let tries = 0; !isJoined(folder); tries++) {
       if (tries === OPEN_TRIES) throw new Error("the plugin hears nothing of it");
       if (tries > 0) await sleep(clock, AGAIN_MS);
       // OpenCode answers requests while it still loads an instance. When its plugins hear of this, it is ready.
       await within(
-        unwrap(apart.tui.publish({ body: HERE }), "session_create_failed", "open an instance for jobs"),
-        limit,
+        unwrap(own.tui.publish({ body: HERE }), "session_create_failed", "open an instance for jobs"),
+        limit("Opening an instance of OpenCode for jobs", OPEN_MS),
       );
     }
-    return apart;
+    return own;
+  }
+  const limit = (doing: string, limitMs: number) => ({ clock, limitMs, doing });
+
+  /** Rejects where the instance is not there in time; it is opened further then. */
+  function opened(own: HostClient): Promise<HostClient> {
+    if (isJoined(folder) || isClosing) return Promise.resolve(own);
+    opening ??= open(own).finally(() => {
+      opening = null;
+    });
+    return within(opening, limit("Opening an instance of OpenCode for jobs", PATIENCE_MS));
   }
 
-  const opened = (): Promise<HostClient> => {
-    opening ??= open()
-      .catch((error) => {
-        isClosed = true;
-        log("warn", "jobs run in the instance of OpenCode that is open", { folder, reason: String(error) });
-        return client;
-      })
-      .finally(() => {
-        opening = null;
-      });
-    return opening;
+  const clientApart = (): HostClient => {
+    apart ??= createHostClient(input, folder);
+    return apart;
   };
+
+  async function forNew(): Promise<HostClient> {
+    if (!isPossible() || !(await isWanted())) return client;
+    if (isGivenUp && !isJoined(folder)) return client;
+    try {
+      return await opened(clientApart());
+    } catch (error) {
+      isGivenUp = true;
+      log("warn", "jobs run in the instance of OpenCode that is open", { folder, reason: String(error) });
+      return client;
+    }
+  }
 
   function learn({ id, directory }: { readonly id: string; readonly directory?: string }): void {
     if (directory !== undefined) places.set(id, directory);
   }
 
   return {
-    forNew: opened,
+    forNew,
     async of(sessionID) {
       if (!places.has(sessionID)) await readSession(client, sessionID).then(learn, () => {});
-      return places.get(sessionID) === folder ? await opened() : client;
+      if (places.get(sessionID) !== folder) return client;
+      return await opened(clientApart()).catch(clientApart);
     },
     all: () => (apart ? [client, apart] : [client]),
     learn,
-    forget: (sessionID) => void places.delete(sessionID),
-    prepare: () => void opened(),
+    prepare: () => void forNew(),
     async close() {
-      if (!apart || !isJoined(folder)) return;
-      const limit = { clock, limitMs: CLOSE_MS, doing: "Closing the instance for jobs" };
-      await within(apart.instance.dispose(), limit).catch(() => {}); // OpenCode ends it as well where it ends itself
+      isClosing = true;
+      if (!apart || !(isJoined(folder) || opening)) return;
+      // OpenCode ends it as well where it ends itself.
+      await within(apart.instance.dispose(), limit("Closing the instance for jobs", CLOSE_MS)).catch(() => {});
     },
   };
+}
+
+/**
+ * Whether jobs are better off in an instance of their own, where the user leaves that to us: OpenCode takes snapshots; there
+ * is no other plugin, which may not stand to be loaded for that folder; and no web page or desktop app, which show what
+ * happens in another instance only once it is over.
+ */
+export function isOwnInstanceBetter(config: Pick<Config, "plugin" | "snapshot">, input: Pick<PluginInput, "client">) {
+  return config.snapshot !== false && (config.plugin ?? []).length <= 1 && !isServer(input);
 }
 
 /** Linked worktrees and submodules have a file there, and a project without git has no snapshots either. */

@@ -22,9 +22,9 @@ import { createSystemTransform } from "./system-transform.ts";
 export const server: Plugin = async (input, tuple) => {
   const adapter = createAdapter(input, {
     recordedJob: (sessionID, parentID) => recorded.ofChild(sessionID, parentID),
-    async hasJobInstance() {
+    async placeOfJobs() {
       const loaded = await access.options();
-      return loaded.kind === "ok" && loaded.options.jobSessions === "own";
+      return loaded.kind === "ok" ? loaded.options.jobSessions : "shared";
     },
   });
   const {

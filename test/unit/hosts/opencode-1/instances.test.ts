@@ -61,9 +61,15 @@ test("the instance for jobs has the project's configuration without what is for 
     mcp: {},
     lsp: false,
     formatter: false,
-    watcher: { ignore: ["**"] },
   });
   expect(heard).toEqual(["apart: config"]);
+});
+
+test("the instance for jobs finds the project's skills in the folders that the project names", async () => {
+  const apart = join(forJobs("/p7"), hooksOf("apart", []));
+  const skills = { paths: ["./skills", "../shared", "/absolute", "~/mine"] };
+  await apart.config?.({ skills } as Parameters<NonNullable<Hooks["config"]>>[0]);
+  expect(skills.paths).toEqual(["/p7/skills", "/shared", "/absolute", "~/mine"]);
 });
 
 test("an instance counts as joined once it hears of events, until it is disposed of; a folder of that name elsewhere is none for jobs", async () => {
