@@ -1,4 +1,6 @@
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
 import { type ModelReply, type ModelServer, startModelServer } from "../support/model-server.ts";
 import { createHome, type OpencodeHome } from "../support/opencode-home.ts";
 import { runOnce } from "../support/opencode-run.ts";
@@ -46,6 +48,17 @@ afterAll(async () => {
   await model?.stop();
 });
 
+/** Of the sessions that have a parent. */
+function directoriesOfJobs(): unknown[] {
+  const database = new Database(join(home.dataDir, "opencode.db"), { readonly: true });
+  try {
+    const rows = database.query("select distinct directory from session where parent_id is not null").values();
+    return rows.flat();
+  } finally {
+    database.close();
+  }
+}
+
 sandboxTest("opencode run ends after it has the results of its jobs", async () => {
   const { exitCode, events, stderr } = await runOnce(home, "run two jobs");
   expect(stderr).not.toContain("Error");
@@ -76,6 +89,7 @@ sandboxTest("opencode run ends after it has the results of its jobs", async () =
       await terminal.waitForText("the slow ones are back");
       await terminal.waitForText(/✓ slow job 1 completed/); // the board has become the list that stays
       expect(terminal.capture()).not.toContain("phase 1");
+      expect(directoriesOfJobs()).toEqual([join(home.project, ".git")]);
     } finally {
       await terminal.close();
     }
