@@ -18,6 +18,7 @@ beforeAll(async () => {
     latencySecondMs: 10,
     createsBurst: 15,
     gpus: { H100: 2 },
+    terminateSecs: [100, 100], // long enough to ask something meanwhile on a busy machine
   });
   runtime = await connect(server);
 });
