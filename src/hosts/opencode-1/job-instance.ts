@@ -75,6 +75,8 @@ export function createJobInstances({ input, client, isWanted, clock, log }: JobI
 
   const isPossible = () => input.directory === input.worktree && isFolder(folder);
 
+  const limit = (doing: string, limitMs: number) => ({ clock, limitMs, doing });
+
   async function open(own: HostClient): Promise<HostClient> {
     for (let tries = 0; !isJoined(folder); tries++) {
       if (tries === OPEN_TRIES) throw new Error("the plugin hears nothing of it");
@@ -87,7 +89,6 @@ export function createJobInstances({ input, client, isWanted, clock, log }: JobI
     }
     return own;
   }
-  const limit = (doing: string, limitMs: number) => ({ clock, limitMs, doing });
 
   /** Rejects where the instance is not there in time; it is opened further then. */
   function opened(own: HostClient): Promise<HostClient> {
@@ -104,10 +105,9 @@ export function createJobInstances({ input, client, isWanted, clock, log }: JobI
   };
 
   async function forNew(): Promise<HostClient> {
-    if (!isPossible() || !(await isWanted())) return client;
-    if (isGivenUp && !isJoined(folder)) return client;
+    if (!isPossible() || (isGivenUp && !isJoined(folder))) return client;
     try {
-      return await opened(clientApart());
+      return (await isWanted()) ? await opened(clientApart()) : client;
     } catch (error) {
       isGivenUp = true;
       log("warn", "jobs run in the instance of OpenCode that is open", { folder, reason: String(error) });
