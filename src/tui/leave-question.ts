@@ -20,9 +20,10 @@ export function registerLeaveQuestion(ui: Ui, args: readonly string[]): void {
   let isLeaving = false;
 
   function leave(): void {
-    isLeaving = true;
     api.ui.dialog.clear();
+    isLeaving = true; // the command is the host's for this once
     api.keymap.dispatchCommand(LEAVE);
+    isLeaving = false;
   }
 
   /** @returns false = the host shall do what it does */

@@ -90,6 +90,14 @@ const withTui = async (options: Parameters<typeof startTui>[1], use: (terminal: 
       await terminal.waitForText("Leave OpenCode?");
       await terminal.sendKeys("Escape");
       await terminal.waitForNoText("Leave OpenCode?");
+      await terminal.sendKeys("C-p");
+      await terminal.waitForText(/Commands +esc/);
+      await terminal.sendText("exit");
+      await terminal.waitForText("Exit the app");
+      await terminal.sendKeys("Enter");
+      await terminal.waitForText("Leave OpenCode?");
+      await terminal.sendKeys("Escape");
+      await terminal.waitForNoText("Leave OpenCode?");
       await terminal.sendKeys("C-d");
       await terminal.waitForText("Leave OpenCode?");
       await terminal.sendKeys("C-c");
