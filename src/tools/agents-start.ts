@@ -162,6 +162,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
           .join("\n"),
         view: showBoard(runtime, jobs, job?.id ?? null, "started").text,
         metadata: { jobs: views, session: call.sessionID },
+        started: jobs.map(({ id }) => id),
       };
     },
   });

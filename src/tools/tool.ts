@@ -24,6 +24,8 @@ export interface ToolAnswer {
   /** What the model reads. */
   readonly output: string;
   readonly metadata: Record<string, unknown>;
+  /** Ids of the jobs that the call has started. */
+  readonly started?: readonly string[];
   /** Markdown that stays below the call, for people: the host keeps it from models. */
   readonly view?: string;
   /** Files that the model gets to see besides the text. */

@@ -17,6 +17,7 @@ import { createImageMessages } from "./attached-images.ts";
 import { readCatalog } from "./catalog.ts";
 import { createChildSessions } from "./child-sessions.ts";
 import { createDelegation, type Delegation, STARTING } from "./delegation.ts";
+import { createFirstRequests, type FirstRequests } from "./first-requests.ts";
 import { createGivenInstructions } from "./given-instructions.ts";
 import { createHandovers, type Handovers } from "./handover.ts";
 import { createHostAgents, type HostAgents } from "./host-agents.ts";
@@ -54,6 +55,7 @@ export interface Adapter {
   readonly agents: HostAgents;
   readonly delegation: Pick<Delegation, "isOffered">;
   readonly shadowedTools: Pick<ShadowedTools, "beforeRequest">;
+  readonly firstRequests: Pick<FirstRequests, "isSent">;
   /** The id of a new part of a message. */
   partID(): string;
   /** A message is about to be stored in the place of the user's: his own, or one of a plugin's. */
@@ -95,6 +97,7 @@ export function createAdapter(
   const images = createImageMessages(client);
   const givenInstructions = createGivenInstructions({ client, env: process.env, configured: () => instructions });
   const shadowedTools = createShadowedTools(client);
+  const firstRequests = createFirstRequests(systemClock);
   const toSessionEvent = createSessionEvents();
   const agents = createHostAgents(client);
   const delegation = createDelegation(client, agents);
@@ -130,6 +133,7 @@ export function createAdapter(
   return {
     sessions: createChildSessions(instances, events, version.requireSupported, {
       onFollowed: questions.keepLooking,
+      onCreating: firstRequests.begins,
       onCreated: staleViews.isNew,
     }),
     orchestrators: createOrchestratorSessions(client, jobSessions.parentOf),
@@ -137,6 +141,7 @@ export function createAdapter(
     agents,
     delegation,
     shadowedTools,
+    firstRequests,
     catalog,
     instructions: () => instructions,
     instructionFiles: givenInstructions.read,
@@ -180,6 +185,7 @@ export function createAdapter(
         delegation,
         userRules: () => userRules,
         jobSessions,
+        firstRequests,
         isDisposed: () => isDisposed,
       }),
     hooks: {

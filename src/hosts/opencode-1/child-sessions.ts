@@ -21,6 +21,8 @@ export interface SessionListeners {
   /** A session is prompted or read. */
   onFollowed(): void;
   onCreated?(sessionID: string): void;
+  /** A session is about to be made for the job. */
+  onCreating?(jobID: string): void;
 }
 
 /**
@@ -82,6 +84,7 @@ export function createChildSessions(
   }
   return {
     async create({ orchestrator, jobID, title, agent, forbidden }) {
+      listeners.onCreating?.(jobID);
       await requireSupported();
       const client = await instances.forNew();
       const created = client.session.create({

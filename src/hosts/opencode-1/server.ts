@@ -105,6 +105,7 @@ export const server: Plugin = async (input, tuple) => {
       agents,
       delegation,
       shadowedTools,
+      firstRequests: adapter.firstRequests,
     }),
     "tool.execute.after": async ({ tool, sessionID, args }, answer) => {
       const mark = tool === "skill" ? await jobSessions.jobOf(sessionID) : null;

@@ -2,6 +2,7 @@ import type { Hooks } from "@opencode-ai/plugin";
 import type { JobMark, JobSessions } from "../shared/job-sessions.ts";
 import type { SystemTexts } from "../shared/system-text.ts";
 import type { Delegation } from "./delegation.ts";
+import type { FirstRequests } from "./first-requests.ts";
 import { type HostAgents, isInternal } from "./host-agents.ts";
 import { haveTheLastWord } from "./last-word.ts";
 import type { ShadowedTools } from "./shadowed-tools.ts";
@@ -14,6 +15,7 @@ export interface SystemTransformDeps {
   readonly agents: HostAgents;
   readonly delegation: Pick<Delegation, "isOffered">;
   readonly shadowedTools: Pick<ShadowedTools, "beforeRequest">;
+  readonly firstRequests: Pick<FirstRequests, "isSent">;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface SystemTransformDeps {
  * stay within OpenCode's own entry: each further one is sent as a system message of its own, which many servers refuse.
  */
 export function createSystemTransform(deps: SystemTransformDeps): SystemTransform {
-  const { jobSessions, texts, agents, delegation, shadowedTools } = deps;
+  const { jobSessions, texts, agents, delegation, shadowedTools, firstRequests } = deps;
 
   /** Titles and summaries are no conversations: they lack OpenCode's block on the environment. */
   async function isConversation(system: readonly string[]): Promise<boolean> {
@@ -50,6 +52,7 @@ export function createSystemTransform(deps: SystemTransformDeps): SystemTransfor
     if (mark) {
       await forJob(mark, system);
       shadowedTools.beforeRequest(sessionID);
+      firstRequests.isSent(mark.job);
       return;
     }
     if (!(await delegation.isOffered(sessionID))) return;

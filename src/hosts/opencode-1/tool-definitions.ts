@@ -4,7 +4,8 @@ import { PermissionRefused } from "../../tools/permission.ts";
 import type { AskAnswer, Question, Tool, ToolAnswer, ToolCall } from "../../tools/tool.ts";
 import type { JobSessions } from "../shared/job-sessions.ts";
 import type { ImageMessages } from "./attached-images.ts";
-import { type Delegation, STARTING } from "./delegation.ts";
+import type { Delegation } from "./delegation.ts";
+import type { FirstRequests } from "./first-requests.ts";
 import { findForkOrigin } from "./fork-origin.ts";
 import type { HostAgents } from "./host-agents.ts";
 import type { HostClient } from "./host-client.ts";
@@ -25,6 +26,7 @@ export interface ToolDefinitionDeps {
   readonly delegation: Pick<Delegation, "askedAs">;
   readonly userRules: () => UserRules;
   readonly jobSessions: Pick<JobSessions, "jobOf" | "parentOf">;
+  readonly firstRequests: Pick<FirstRequests, "sent">;
   /** Whether OpenCode is disposing of this instance. */
   readonly isDisposed: () => boolean;
 }
@@ -44,9 +46,9 @@ function toToolDefinition(tool: Tool, deps: ToolDefinitionDeps): ToolDefinition 
       const part = createLivePart(deps.client, deps.clock, deps.hostIDs, address, abort, deps.self);
       try {
         const answer = await tool.run(args, toToolCall(context, deps, asking.ask, part));
-        const { view } = answer;
-        if (view && tool.name === STARTING)
-          deps.clock.after(AFTER_START_MS, () => void leave(part, view, sessionID, deps));
+        const { view, started = [] } = answer;
+        if (started.length > 0) await deps.firstRequests.sent(started, abort);
+        if (view && started.length > 0) deps.clock.after(AFTER_START_MS, () => void leave(part, view, sessionID, deps));
         else if (view) await leave(part, view, sessionID, deps);
         return toToolResult(answer);
       } catch (error) {
@@ -61,7 +63,7 @@ function toToolDefinition(tool: Tool, deps: ToolDefinitionDeps): ToolDefinition 
 }
 
 /** @source OpenCode 1.18.33, verified: attachments reach the model with the next request, and are kept in OpenCode's store */
-function toToolResult({ attachments = [], view: _, ...answer }: ToolAnswer) {
+function toToolResult({ attachments = [], view: _, started: __, ...answer }: ToolAnswer) {
   if (attachments.length === 0) return answer;
   return {
     ...answer,

@@ -36,6 +36,7 @@ function oursFor(sessionID: string | undefined, removed: string[] = [], requests
     agents: async () => [agent("title", TITLE), agent("compaction", SUMMARY)],
     delegation: { isOffered: async (id) => id !== "ses_barred" },
     shadowedTools: { beforeRequest: (id) => void requests.push(id) },
+    firstRequests: { isSent: (job) => void requests.push(job) },
   });
   return (system) => transform({ sessionID, model: {} } as never, { system });
 }
@@ -70,6 +71,13 @@ describe("a conversation", () => {
   ])("%s is none, in a job's session either", async (_what, text) => {
     for (const id of ["ses_user", "ses_job"]) expect(await send(text, oursFor(id))).toEqual([text]);
   });
+});
+
+test("what waits for a job's requests hears of them and of no others", async () => {
+  const requests: string[] = [];
+  for (const id of ["ses_job", "ses_user"]) await send(HOST, oursFor(id, [], requests));
+  await send(TITLE, oursFor("ses_job", [], requests));
+  expect(requests).toEqual(["ses_job", "job_1"]);
 });
 
 describe("beside other plugins", () => {

@@ -17,9 +17,16 @@ function open(
     messages,
     name = "probe",
     view,
-  }: { askedAs?: Delegation["askedAs"]; messages?: readonly object[]; name?: string; view?: string } = {},
+    started,
+  }: {
+    askedAs?: Delegation["askedAs"];
+    messages?: readonly object[];
+    name?: string;
+    view?: string;
+    started?: string[];
+  } = {},
 ) {
-  const state = { isDisposed: false, shown: [] as string[] };
+  const state = { isDisposed: false, shown: [] as string[], awaited: [] as string[] };
   const clock = createFakeClock();
   const part = { update: async (shown: { part: { text: string } }) => void state.shown.push(shown.part.text) };
   const tool: Tool = {
@@ -31,6 +38,7 @@ function open(
       output: String(await run(call, args)),
       metadata: { a: 1 },
       ...(view !== undefined && { view }),
+      ...(started !== undefined && { started }),
     }),
   };
   const { [name]: probe } = toToolDefinitions([tool], {
@@ -41,6 +49,7 @@ function open(
     models: { of: async ({ sessionID, messageID }) => ({ model: `acme/${sessionID}-${messageID}`, variant: "high" }) },
     userRules: () => ({ all: [], agents: {} }),
     jobSessions: { jobOf: async () => null, parentOf: async () => null },
+    firstRequests: { sent: async (jobIDs) => void state.awaited.push(...jobIDs) },
     images: { answeredBy: async (_call, answered) => answered },
     agents: async () => [{ name: "build", permission: [] }] as never,
     delegation: { askedAs },
@@ -137,16 +146,16 @@ describe("what a call leaves for people", () => {
     expect(state.shown).toEqual(["a board"]);
   });
 
-  test("is shown a moment after the answer of a call that has started jobs, which comes first", async () => {
-    const { state, clock, execute } = open(answer, { name: "agents_start", view: "a board" });
-    expect(await execute()).toMatchObject({ output: "ok" });
-    expect(state.shown).toEqual([]);
+  test("is shown a moment after the answer of a call that has started jobs, which comes once their models are asked", async () => {
+    const { state, clock, execute } = open(answer, { view: "a board", started: ["job_1"] });
+    expect(await execute()).toEqual({ title: "t", output: "ok", metadata: { a: 1 } });
+    expect([state.awaited, state.shown]).toEqual([["job_1"], []]);
     await clock.advance(1_000);
     expect(state.shown).toEqual(["a board"]);
   });
 
   test("is not shown by an instance that has ended", async () => {
-    const { state, clock, execute } = open(answer, { name: "agents_start", view: "a board" });
+    const { state, clock, execute } = open(answer, { view: "a board", started: ["job_1"] });
     await execute();
     state.isDisposed = true;
     await clock.advance(1_000);
