@@ -14,11 +14,11 @@ export const burstHolder = (jobID: string): string => `${jobID}${SUFFIX}`;
 /** GPUs of a burst need no running slot: its job has one. */
 export const isBurstHolder = (holder: string): boolean => holder.endsWith(SUFFIX);
 
-/** The job whose burst has ended, or will not be: its cost is settled. */
+/** The job whose burst has ended, or will not be: its cost is settled. Nobody may have seen its end, which its sandbox's latest one bounds. */
 export function withoutBurst(job: Job, now: number): Job {
   const { burst } = job;
   if (!burst && !job.compute.burst) return job;
-  const held = burst ? spanOf(burst, now) : null;
+  const held = burst ? spanOf(burst, Math.min(now, job.compute.burst?.until ?? now)) : null;
   return {
     ...job,
     burst: null,

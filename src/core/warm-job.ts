@@ -15,8 +15,13 @@ export const plainJob = (
     { id, orchestrator, position: 0, provider, now },
   );
 
-/** Whether a job's first sandbox may be one that was made before there was the job. */
-export function mayHaveWarm({ task }: Pick<Job, "task">, environment: Pick<Environment, "gpu">): boolean {
+/** Whether the sandbox that a job gets next may be one that was made before there was the job. */
+export function mayHaveWarm(
+  { task, sandbox, turns }: Pick<Job, "task" | "sandbox" | "turns">,
+  environment: Pick<Environment, "gpu">,
+): boolean {
+  const isFirst = sandbox.kind === "none" || sandbox.kind === "creating" || (sandbox.kind === "gone" && turns === 0);
+  if (!isFirst) return false; // it goes on with its own files
   if (task.snapshotID !== null || task.source !== undefined || task.run?.measures) return false;
   return JSON.stringify(gpusOf(task.gpu)) === JSON.stringify(gpusOf(environment.gpu));
 }

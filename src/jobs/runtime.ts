@@ -122,7 +122,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
   const sandboxDeps = { ...deps, ...foundation, environments: options.environments };
   const warm = createWarmPool(sandboxDeps);
   const lifecycle = createSandboxLifecycle({ ...sandboxDeps, warm });
-  const bursts = createBursts({ ...sandboxDeps, lifecycle, lingerMs: options.gpuLingerSeconds * 1000 });
+  const bursts = createBursts({ ...sandboxDeps, lifecycle, warm, lingerMs: options.gpuLingerSeconds * 1000 });
   const stopNoting = noteQuestions({ sessions, registry, log });
   const stopRecording = recordFirstSteps({ sessions, workers, clock, log });
   const jobFiles = createJobFiles({ ...sandboxDeps, lifecycle });

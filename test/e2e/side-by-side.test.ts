@@ -3,7 +3,7 @@ import { type ModalSetup, noneLeft, startModalSetup } from "../support/modal-set
 import type { ModelRequest } from "../support/model-server.ts";
 import { restart } from "../support/opencode.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
-import { say, systemMessagesOf } from "../support/scripted.ts";
+import { say, script, systemMessagesOf } from "../support/scripted.ts";
 import { ask, cancel, outputsOf, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { useProject } from "../support/use-setup.ts";
 import { TURN_EVERY_MS, until } from "../support/wait.ts";
@@ -101,6 +101,32 @@ describe("on Modal", () => {
 
 describe("locally", () => {
   const setup = useProject();
+
+  sandboxTest("the model of a job is asked before the session that has started it goes on", async () => {
+    const { server, model } = setup;
+    const isFirst = async () => {
+      const from = model.requests.length;
+      const session = await server.createSession();
+      await turn(server, session.id, start(task("goes first", say("done"))), wait());
+      const requests = model.requests.slice(from).filter(({ tools }) => tools.length > 0); // not for a title
+      return requests[1]?.tools.includes("job_report") === true;
+    };
+    // The session waits for half a second only, in which a busy machine may not get there.
+    await until(isFirst, { what: "a job comes first", everyMs: 0 });
+  });
+
+  sandboxTest("a turn that is stopped as its jobs begin leaves them at work", async () => {
+    const { server } = setup;
+    const session = await server.createSession();
+    const { id } = session;
+    const turnsEnd = server.promptAsync(id, script(start(task("goes on", shell("sleep 1; echo on"), say("done")))));
+    await until(async () => (await server.children(id)).length === 1, { what: "the job has a session", everyMs: 10 });
+    await server.client.session.abort({ sessionID: id });
+    await turnsEnd;
+    await server.whenIdle(id);
+    const waited = await ask(server, id, wait());
+    expect(waited.metadata.finished).toMatchObject([{ description: "goes on", state: "completed", result: "done" }]);
+  });
 
   sandboxTest("what a job is to know is told once, in its system text or with its first command", async () => {
     const { server, model } = setup;

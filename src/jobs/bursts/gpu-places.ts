@@ -10,6 +10,7 @@ import type { Limits } from "../../core/limits.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Leases } from "../queue/leases.ts";
+import type { WarmPool } from "../sandbox/warm/warm-pool.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { Lease, LeaseStore, PoolState } from "../store/lease-store.ts";
 
@@ -23,6 +24,7 @@ export interface GpuPlacesDeps {
   readonly leases: Pick<Leases, "acquire" | "release" | "on">;
   readonly admissionLimits: AdmissionLimits;
   readonly limits: Pick<Limits, "budget" | "gpuWait" | "rates">;
+  readonly warm: Pick<WarmPool, "makeWay">;
   readonly owner: string;
   readonly clock: Clock;
 }
@@ -40,7 +42,7 @@ const POLL_MS = 1_000;
 
 /** GPUs for single commands, from the pool that jobs take theirs from: in the same queue, under the same limits and budget. */
 export function createGpuPlaces(deps: GpuPlacesDeps) {
-  const { pool, leases, admissionLimits, limits, owner, clock } = deps;
+  const { pool, leases, admissionLimits, limits, warm, owner, clock } = deps;
 
   /** What the budget says of these GPUs beside what the job has. @returns why it waits, null = it may have them @throws PluginError */
   function waitsForBudget(sessionJobs: SessionJobs, job: Job, gpus: readonly GpuRequest[]): string | null {
@@ -61,7 +63,11 @@ export function createGpuPlaces(deps: GpuPlacesDeps) {
       const choice = chooseForCommand(holder, gpus, state, admissionLimits, clock.now());
       return choice && { slots: 0, ...choice };
     };
-    if (!decide(pool.poolState(clock.now()))) return null; // deciding by what was read spares the write lock
+    // Deciding by what was read spares the write lock.
+    if (!decide(pool.poolState(clock.now()))) {
+      warm.makeWay((without) => decide(without) !== null); // what they end is heard of
+      return null;
+    }
     const lease = leases.acquire({ id: holder, orchestrator: job.orchestrator }, decide);
     return lease?.gpu ? { ...lease, gpu: lease.gpu } : null;
   }

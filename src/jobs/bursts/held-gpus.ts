@@ -82,7 +82,11 @@ export function createHeldGpus({ places, pool, limits, clock, log }: HeldGpusDep
   /** No command uses it any more: it waits for the next one, or is given up, whose end nobody waits for here. */
   async function release(one: Held, waitMs: number): Promise<void> {
     const idle = { doing: "idle", command: "" } as const;
-    one.sessionJobs.update(one.jobID, (job) => (job.burst ? { ...job, burst: { ...job.burst, ...idle } } : job));
+    try {
+      one.sessionJobs.update(one.jobID, (job) => (job.burst ? { ...job, burst: { ...job.burst, ...idle } } : job));
+    } catch (error) {
+      log("warn", "could not record that a GPU is idle", { jobID: one.jobID, reason: String(error) });
+    }
     if (suspended || waitMs <= 0 || one.hasEnded()) {
       const asked = giveUp(one);
       if (suspended) await asked;

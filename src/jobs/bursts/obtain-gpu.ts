@@ -1,5 +1,6 @@
 import { formatGpu, type GpuRequest } from "../../config/gpu.ts";
 import type { ProviderName } from "../../config/provider-names.ts";
+import { burstHolder } from "../../core/burst.ts";
 import { type Burst, NEW_BURST } from "../../core/burst-state.ts";
 import { openBurst } from "../../core/cost.ts";
 import type { Job } from "../../core/job.ts";
@@ -24,7 +25,7 @@ import type { GpuPlace, GpuPlaces } from "./gpu-places.ts";
 import type { Held, HeldGpus } from "./held-gpus.ts";
 
 export interface ObtainGpuDeps extends Omit<BurstSandboxDeps, "limits" | "pool">, BurstFilesDeps {
-  readonly pool: Pick<PoolStore, "identity" | "insertSandbox" | "ownSandbox" | "saveOrigin">;
+  readonly pool: Pick<PoolStore, "identity" | "insertSandbox" | "ownSandbox" | "saveOrigin" | "saveUse" | "deleteUse">;
   readonly owner: string;
   readonly places: GpuPlaces;
   readonly held: HeldGpus;
@@ -74,7 +75,7 @@ export function createObtainGpu(deps: ObtainGpuDeps) {
       for (;;) {
         const place = await places.take(sessionJobs, jobID, left, wait);
         try {
-          return await make(request, place, { since, kinds: gpus.length, onWait });
+          return await make(request, place, { since, kinds: gpus.length, onWait }).finally(() => forgetUse(jobID));
         } catch (error) {
           places.release(place);
           const isMissing = error instanceof PluginError && error.code === "no_capacity" && !signal.aborted;
@@ -137,16 +138,31 @@ export function createObtainGpu(deps: ObtainGpuDeps) {
       const job = sessionJobs.get(jobID);
       if (!job || own?.id !== here.id) throw new PluginError("cancelled", "The job's sandbox was given up.");
       const former = copies.get(jobID);
-      if (former && snapshots.find(job.orchestrator, former.recordID) && (await isSameOutside(own, bounds)))
+      if (former && snapshots.find(job.orchestrator, former.recordID) && (await isSameOutside(own, bounds))) {
+        use(job, former);
         return { job, copy: former };
+      }
       await recoverStage(own, bounds); // of a sandbox that was lost while files were put in place
       await markOutside(own, bounds);
       const before = (await listTree(own, bounds)).tree;
       const { id, storedAs } = await snapshots.freeze(sessionJobs, job, own);
       const copy = { recordID: id, snapshotID: storedAs ?? id, before };
       copies.set(jobID, copy);
+      use(job, copy);
       return { job, copy };
     });
+  }
+
+  /** Until a sandbox is made from it, which may wait long for its GPU, the copy is not removed when the job is frozen again. */
+  const use = ({ id, orchestrator }: Job, copy: Copy): void =>
+    pool.saveUse({ id: burstHolder(id), orchestrator }, copy.recordID);
+
+  function forgetUse(jobID: string): void {
+    try {
+      pool.deleteUse(burstHolder(jobID));
+    } catch (error) {
+      deps.log("warn", "could not record that a copy is not needed any more", { jobID, reason: String(error) });
+    }
   }
 
   return { obtain, forgetCopy: (jobID: string) => void copies.delete(jobID) };

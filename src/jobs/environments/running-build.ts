@@ -114,9 +114,13 @@ export function createRunningBuild(deps: RunningBuildDeps, request: BuildRequest
         if (signal.aborted) return;
         changeOrLog({ renewedAt: clock.now() });
         const now = clock.now();
-        if (current.sandbox) charge(now - current.since);
-        current.since = now;
-        recordCost();
+        try {
+          if (current.sandbox) charge(now - current.since);
+          current.since = now;
+          recordCost();
+        } catch (error) {
+          log("warn", "could not charge a build", { environment: name, reason: String(error) }); // it is charged next time
+        }
         renew();
       });
     };

@@ -47,7 +47,7 @@ export interface SchedulerDeps {
   readonly localQueue: LocalQueue;
   readonly lifecycle: Pick<SandboxLifecycle, "isUnterminated" | "parkWaiting">;
   readonly bursts: Pick<Bursts, "giveUpWaitedFor">;
-  readonly runner: Pick<JobRunner, "run">;
+  readonly runner: Pick<JobRunner, "run" | "isRunning">;
   readonly waiting: WaitingJobs;
   readonly warm: Pick<WarmPool, "reserve" | "release" | "makeWay">;
   readonly machineGpus: MachineGpus;
@@ -129,9 +129,19 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     }
     if (localQueue.all().length === 0) return;
     deps.lifecycle.parkWaiting();
-    deps.warm.makeWay(() => localQueue.all().flatMap(({ sessionJobs, jobID }) => sessionJobs.get(jobID) ?? []));
+    deps.warm.makeWay(couldStartJob);
     deps.bursts.giveUpWaitedFor();
     if (wasShared || pool.isShared(owner, clock.now())) stopPoll = clock.after(OTHER_PROCESS_POLL_MS, startJobs);
+  }
+
+  /** Whether a queued job that needs GPUs could start in such a pool. */
+  function couldStartJob(state: PoolState): boolean {
+    const line = createLine(state, admissionLimits, clock.now());
+    return localQueue.all().some(({ sessionJobs, jobID }) => {
+      const job = sessionJobs.get(jobID);
+      const gpus = job ? gpusWanted(job) : [];
+      return gpus.length > 0 && line.choose(jobID, gpus) !== null;
+    });
   }
 
   /**
@@ -181,7 +191,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     const mayReserve = job?.state.kind === "queued" && gpusWanted(job).length > 0;
     if (!mayReserve || !deps.warm.reserve(job)) return admitIn(next, look);
     const change = admitIn(next, lookNow(pool.poolState(clock.now())));
-    if (next.sessionJobs.get(job.id)?.state.kind === "queued") deps.warm.release(job.id);
+    if (!deps.runner.isRunning(job.id)) deps.warm.release(job.id);
     return change;
   }
 

@@ -153,12 +153,20 @@ export function createProjectTrees(deps: ProjectTreesDeps): ProjectTrees {
   async function baseOf(sessionJobs: SessionJobs, job: Job): Promise<TreeBase | null> {
     if (job.base) return job.base;
     const bases = wantsProject(job)
-      ? { base: await (captured.get(job.id) ?? captureNow()), formerBases: [] }
+      ? { base: await capturedFor(job.id), formerBases: [] }
       : inherited(sessionJobs, job);
-    captured.delete(job.id);
     const notes = wantsProject(job) && bases.base === null ? (await open()).notes : [];
     sessionJobs.update(job.id, (current) => withNotes({ ...current, ...bases }, notes));
     return bases.base;
+  }
+
+  /** One that has failed fails the job that waits for it once: when that is woken, the files are taken anew. */
+  async function capturedFor(jobID: string): Promise<TreeBase | null> {
+    try {
+      return await (captured.get(jobID) ?? captureNow());
+    } finally {
+      captured.delete(jobID);
+    }
   }
 
   /** What the work in the job's snapshot is based on; of one that an earlier version took, its job in this session knows. */

@@ -29,6 +29,8 @@ export interface Leases {
   endBorrowing(jobID: string): void;
   /** Holds the GPUs of a sandbox that a former process left, until the sandbox is terminated. */
   keepGpu(job: Job): void;
+  /** GPUs are free that no lease here held: those of a sandbox that was kept ready. */
+  tellFreed(): void;
   /** Starts to renew leases and places in the queue. No-op while that goes on. */
   renew(): void;
   on(listener: (event: LeaseEvent) => void): () => void;
@@ -156,6 +158,7 @@ export function createLeases({ pool, localQueue, limits, owner, clock, ids, log 
       if (job.provider === "local") return; // its processes ended with the process that had made it
       if (gpu) acquire(job, () => ({ slots: 0, gpu }));
     },
+    tellFreed: () => events.emit({ kind: "freed" }),
     renew,
     on: (listener) => events.on(listener),
     stop() {

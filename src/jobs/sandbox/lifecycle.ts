@@ -148,7 +148,10 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
       const { promise: oldFiles, resolve: onOldFiles } = Promise.withResolvers<OldFiles>();
       // A sandbox created after the abort still belongs to the job, and is parked.
       const obtained = operations.run(jobID, async () => {
-        const sandbox = await obtain(sessionJobs, jobID, signal, onOldFiles).finally(() => steps.delete(jobID));
+        const sandbox = await obtain(sessionJobs, jobID, signal, onOldFiles).finally(() => {
+          steps.delete(jobID);
+          deps.warm.release(jobID); // where it has another than what was set aside for it
+        });
         if (signal.aborted) parking.parkLater(sessionJobs, jobID, 0);
         return sandbox;
       });

@@ -63,6 +63,9 @@ test("GPU-seconds of a job's commands add up", () => {
   const ended = withoutBurst(job, 6_000);
   expect(ended).toMatchObject({ burst: null, formerBursts: [former, { from: 1_000, to: 6_000, gpus: 2 }] });
   expect(burstGpuSeconds(ended, 9_000)).toBe(13);
+  // Nobody saw the end of one whose process was killed: it held its GPUs as long as its sandbox could live, at most.
+  const left = { ...job, compute: openBurst(NO_COMPUTE, { least: 1, most: 1 }, 1_000, 4_000) };
+  expect(withoutBurst(left, HOUR).formerBursts).toEqual([former, { from: 1_000, to: 4_000, gpus: 2 }]);
   const none = { compute: NO_COMPUTE } as unknown as Job;
   expect(withoutBurst(none, 1)).toBe(none);
 }); // biome-ignore format: tables

@@ -1,13 +1,5 @@
 import type { GpuRequest } from "../../../config/gpu.ts";
-import {
-  type AdmissionLimits,
-  type Choice,
-  canChangeGpu,
-  createLine,
-  decideInLentSlot,
-} from "../../../core/admission.ts";
-import type { Job } from "../../../core/job.ts";
-import { gpusWanted } from "../../../core/machine-pool.ts";
+import { type AdmissionLimits, type Choice, canChangeGpu, decideInLentSlot } from "../../../core/admission.ts";
 import type { PoolState } from "../../store/lease-store.ts";
 
 /** GPUs for a sandbox that no job needs yet: none that a job holds, nor that one has waited for too long; null = there are none. */
@@ -20,22 +12,6 @@ export function chooseGpu(
   if (!gpu) return { gpu };
   const choice = decideInLentSlot([gpu], leases, limits);
   return choice?.gpu && canChangeGpu(choice.gpu, { leases, ahead: queue }, limits, now) ? choice : null;
-}
-
-/** Whether one of these queued jobs could start if the GPUs of these sandboxes, which are kept ready, were free. */
-export function areInTheWay(
-  held: ReadonlySet<string>,
-  queued: readonly Job[],
-  { leases, queue }: PoolState,
-  limits: AdmissionLimits,
-  now: number,
-): boolean {
-  const others = leases.filter(({ jobID }) => !held.has(jobID));
-  const line = createLine({ leases: others, queue }, limits, now);
-  return queued.some((job) => {
-    const gpus = gpusWanted(job);
-    return gpus.length > 0 && line.choose(job.id, gpus) !== null;
-  });
 }
 
 /** Whether a sandbox has the GPUs of this machine that a job was given; null = it has none of this machine's. */

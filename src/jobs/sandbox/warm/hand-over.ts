@@ -92,7 +92,9 @@ async function prepare(
     await deps.liveSandboxes.beginAnew(sandbox);
     const notes = await furnish(deps, job, sandbox);
     if (signal.aborted) throw new Error("the job was stopped");
-    const origin = { takenAt: warm.takenAt ?? clock.now(), until: warm.until };
+    // One that was still being made costs nothing before it has its machine.
+    const takenAt = Math.max(warm.takenAt ?? clock.now(), warm.since ?? 0);
+    const origin = { takenAt, until: warm.until };
     return { made: { sandbox, notes, from: warm.start, warm: origin }, error: null, isUntouched };
   } catch (error) {
     if (sandboxID !== null) pool.deleteSandbox(sandboxID);

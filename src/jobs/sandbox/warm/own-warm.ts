@@ -58,6 +58,8 @@ export interface OwnWarmDeps extends MakeDeps {
   readonly log: Log;
   /** Something has changed here: what is kept ready is to be looked after. */
   readonly onChange: () => void;
+  /** One counts no more: its GPUs are free, or its job's. */
+  readonly onForgotten: () => void;
 }
 
 const AGAIN_MS = 5_000;
@@ -94,9 +96,12 @@ export function createOwnWarm(deps: OwnWarmDeps): OwnWarm {
       const { sandbox, ...known } = await makeWarm(deps, request);
       one.sandbox = sandbox;
       const usdPerHour = deps.limits.rates(job, warm.gpu).most;
-      if (suspended || one.isEnding || !pool.finishWarm(id, sandbox.id, { ...known, usdPerHour })) {
-        endNow(id, one, sandbox);
-        throw new Error("it is not wanted any more");
+      try {
+        if (suspended || one.isEnding || !pool.finishWarm(id, sandbox.id, { ...known, usdPerHour }))
+          throw new Error("it is not wanted any more");
+      } catch (error) {
+        endNow(id, one, sandbox); // what is not recorded as ready would cost money that nobody counts
+        throw error;
       }
       use.made();
       follow(id, one, sandbox);
@@ -131,6 +136,7 @@ export function createOwnWarm(deps: OwnWarmDeps): OwnWarm {
     own.delete(id);
     try {
       pool.deleteWarm(id, clock.now());
+      deps.onForgotten();
     } catch (error) {
       // It stays recorded: garbage collection settles it once this process has ended.
       log("warn", "could not record the end of a sandbox that was kept ready", { id, reason: String(error) });

@@ -8,11 +8,13 @@ import { mayHaveWarm, plainJob } from "../../../core/warm-job.ts";
 import type { SharedSteps } from "../../../sandboxes/creation-steps.ts";
 import type { Sandbox } from "../../../sandboxes/port.ts";
 import type { IdGenerator } from "../../../shared/ids.ts";
+import type { Leases } from "../../queue/leases.ts";
 import type { SessionRegistry } from "../../session/session-registry.ts";
+import type { PoolState } from "../../store/lease-store.ts";
 import type { PoolStore } from "../../store/pool-store.ts";
 import type { FoundWarm, WarmSandbox } from "../../store/warm-rows.ts";
 import { countWarm, type WarmCount } from "./counts.ts";
-import { areInTheWay, chooseGpu, isSameSet } from "./gpus.ts";
+import { chooseGpu, isSameSet } from "./gpus.ts";
 import { type CurrentImages, type ImagesDeps, isSuperseded, readImages } from "./images.ts";
 import { createWarmKinds } from "./kinds.ts";
 import { createOwnWarm, type OwnWarmDeps } from "./own-warm.ts";
@@ -46,8 +48,8 @@ export interface WarmPool {
   reserve(job: Job): boolean;
   /** The job does not want what was set aside for it. No-op if it has it, or has none. */
   release(jobID: string): void;
-  /** Gives up those that hold GPUs which one of these queued jobs could start with. */
-  makeWay(queued: () => readonly Job[]): void;
+  /** Gives up those that hold GPUs, if a job or a command that waits could start without them. */
+  makeWay(couldStart: (without: PoolState) => boolean): void;
   /** Gives up all: the account has no room for a job's sandbox. */
   clear(why: string): void;
   counts(orchestrator: string): readonly WarmCount[];
@@ -55,7 +57,10 @@ export interface WarmPool {
   suspend(): Promise<void>;
 }
 
-export interface WarmPoolDeps extends Omit<OwnWarmDeps, "onChange" | "trees">, WarmBudgetDeps, ImagesDeps {
+export interface WarmPoolDeps
+  extends Omit<OwnWarmDeps, "onChange" | "onForgotten" | "trees">,
+    WarmBudgetDeps,
+    ImagesDeps {
   readonly environments: Readonly<Record<string, Environment>>;
   /** Where the host is open: another project's are not alike. */
   readonly directory: string | null;
@@ -66,6 +71,7 @@ export interface WarmPoolDeps extends Omit<OwnWarmDeps, "onChange" | "trees">, W
   readonly owner: string;
   readonly registry: Pick<SessionRegistry, "inUse" | "isDeleted" | "visit" | "onChange">;
   readonly admissionLimits: AdmissionLimits;
+  readonly leases: Pick<Leases, "tellFreed">;
   readonly ids: IdGenerator;
 }
 
@@ -81,7 +87,7 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
   const uses = new Map<string, WarmUse>();
   for (const [name, { warm }] of Object.entries(environments))
     if (warm > 0) uses.set(name, createWarmUse(kinds.placeOf(name), warm, { pool, clock }));
-  const own = createOwnWarm({ ...deps, onChange: () => lookIn(LOOK_MS) });
+  const own = createOwnWarm({ ...deps, onChange: () => lookIn(LOOK_MS), onForgotten: deps.leases.tellFreed });
   /** What this process's jobs have taken and do not have yet, by job id. */
   const claimed = new Map<string, string>();
   let images: CurrentImages = new Map();
@@ -257,11 +263,12 @@ export function createWarmPool(deps: WarmPoolDeps): WarmPool {
       claimed.delete(jobID);
       pool.returnWarm(id, jobID);
     },
-    makeWay(queued) {
+    makeWay(couldStart) {
       const holding = free().filter(({ gpu }) => gpu !== null);
       if (holding.length === 0) return;
       const held = new Set(holding.map(({ id }) => id));
-      if (!areInTheWay(held, queued(), pool.poolState(clock.now()), admissionLimits, clock.now())) return;
+      const { leases, queue } = pool.poolState(clock.now());
+      if (!couldStart({ leases: leases.filter(({ jobID }) => !held.has(jobID)), queue })) return;
       for (const { id } of holding) endFree(id);
     },
     clear(why) {

@@ -67,6 +67,7 @@ export function openScheduler(limit = 1, money: Partial<Pick<Limits, "budget" | 
         running.set(id, open);
         await passed;
       },
+      isRunning: (id) => running.has(id),
     },
     waiting,
     machineGpus: noGpus("a test's machine"),

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { Job } from "../../../../src/core/job.ts";
 import { createProjectTrees, type ProjectTreesDeps } from "../../../../src/jobs/project/trees.ts";
 import type { SessionJobs } from "../../../../src/jobs/session/session-jobs.ts";
 import { jobIn } from "../../views/job-in.ts";
@@ -34,4 +35,23 @@ test("a base that cannot be recorded, as after its session was deleted, is logge
   } finally {
     process.off("unhandledRejection", onUnhandled);
   }
+});
+
+test("files that could not be taken fail the jobs that wait for them once: whoever is woken has them taken anew", async () => {
+  let tries = 0;
+  const deps = {
+    directory: "/nowhere",
+    environments: { default: { workspace: "project" } },
+    git: { read: () => Promise.reject(new Error(`try ${++tries} failed`)) },
+    env: {},
+    log: () => {},
+  };
+  const trees = createProjectTrees(deps as unknown as ProjectTreesDeps);
+  const job: Job = jobIn({ kind: "queued" }, {});
+  const sessionJobs = { update: () => job } as unknown as SessionJobs;
+  trees.capture(sessionJobs, [job]);
+  const start = () => trees.startingPoint(sessionJobs, job, {} as never, new AbortController().signal);
+  const first = await start().catch((error: Error) => error.message);
+  const second = await start().catch((error: Error) => error.message);
+  expect([first, second]).toEqual([expect.stringContaining("try 1"), expect.stringContaining("try 2")]);
 });

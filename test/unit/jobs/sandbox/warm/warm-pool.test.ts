@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { gpusOf } from "../../../../../src/config/gpu.ts";
 import { defaultOptions, type Options } from "../../../../../src/config/schema.ts";
+import { messageJob } from "../../../../../src/jobs/actions/message-job.ts";
 import type { Runtime } from "../../../../../src/jobs/runtime.ts";
 import { PluginError } from "../../../../../src/shared/error-code.ts";
 import { gate, inWorld, ORCHESTRATOR, startIn, type World } from "../../runtime-world.ts";
@@ -204,13 +205,74 @@ test(
       pool.releaseLease("lease_1");
       pool.returnWarm("warm_1", "job_1");
       // Queued jobs that need it come before it.
-      world.runtime.warm.makeWay(() => []);
+      world.runtime.warm.makeWay(({ leases }) => leases.length > 0);
       expect(pool.warmSandboxes(now)).toMatchObject([{ state: "ready" }]);
       pool.deleteWarm("warm_1", now);
     },
     warmOptions(1, { gpuLimits: { total: 1 } }),
   ),
 );
+
+describe("a GPU that is kept ready", () => {
+  const { default: plain } = defaultOptions("/nowhere").environments;
+  if (!plain) throw new Error("no default environment");
+  const withGpu = gpusOf("T4")[0];
+  const train = { ...plain, gpu: "T4", sandboxTimeoutMinutes: 600 };
+  const onModal = (body: (world: World) => Promise<void>, gpus: number, more: Partial<Options> = {}) =>
+    inWorld(
+      body,
+      {
+        environments: { default: { ...train, warm: 1 }, other: { ...train, workspace: "empty" } },
+        gpuLimits: { total: gpus },
+        ...more,
+      },
+      { providerName: "modal" },
+    );
+  const warmRows = (world: World) => world.runtime.pool.warmSandboxes(world.clock.now());
+
+  test(
+    "makes way for a job that may not have it, which starts as soon as it has ended",
+    onModal(async (world) => {
+      await warmUp(world, 1);
+      expect(warmRows(world)).toMatchObject([{ state: "ready", gpu: withGpu }]);
+      const [id = ""] = await world.start({ description: "other", prompt: "say fine", environment: "other" });
+      expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "fine" });
+    }, 1),
+  );
+
+  test(
+    "is not set aside for a job that goes on in a sandbox of its own",
+    onModal(
+      async (world) => {
+        const [id = ""] = await world.start("say a");
+        await world.reaches(id, "completed");
+        await warmUp(world, 1);
+        await messageJob(world.runtime, ORCHESTRATOR, { job: id, message: "hang", interrupt: false });
+        await world.reaches(id, "running");
+        expect(warmRows(world)).toMatchObject([{ state: "ready", jobID: null }]);
+        expect(world.runtime.scheduler.counts().gpus).toMatchObject({ T4: { used: 2 } });
+      },
+      2,
+      { parkAfterSeconds: 3_600 },
+    ),
+  );
+
+  test(
+    "costs a job that has waited for its making nothing before it has its machine",
+    onModal(async (world) => {
+      const making = gate();
+      world.machine.onCreate = (spec) => (spec.tags.warm ? making.passed : undefined);
+      world.runtime.warm.touch(ORCHESTRATOR);
+      await world.clock.until("one is being made", () => world.operations("create").length === 1);
+      const [id = ""] = await world.start("hang");
+      await world.clock.advance(10 * 60_000);
+      making.open();
+      const job = await world.reaches(id, "running");
+      expect(world.operations("create").length).toBe(1);
+      expect(world.clock.now() - (job.compute.since ?? 0)).toBeLessThan(60_000);
+    }, 1),
+  );
+});
 
 test(
   "two processes keep no more than the ceiling together, and each job has a sandbox of its own",
