@@ -137,7 +137,8 @@ export const agentsStartTool = (deps: ToolDeps) =>
         forbidden: job?.task.forbidden ?? forbidden,
       });
       const repeats = job ? null : await findRepeats(runtime, whole, started); // a job is told of its own runs only
-      const jobs = started.map((job) => whole.get(job.id) ?? job);
+      const current = () => started.map((job) => whole.get(job.id) ?? job);
+      const jobs = current();
       const views = viewJobs(runtime, jobs);
       const { own, folded } = foldRuns(jobs, { few: FEW_STARTED, viewer: job?.id ?? null });
       const isOwn = new Set(own.map(({ id }) => id));
@@ -160,7 +161,7 @@ export const agentsStartTool = (deps: ToolDeps) =>
         ]
           .filter((line) => line !== "")
           .join("\n"),
-        view: showBoard(runtime, jobs, job?.id ?? null, "started").text,
+        view: () => showBoard(runtime, current(), job?.id ?? null, "started").text,
         metadata: { jobs: views, session: call.sessionID },
         started: jobs.map(({ id }) => id),
       };

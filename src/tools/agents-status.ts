@@ -95,7 +95,8 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       return {
         title: renderCounts(statesOf(all)),
         output: [...lines, ...(results === "" ? [] : [results])].join("\n"),
-        view: all.length === 0 ? none : `${showBoard(runtime, all, job?.id ?? null, "final").text}\n\n${lines[0]}`,
+        view: () =>
+          all.length === 0 ? none : `${showBoard(runtime, all, job?.id ?? null, "final").text}\n\n${lines[0]}`,
         metadata: {
           jobs: toMetadata(jobs),
           ...(kept.length < all.length && { left: all.length - kept.length }),

@@ -85,7 +85,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         return {
           title: renderCounts(statesOf([...finished, ...pending])),
           output: renderWait(facts, runtime.ids),
-          ...(!isEmpty && { view: viewOf(runtime, result, job?.id ?? null) }),
+          ...(!isEmpty && { view: () => viewOf(runtime, result, job?.id ?? null) }),
           metadata: {
             reason: result.reason,
             finished: toMetadata(viewJobs(runtime, kept.finished)),

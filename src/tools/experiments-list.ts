@@ -32,7 +32,8 @@ export const experimentsListTool = (deps: ToolDeps) =>
       return {
         title: metric === null ? "no experiments" : `${entries.length} of ${count} experiments by ${metric}`,
         output: [renderLeaderboard(board), ...runtime.ledger.problems()].join("\n"),
-        view: [renderLeaderboardView(board), ...runtime.ledger.problems().map((one) => toMarkdown(one))].join("\n"),
+        view: () =>
+          [renderLeaderboardView(board), ...runtime.ledger.problems().map((one) => toMarkdown(one))].join("\n"),
         metadata: { experiments: entries.map(({ view }) => view), noise },
       };
     },

@@ -92,7 +92,7 @@ export const experimentsScoreTool = (deps: ToolDeps) =>
               ]
             : []),
         ].join("\n"),
-        view: showBoard(runtime, runs, null, "started").text,
+        view: () => showBoard(runtime, runs, null, "started").text,
         metadata: { jobs: views, session: call.sessionID },
       };
     },

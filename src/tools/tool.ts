@@ -26,8 +26,8 @@ export interface ToolAnswer {
   readonly metadata: Record<string, unknown>;
   /** Ids of the jobs that the call has started. */
   readonly started?: readonly string[];
-  /** Markdown that stays below the call, for people: the host keeps it from models. */
-  readonly view?: string;
+  /** Markdown that stays below the call, for people: the host keeps it from models. Made when it is shown. */
+  readonly view?: () => string;
   /** Files that the model gets to see besides the text. */
   readonly attachments?: readonly Attachment[];
 }

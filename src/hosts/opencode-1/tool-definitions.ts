@@ -87,12 +87,12 @@ const AFTER_START_MS = 1_000;
  * of that message for the subagent's answer.
  * @source OpenCode 1.18.33, read in the binary
  */
-async function leave(part: LivePart, text: string, sessionID: string, deps: ToolDefinitionDeps): Promise<void> {
+async function leave(part: LivePart, view: () => string, sessionID: string, deps: ToolDefinitionDeps): Promise<void> {
   if (deps.isDisposed()) return;
   try {
     const isJob = (await deps.jobSessions.jobOf(sessionID)) !== null;
     if (!isJob && (await deps.jobSessions.parentOf(sessionID)) !== null) return;
-    await part.leave(text);
+    await part.leave(view());
   } catch {
     // what people cannot be shown does not fail the tool
   }

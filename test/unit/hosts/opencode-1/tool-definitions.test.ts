@@ -37,7 +37,7 @@ function open(
       title: "t",
       output: String(await run(call, args)),
       metadata: { a: 1 },
-      ...(view !== undefined && { view }),
+      ...(view !== undefined && { view: () => view }),
       ...(started !== undefined && { started }),
     }),
   };
