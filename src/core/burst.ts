@@ -14,7 +14,10 @@ export const burstHolder = (jobID: string): string => `${jobID}${SUFFIX}`;
 /** GPUs of a burst need no running slot: its job has one. */
 export const isBurstHolder = (holder: string): boolean => holder.endsWith(SUFFIX);
 
-/** The job whose burst has ended, or will not be: its cost is settled. Nobody may have seen its end, which its sandbox's latest one bounds. */
+/**
+ * The job whose burst has ended, or will not be: its cost is settled. One whose end nobody saw counts no longer than its
+ * sandbox could live.
+ */
 export function withoutBurst(job: Job, now: number): Job {
   const { burst } = job;
   if (!burst && !job.compute.burst) return job;

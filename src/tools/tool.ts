@@ -24,7 +24,7 @@ export interface ToolAnswer {
   /** What the model reads. */
   readonly output: string;
   readonly metadata: Record<string, unknown>;
-  /** Ids of the jobs that the call has started. */
+  /** Ids of jobs that the call has started, whose models may be asked before its answer is given. */
   readonly started?: readonly string[];
   /** Markdown that stays below the call, for people: the host keeps it from models. Made when it is shown. */
   readonly view?: () => string;

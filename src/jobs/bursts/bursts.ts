@@ -1,6 +1,6 @@
 import { formatGpu } from "../../config/gpu.ts";
 import type { ProviderName } from "../../config/provider-names.ts";
-import { isEnough, withoutBurst } from "../../core/burst.ts";
+import { burstHolder, isEnough, withoutBurst } from "../../core/burst.ts";
 import type { BurstReturn, LeftBehind } from "../../core/burst-return.ts";
 import { isHeld } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
@@ -223,6 +223,7 @@ export function createBursts(deps: BurstsDeps): Bursts {
       }
       const how = await recoverStage(here, { clock, limitMs: LOOK_MS }).catch(() => "unknown" as const);
       sessionJobs.update(jobID, (current) => withoutBurst(current, clock.now()));
+      deps.pool.deleteUse(burstHolder(jobID)); // of a sandbox that was being made when the process ended
       const { command, doing, isPlacing } = burst;
       const isInPlace = how === "nothing" && doing === "returning" && isPlacing === true && hasNewest;
       if (how === "finished" || isInPlace) return { command, was: "returned" };

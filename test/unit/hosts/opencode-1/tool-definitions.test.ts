@@ -15,13 +15,11 @@ function open(
   {
     askedAs = async () => ({}) as never,
     messages,
-    name = "probe",
     view,
     started,
   }: {
     askedAs?: Delegation["askedAs"];
     messages?: readonly object[];
-    name?: string;
     view?: string;
     started?: string[];
   } = {},
@@ -30,7 +28,7 @@ function open(
   const clock = createFakeClock();
   const part = { update: async (shown: { part: { text: string } }) => void state.shown.push(shown.part.text) };
   const tool: Tool = {
-    name,
+    name: "probe",
     description: "Probes.",
     args: { n: z.number() },
     run: async (args, call) => ({
@@ -41,7 +39,7 @@ function open(
       ...(started !== undefined && { started }),
     }),
   };
-  const { [name]: probe } = toToolDefinitions([tool], {
+  const { probe } = toToolDefinitions([tool], {
     client: { part } as unknown as HostClient,
     clock,
     hostIDs: () => "prt_1",
