@@ -43,7 +43,9 @@ export const plainTrees: TreeTools = {
 
 // macOS has no /proc to copy longer paths by, and a `cp` of its own.
 const COPY =
-  process.platform === "linux" ? 'eval "$COPY"' : 'echo "@in $2 0" >&2; cp -pPR "$3/." "$4/" || [ $? -eq 1 ]';
+  process.platform === "linux"
+    ? 'eval "$OPTIONS"; eval "$COPY"'
+    : 'echo "@in $2 0" >&2; cp -pPR "$3/." "$4/" || [ $? -eq 1 ]';
 
 // Folders are made writable first, because nothing can be removed from a folder that cannot be written to.
 const REMOVE = `

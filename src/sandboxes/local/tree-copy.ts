@@ -22,7 +22,10 @@ export interface CopyResult {
 
 export const NOTHING_LEFT_OUT: CopyResult = { leftOut: [], leftOutCount: 0 };
 
-/** Variables of the script's environment: the script itself, which `find` starts anew, and the patterns it needs. */
+/**
+ * Variables of the script's environment: the script itself, which `find` starts anew, and what it needs. It is run by
+ * `eval "$OPTIONS"` once, and `eval "$COPY"` for every pair of directories.
+ */
 export const COPY_ENV: Readonly<Record<string, string>> = {
   // `cp` opens each file by its whole path, and the kernel accepts no path above 4,095 bytes. So where a path exceeds
   // this length, the script starts another copy from there (a piece).
@@ -30,6 +33,7 @@ export const COPY_ENV: Readonly<Record<string, string>> = {
   // Nesting limit of pieces, enough for paths of about a million bytes. Each piece is two processes waiting for the next.
   MAX_PIECES: "250",
   LC_ALL: "C",
+  OPTIONS: "own=--no-preserve=ownership; cp --version >/dev/null 2>&1 || own=; export own", // busybox has no such option
   COPY: `
 pair=$2 from=$3 to=$4 piece=$5
 if [ "$1" = tree ]; then exec 3>&2; else to=/proc/self/fd/9/\${from#/proc/self/fd/8/./}; fi
@@ -39,8 +43,6 @@ exec 8< "$from" 9< "$to"
 opened=yes
 # The copy above has copied the beginning of this piece. It is copied again with the rest, so that its hard links hold.
 [ "$1" = tree ] || find /proc/self/fd/9/. -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +
-own=--no-preserve=ownership
-cp --version >/dev/null 2>&1 || own= # busybox
 echo "@in $pair $piece" >&3
 cp -a $own --reflink=auto /proc/self/fd/8/. /proc/self/fd/9/. 2>&3 && exit
 code=$?

@@ -44,13 +44,16 @@ export function createIsolatedTrees(bwrap: string, filter: Uint8Array): TreeTool
   };
 }
 
-// Changing into the directory pins what was checked. A path that leads out is refused before anything is copied.
+// Changing into the directory pins what was checked. A path that leads out is refused before anything is copied. Each pair
+// has a subshell, not a program of its own, because starting one costs more than copying a small tree.
 const COPY_BELOW = `
+eval "$OPTIONS"
 for d in /from/*; do
   n=\${d##*/}
   cd -P -- "$d/$1" || exit 1
-  case $(pwd -P)/ in "$d"/*) ;; *) echo "the path leads out of the directory" >&2; exit 1 ;; esac
-  mkdir -p -- "/to/$n/$1" && /bin/sh -c "$COPY" copy tree "$n" . "/to/$n/$1" 0 || exit 1
+  case $PWD/ in "$d"/*) ;; *) echo "the path leads out of the directory" >&2; exit 1 ;; esac
+  [ -d "/to/$n/$1" ] || mkdir -p -- "/to/$n/$1" || exit 1
+  (set -- tree "$n" . "/to/$n/$1" 0; eval "$COPY") || exit 1
 done`;
 
 // Some C libraries (glibc before 2.39) set modes through /proc. This one shows only the copy's own processes.

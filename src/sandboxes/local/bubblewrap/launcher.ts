@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 /*
  * The first stage of every program started on the host for a sandbox. It joins the sandbox's cgroups while it still may,
  * and closes every descriptor that the host process leaked, because inside such a descriptor would be a way out. It fails
- * closed: when a descriptor cannot be closed it exits before anything runs (a plain POSIX shell can name only 0 to 9).
+ * closed: when a descriptor cannot be closed it exits before anything runs.
  */
 const SCRIPT = `
 keep=$1 oom=$2; shift 2
@@ -19,6 +19,14 @@ for f in /proc/self/fd/*; do
 done
 exec "$@"`;
 
+/** A plain POSIX shell starts faster than bash, but can name only the descriptors 0 to 9. */
+const CHOOSE_SHELL = `
+bash=$1 script=$2; shift 2
+for f in /proc/self/fd/*; do
+  [ "\${f##*/}" -le 9 ] || [ ! -e "$f" ] || exec "$bash" --noprofile --norc -c "$script" launch "$@"
+done
+eval "$script"`;
+
 /**
  * The command line of the launcher.
  * @param keepUpTo the highest descriptor that the program gets
@@ -30,20 +38,7 @@ export function launcherArgs(
   argv: readonly string[],
   oomScore = 0,
 ): { file: string; args: string[] } {
-  const bash = ["/bin/bash", "/usr/bin/bash"].find((path) => existsSync(path));
-  const shell = bash ? [bash, "--noprofile", "--norc"] : ["/bin/sh"];
-  return {
-    file: shell[0] as string,
-    args: [
-      ...shell.slice(1),
-      "-c",
-      SCRIPT,
-      "launch",
-      String(keepUpTo),
-      String(oomScore),
-      ...cgroupProcs,
-      "--",
-      ...argv,
-    ],
-  };
+  const bash = ["/bin/bash", "/usr/bin/bash"].find((path) => existsSync(path)) ?? "/bin/bash";
+  const stage = [CHOOSE_SHELL, "launch", bash, SCRIPT, String(keepUpTo), String(oomScore), ...cgroupProcs, "--"];
+  return { file: "/bin/sh", args: ["-c", ...stage, ...argv] };
 }

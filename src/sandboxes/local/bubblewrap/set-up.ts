@@ -48,10 +48,15 @@ export interface SetUpResult {
 const LOCK_DEVICES =
   "for d in null zero full random urandom tty $GPU_DEVICES; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec /dev/$d || exit 1; done";
 /**
- * The host's own /proc works here: these files show and set the limits of the process that opens them, which is in the
- * namespace by then.
+ * Limits the sandbox's user, and then obeys the rules for its network. The host's own /proc works here: these files show and
+ * set the limits of the process that opens them, which is in the namespace by then.
  */
-const LIMIT_USER = 'while [ $# -gt 0 ]; do echo "$2" > "/proc/sys/user/$1" || exit 1; shift 2; done';
+const LIMIT = `
+ip=$1; shift
+limit() { while [ $# -gt 0 ]; do echo "$2" > "/proc/sys/user/$1" || return; shift 2; done; }
+said=$(limit "$@" 2>&1) || echo "@unlimited \${said%%
+*}"
+[ -z "$ip" ] || exec "$ip" -batch - <&3`;
 /** Waits until the namespace has a default route, for five seconds at most, or the helper has ended. */
 const AWAIT_ROUTE = `
 up() { while read -r _ to _ _ _ _ _ mask _; do [ "$to$mask" != 0000000000000000 ] || return 0; done < /proc/net/route; return 1; }
@@ -62,7 +67,7 @@ until up; do
 done`;
 
 const DEVICES_FAILED = 41;
-const RULES_FAILED = 42;
+const LIMIT_FAILED = 42;
 
 // Kills the helper when the host process closes its end of stdin, on purpose or by dying. A parent-death signal would not
 // do, because helpers change their credentials, which cancels it. The helper gets the namespaces at descriptors 8 and 9.
@@ -71,19 +76,16 @@ const SCRIPT = `
 nsenter=$1 all=$2 user=$3 net=$4 lock=$5 limits=$6 ip=$7; shift 7
 exec 4<&0 </dev/null
 enter() { "$nsenter" --preserve-credentials "$@" 4<&-; }
-locked=
+locked= code=0
 if [ "$lock" = yes ]; then enter $all -- /bin/sh -c "$LOCK_DEVICES" >&2 3<&- & locked=$!; fi
-said=$(enter --user="$user" -- /bin/sh -c "$LIMIT_USER" limits $limits 2>&1 3<&-) || echo "@unlimited \${said%%
-*}"
 devices() { [ -z "$locked" ] || wait "$locked"; }
-[ -n "$ip" ] || { devices || exit ${DEVICES_FAILED}; exit 0; }
-enter --user="$user" --net="$net" -- "$ip" -batch - <&3 || { devices || exit ${DEVICES_FAILED}; exit ${RULES_FAILED}; }
+enter --user="$user" --net="$net" -- /bin/sh -c "$LIMIT" limit "$ip" $limits || ip= code=${LIMIT_FAILED}
+[ -n "$ip" ] || { devices || exit ${DEVICES_FAILED}; exit $code; }
 exec 3<&- 8<"$user" 9<"$net"
 "$ip" -4 monitor address route 4<&- 8<&- 9<&- 2>/dev/null & m=$!
 "$@" 4<&- >/dev/null & p=$!
 { read -r _ <&4; kill -9 $p $m; } >/dev/null 8<&- 9<&- & r=$!
 exec 8<&- 9<&-
-code=0
 enter --user="$user" --net="$net" -- /bin/sh -c "$AWAIT_ROUTE" route $p || code=1
 devices || code=${DEVICES_FAILED}
 [ "$code" = 0 ] || kill -9 $p
@@ -91,7 +93,7 @@ devices || code=${DEVICES_FAILED}
 exec 4<&-; wait $p; kill -9 $r $m
 exit $code`;
 
-const VARIABLES = { LOCK_DEVICES, LIMIT_USER, AWAIT_ROUTE };
+const VARIABLES = { LOCK_DEVICES, LIMIT, AWAIT_ROUTE };
 
 /**
  * Does everything, with this helper for the network; null = it has none. May be called again, with another helper.
@@ -128,6 +130,7 @@ export function setUp(
   return new Promise((resolve, reject) => {
     let isUp = false;
     let output = "";
+    const failed = network ? "the host's addresses could not be blocked" : "its namespaces could not be entered";
     const result = (): SetUpResult => ({ unlimited: /^@unlimited (.*)$/m.exec(output)?.[1] ?? null, stop });
     child.stdout?.on("data", (bytes) => {
       if (isUp) return network?.onChange();
@@ -143,7 +146,7 @@ export function setUp(
     child.once("close", (code) => {
       const why = said.trim().replaceAll(/\s+/g, " ").slice(-300);
       if (code === 0 && !network) resolve(result());
-      else if (code === RULES_FAILED) reject(new SetUpError(`the host's addresses could not be blocked: ${why}`));
+      else if (code === LIMIT_FAILED) reject(new SetUpError(`${failed}: ${why}`));
       else if (code === 1) reject(new Error(why));
       else if (code === DEVICES_FAILED) reject(new SetUpError(`the devices could not be made read-only: ${why}`));
       else reject(new SetUpError(`its set-up ended with ${code ?? "a signal"}: ${why}`));
