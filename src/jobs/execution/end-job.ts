@@ -7,6 +7,7 @@ import type { Log } from "../../shared/log.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
+import { untilWritten } from "../session/until-written.ts";
 import type { Execution } from "./execution.ts";
 
 export interface EndJobDeps {
@@ -35,6 +36,13 @@ export function createJobEnd(deps: EndJobDeps) {
     (job: Job) =>
       transition(job, to, deps.clock.now(), { leaseID });
 
+  /**
+   * Writes the outcome of an execution, however long that takes. Until then it keeps its job, whose state would be wrong.
+   * @returns false if it was unwound meanwhile: someone else ended the job
+   */
+  const write = (jobID: string, { abort: { signal } }: Execution, change: () => void): Promise<boolean> =>
+    untilWritten(change, deps, { jobID, isOver: () => signal.aborted, signal });
+
   /** Parks the sandbox before it ends the job, so that whoever learns of the job's end finds its snapshot. */
   async function rescue({ sessionJobs, jobID, sessionID, execution }: EndingContext, failure: Failure): Promise<void> {
     execution.phase = { kind: "stopping", stopFailure: failure };
@@ -46,10 +54,10 @@ export function createJobEnd(deps: EndJobDeps) {
       deps.log("error", "could not park a stopped job's sandbox in time", { jobID, reason: error.message });
       sessionJobs.update(jobID, (job) => withUnfinished(job, "its sandbox is not frozen and ended", error));
     });
-    sessionJobs.update(jobID, ended); // if there was nothing to park, or that failed
+    await write(jobID, execution, () => sessionJobs.update(jobID, ended)); // if there was nothing to park, or that failed
   }
 
-  return { move, rescue };
+  return { move, rescue, write };
 }
 
 /** What the turn under way had said stays the job's result. */

@@ -1,4 +1,5 @@
 import type { PromptRequest } from "../../core/ports.ts";
+import type { Transcript } from "../../core/turn-outcome.ts";
 import type { Failure } from "../../shared/error-code.ts";
 
 /** One execution of a job: from `starting` to its end, or to the end of this process. */
@@ -14,6 +15,8 @@ export interface Execution {
   turn: number | null;
   /** What that turn has said so far: the result of a job that is stopped. */
   words: string;
+  /** What its model has used, where the state could not be written to. */
+  unsavedUse: Pick<Transcript, "tokens" | "usd"> | null;
 }
 
 /** A turn that was prompted and has not ended. */
@@ -52,6 +55,7 @@ export const createExecution = (leaseID: string | null): Execution => ({
   phase: { kind: "between_turns" },
   turn: null,
   words: "",
+  unsavedUse: null,
 });
 
 /** The turn under way; null between turns, and when the job is ending whatever the turn still brings. */

@@ -12,6 +12,7 @@ import type { SessionJobs } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { JobRunner } from "./job-runner.ts";
+import { mayBeUnrecorded, recordMeasured } from "./record-measured.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { UndoneJobs } from "./undone-jobs.ts";
 
@@ -65,6 +66,7 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       }
       if (!isHeld(job.state) && job.sandbox.kind !== "live") settle(sessionJobs, job);
       if (isEnded(job.state)) settleBurst(sessionJobs, job);
+      if (mayBeUnrecorded(sessionJobs, job)) recordMeasured(sessionJobs, job.id);
     }
     deps.outbox.look(orchestrator);
     if (inOrder.length > 0) clock.after(0, () => deps.undoneJobs.look(orchestrator)); // once the session is in use

@@ -29,7 +29,7 @@ export type RunAgent = (sessionJobs: SessionJobs, jobID: string, execution: Exec
 
 export function createRunAgent(deps: RunAgentDeps, goOn: GoOn): RunAgent {
   const { prepare, prompt, resume, endAtLoss } = createJobTurns(deps);
-  const { move, rescue } = createJobEnd(deps);
+  const { move, rescue, write } = createJobEnd(deps);
 
   async function runAgent(sessionJobs: SessionJobs, jobID: string, execution: Execution): Promise<void> {
     const giveUp = execution.noSandbox;
@@ -166,8 +166,15 @@ export function createRunAgent(deps: RunAgentDeps, goOn: GoOn): RunAgent {
     const { phase } = execution;
     if (phase.kind === "stopping") return await rescue(context, phase.stopFailure);
     if (phase.kind === "wrapping_up") return await rescue(context, phase.wrapUpFailure);
-    // No await between `nextTurn` and this write, so no follow-up can be missed: a later one wakes the ended job.
-    sessionJobs.update(jobID, move(execution, toEnd(outcome, execution)));
+    const end = move(execution, toEnd(outcome, execution));
+    let [isFirstTry, hasMore] = [true, false];
+    await write(jobID, execution, () => {
+      // No await between `nextTurn` and this write, so no follow-up can be missed: a later one wakes the ended job.
+      hasMore = !isFirstTry && sessionJobs.nextTurn(jobID) !== undefined;
+      isFirstTry = false;
+      if (!hasMore) sessionJobs.update(jobID, end);
+    });
+    if (hasMore) await runTurns(context, "", giveUp);
   }
 
   /**

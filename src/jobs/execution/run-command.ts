@@ -26,8 +26,9 @@ export interface OutputReader {
   /**
    * The command has ended, which is not recorded yet; or this try of it was stopped.
    * @param isWhole whether the command has ended by itself, so that its last line is whole
+   * @returns notes on the run, which are written with its end
    */
-  end(isWhole: boolean): void;
+  end(isWhole: boolean): readonly string[];
 }
 
 /** Makes the reader of one try of a run's command; null = this run needs none. */
@@ -57,6 +58,8 @@ export interface CommandOutcome {
   readonly result: string;
   /** What it measured, if it is a measurement that succeeded. */
   readonly measured?: MetricValue | undefined;
+  /** What is to be said of its output. */
+  readonly notes: readonly string[];
 }
 
 /** Time from the end of a command to the news that its whole sandbox has ended. */
@@ -81,6 +84,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const signal = AbortSignal.any([execution.abort.signal, abort.signal]);
   let log: string | null = null;
   let end: CommandEnd = { status: { kind: "unknown", reason: "its command did not start" }, stopped: null };
+  let notes: readonly string[] = [];
   const readers = deps.readOutput.flatMap((read) => read(sessionJobs, jobID) ?? []);
   const shown = showLastLine(deps, { orchestrator: sessionJobs.orchestrator, jobID }, () => window.tail(1));
   const endCommand = deps.activity.beginCommand(jobID, oneLine(run.command, 200), (lines) => window.tail(lines));
@@ -105,9 +109,9 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
       stopped: null,
     };
   } finally {
-    for (const reader of readers) reader.end(hasEndedByItself(end));
     endCommand();
     shown.stop();
+    notes = readers.flatMap((reader) => reader.end(hasEndedByItself(end)));
   }
   const last = window.tail(LINES_FOR_RESULT);
   const result = renderRunResult(last, log);
@@ -120,11 +124,11 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const exitCode = exitCodeOf(status);
   if (exitCode === 0) {
     const measured = run.measures && measuring ? judge(run.measures, measuring.end(), last) : null;
-    return { failure: measured?.failure ?? null, exitCode, result, measured: measured?.value };
+    return { failure: measured?.failure ?? null, exitCode, result, measured: measured?.value, notes };
   }
   const message = describeCommandFailure(status, last, explain(status, end.stopped !== null).trim());
   const retryable = status.kind === "unknown" ? null : false;
-  return { failure: { code: "command_failed", message, retryable }, exitCode, result };
+  return { failure: { code: "command_failed", message, retryable }, exitCode, result, notes };
 }
 
 /** @throws PluginError with which the run fails, or `sandbox_lost` */

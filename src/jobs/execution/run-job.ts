@@ -1,7 +1,7 @@
 import { isEnded, type Job } from "../../core/job.ts";
+import { withNotes } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
-import { measuredMetric, withMeasured } from "../../core/measured-job.ts";
-import { withMetric } from "../../core/metric-source.ts";
+import { withMeasured } from "../../core/measured-job.ts";
 import { toFailure } from "../../shared/error-code.ts";
 import type { Measurements } from "../measure/measurements.ts";
 import type { LocalQueue } from "../queue/local-queue.ts";
@@ -12,6 +12,7 @@ import { beginRun, withBegun } from "./begin-run.ts";
 import { createJobEnd, toFailed } from "./end-job.ts";
 import type { Execution } from "./execution.ts";
 import { createGoOn, watchSandbox } from "./go-on.ts";
+import { recordMeasured } from "./record-measured.ts";
 import { createRunAgent, type RunAgentDeps } from "./run-agent.ts";
 import { type CommandContext, type CommandOutcome, type RunCommandDeps, runCommand } from "./run-command.ts";
 import type { SessionActivity } from "./session-activity.ts";
@@ -34,7 +35,7 @@ export interface RunJobDeps extends RunAgentDeps, RunCommandDeps {
 export function createRunJob(deps: RunJobDeps): RunJob {
   const goOn = createGoOn(deps);
   const runAgent = createRunAgent(deps, goOn);
-  const { move, rescue } = createJobEnd(deps);
+  const { move, rescue, write } = createJobEnd(deps);
 
   /** @throws PluginError, with which the job fails */
   async function work(sessionJobs: SessionJobs, jobID: string, execution: Execution): Promise<void> {
@@ -66,8 +67,8 @@ export function createRunJob(deps: RunJobDeps): RunJob {
       if (execution.abort.signal.aborted) return;
       failure = stopFailure();
       if (outcome && !failure) {
-        sessionJobs.update(jobID, endRun(execution, outcome));
-        recordMeasured(sessionJobs, jobID);
+        const isWritten = await write(jobID, execution, () => sessionJobs.update(jobID, endRun(execution, outcome)));
+        if (isWritten) await write(jobID, execution, () => recordMeasured(sessionJobs, jobID));
         return;
       }
       const sandbox = failure ? null : await goOn(sessionJobs, jobID, execution);
@@ -91,14 +92,14 @@ export function createRunJob(deps: RunJobDeps): RunJob {
 
   /** Its exit code, and what it measured, are written with its end. */
   const endRun =
-    (execution: Execution, { failure, exitCode, result, measured }: CommandOutcome) =>
+    (execution: Execution, { failure, exitCode, result, measured, notes }: CommandOutcome) =>
     (job: Job): Job => {
       const to = failure ? toFailed({ words: result, turn: null }, failure) : { kind: "completed" as const, result };
       const ended = move(execution, to)(job);
       if (ended === job) return job;
       const at = new Date(deps.clock.now()).toISOString();
       return {
-        ...ended,
+        ...withNotes(ended, notes),
         exitCode,
         metrics: measured === undefined ? ended.metrics : withMeasured(ended, measured, at),
       };
@@ -112,15 +113,17 @@ export function createRunJob(deps: RunJobDeps): RunJob {
       if (error instanceof CapacityWait && !stopped) {
         const { since, retryAt } = error;
         const back = move(execution, { kind: "queued" });
-        sessionJobs.update(jobID, (job) => {
+        const wait = (job: Job): Job => {
           const queued = back(job);
           return queued === job ? job : { ...queued, gpuWait: { since, retryAt } };
-        });
+        };
+        await write(jobID, execution, () => sessionJobs.update(jobID, wait));
         return;
       }
       const failure = stopped ?? toFailure(error, "sandbox_create_failed", `run ${jobID}`);
       deps.log("warn", "a job failed", { jobID, code: failure.code, reason: failure.message });
-      sessionJobs.update(jobID, move(execution, toFailed(execution, failure)));
+      const failed = move(execution, toFailed(execution, failure));
+      await write(jobID, execution, () => sessionJobs.update(jobID, failed));
     } finally {
       const { state, task } = requireJob(sessionJobs, jobID);
       // A run takes no messages that its sandbox would be waiting for.
@@ -130,13 +133,4 @@ export function createRunJob(deps: RunJobDeps): RunJob {
       if (isEnded(state)) sessionJobs.stopRunningTurns(jobID);
     }
   };
-}
-
-/** A measurement counts for the job whose work it measured. */
-function recordMeasured(sessionJobs: SessionJobs, runID: string): void {
-  const run = requireJob(sessionJobs, runID);
-  const { measures } = run.task.run ?? {};
-  const metric = measures && measuredMetric(run, sessionJobs.all());
-  if (!measures || !metric || !sessionJobs.get(measures.jobID)) return;
-  sessionJobs.update(measures.jobID, (job) => ({ ...job, metrics: withMetric(job.metrics, measures.metric, metric) }));
 }

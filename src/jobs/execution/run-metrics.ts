@@ -1,4 +1,3 @@
-import { withNotes } from "../../core/job-notes.ts";
 import type { PrintedMetric } from "../../core/metric-line.ts";
 import { MetricLines } from "../../core/metric-lines.ts";
 import { MOST_REMEMBERED, metricNotes, undeclaredNote } from "../../core/metric-notes.ts";
@@ -47,8 +46,7 @@ export const createRunMetrics =
         const names = [...sessionJobs.series(jobID).keys()];
         const { unreadable, misplaced, inOtherCase } = lines;
         const notes = metricNotes(run, { names, refused: [...refused], unreadable, misplaced, inOtherCase });
-        const all = [...notes, ...(undeclared.size > 0 ? [undeclaredNote([...undeclared])] : [])];
-        if (isWhole && all.length > 0) sessionJobs.update(jobID, (job) => withNotes(job, all));
+        return isWhole ? [...notes, ...(undeclared.size > 0 ? [undeclaredNote([...undeclared])] : [])] : [];
       },
     };
   };

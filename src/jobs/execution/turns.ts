@@ -13,7 +13,9 @@ import { renderNews } from "../../prompt/worker-block.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
+import { untilWritten } from "../session/until-written.ts";
 import type { Turn } from "../store/session-store.ts";
+import { isUnwritable, toReason } from "../store/unusable.ts";
 import { type Execution, isEnding, type OpenTurn, withoutTurn, withTurn } from "./execution.ts";
 import { type ReloadVolumesDeps, reloadVolumes } from "./reload-volumes.ts";
 import type { SessionActivity } from "./session-activity.ts";
@@ -84,7 +86,7 @@ export function createJobTurns(deps: JobTurnsDeps) {
   async function resume(context: TurnContext, turn: SentTurn, goOn: string): Promise<TurnOutcome> {
     const { sessionJobs, jobID, sessionID, execution } = context;
     const transcript = await readUnfinished(deps, sessionID, turn.messageID, execution.abort.signal);
-    recordUse(sessionJobs, jobID, transcript);
+    recordUse(context, transcript);
     const decision = decideResumption(transcript, turn.messageID);
     const texts = textsOf(transcript, turn.messageID);
     if (decision.kind === "done") return settle(context, turn, toOutcome({ ...decision, texts }), texts);
@@ -97,9 +99,9 @@ export function createJobTurns(deps: JobTurnsDeps) {
 
   /** The end of a turn that came to rest when the sandbox was lost; null if it is to be resumed. */
   async function endAtLoss(context: TurnContext, turn: SentTurn, isDropped: boolean): Promise<TurnOutcome | null> {
-    const { sessionJobs, jobID, sessionID, execution } = context;
+    const { sessionID, execution } = context;
     const transcript = await readUnfinished(deps, sessionID, turn.messageID, execution.abort.signal);
-    recordUse(sessionJobs, jobID, transcript);
+    recordUse(context, transcript);
     const decision = decideResumption(transcript, turn.messageID);
     const texts = textsOf(transcript, turn.messageID);
     if (decision.kind === "done") return settle(context, turn, toOutcome({ ...decision, texts }), texts);
@@ -147,7 +149,7 @@ export function createJobTurns(deps: JobTurnsDeps) {
         request,
         (transcript) => {
           execution.words = toWords([...before.texts, ...textsOf(transcript, request.messageID)]) || execution.words;
-          if (recordUse(sessionJobs, jobID, transcript)) deps.activity.heartbeat(sessionID, false);
+          if (recordUse(context, transcript)) deps.activity.heartbeat(sessionID, false);
         },
         AbortSignal.any([execution.abort.signal, open.abort.signal]),
       );
@@ -155,7 +157,7 @@ export function createJobTurns(deps: JobTurnsDeps) {
       if (execution.phase.kind === "retrying_turn" && end.kind === "stopped" && !execution.abort.signal.aborted) {
         return await prompt(context, turn, toGoOnAfterSilence(), { texts, isRetry: true });
       }
-      return settle(context, turn, toOutcome({ ...end, texts }), texts);
+      return await settle(context, turn, toOutcome({ ...end, texts }), texts);
     } catch (error) {
       sessionJobs.saveTurn({ ...turn, state: "failed" });
       throw error;
@@ -171,44 +173,57 @@ export function createJobTurns(deps: JobTurnsDeps) {
       : null;
 
   /** Records how a turn has ended: first what it said, because a turn on record as ended is not read again. */
-  function settle(
+  async function settle(
     context: TurnContext,
     turn: Turn,
     outcome: TurnOutcome,
     texts: Texts,
     isDropped = false,
-  ): TurnOutcome {
+  ): Promise<TurnOutcome> {
     const { sessionJobs, jobID, execution } = context;
+    const { signal } = execution.abort;
     execution.turn = turn.position;
     execution.words = toWords(texts) || execution.words;
     // The turn of an interrupted job stays `running`: it will be resumed.
-    if (requireJob(sessionJobs, jobID).state.kind === "interrupted") return outcome;
-    if (
-      execution.phase.kind === "sandbox_lost" &&
-      outcome.kind === "stopped" &&
-      !isDropped &&
-      !execution.abort.signal.aborted
-    )
+    const isInterrupted = () => requireJob(sessionJobs, jobID).state.kind === "interrupted";
+    if (isInterrupted()) return outcome;
+    if (execution.phase.kind === "sandbox_lost" && outcome.kind === "stopped" && !isDropped && !signal.aborted)
       return outcome; // so will this one, in a new sandbox
     // The end of a job that is ending has these words itself.
-    const isLast = isEnding(execution.phase) || execution.abort.signal.aborted;
+    const isLast = isEnding(execution.phase) || signal.aborted;
     const answer = outcome.kind === "stopped" && isLast ? null : toTurnAnswer(turn, outcome, execution.words);
-    if (answer) sessionJobs.update(jobID, (job) => withAnswer(job, answer));
-    sessionJobs.saveTurn({ ...turn, state: outcome.kind });
+    const write = () => {
+      if (isInterrupted()) return;
+      sessionJobs.update(jobID, (job) => {
+        const used = execution.unsavedUse ? withUse(job, execution.unsavedUse) : job;
+        return answer ? withAnswer(used, answer) : used;
+      });
+      sessionJobs.saveTurn({ ...turn, state: outcome.kind });
+    };
+    await untilWritten(write, deps, { jobID, isOver: () => signal.aborted, signal });
     return outcome;
   }
 
-  /** Records tokens and cost. @returns whether they are new */
-  function recordUse(sessionJobs: SessionJobs, jobID: string, { tokens, usd }: Transcript): boolean {
+  /** Records tokens and cost, at the end of the turn if they cannot be written now. @returns whether they are new */
+  function recordUse({ sessionJobs, jobID, execution }: TurnContext, used: Transcript): boolean {
     const before = requireJob(sessionJobs, jobID);
-    const after = sessionJobs.update(jobID, (job) => {
-      const used = { tokens: mostTokens(job.tokens, tokens), modelUsd: Math.max(job.modelUsd, usd) };
-      return isDeepStrictEqual(used, { tokens: job.tokens, modelUsd: job.modelUsd }) ? job : { ...job, ...used };
-    });
-    return after !== before;
+    execution.unsavedUse = used;
+    try {
+      sessionJobs.update(jobID, (job) => withUse(job, used));
+      execution.unsavedUse = null;
+    } catch (error) {
+      if (!isUnwritable(error)) throw error;
+      deps.log("warn", "could not record what a job's model has used", { jobID, reason: toReason(error) });
+    }
+    return requireJob(sessionJobs, jobID) !== before;
   }
 
   return { prepare, prompt, resume, endAtLoss };
+}
+
+function withUse(job: Job, { tokens, usd }: Pick<Transcript, "tokens" | "usd">): Job {
+  const used = { tokens: mostTokens(job.tokens, tokens), modelUsd: Math.max(job.modelUsd, usd) };
+  return isDeepStrictEqual(used, { tokens: job.tokens, modelUsd: job.modelUsd }) ? job : { ...job, ...used };
 }
 
 /** What a turn had said that an ended process left; null where there is none. */

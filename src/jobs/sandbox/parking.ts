@@ -7,6 +7,7 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
+import { untilWritten } from "../session/until-written.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import { type AttachDeps, attachSandbox } from "./attach.ts";
 import type { LiveSandboxes } from "./live-sandboxes.ts";
@@ -69,7 +70,9 @@ export function createParking(deps: ParkingDeps): Parking {
   }
 
   const runPark = (sessionJobs: SessionJobs, jobID: string, options: ParkOptions): Promise<void> =>
-    operations.run(jobID, () => park(sessionJobs, jobID, options));
+    operations
+      .run(jobID, () => park(sessionJobs, jobID, options))
+      .catch((error) => log("error", "could not park a sandbox", { jobID, reason: String(error) })); // the disk may be full
 
   async function getOrAttach(sessionJobs: SessionJobs, job: Job): Promise<Sandbox | null> {
     const known = liveSandboxes.raw(job.id);
@@ -105,10 +108,12 @@ export function createParking(deps: ParkingDeps): Parking {
       liveSandboxes.release(jobID);
       attempts.forget(jobID);
       // Recorded first, so that whoever dies in between loses no files. Then nothing comes before the sandbox is asked to end.
-      sessionJobs.update(jobID, (current) => {
-        const parked: Job = { ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } };
-        return end ? end(parked) : parked;
-      });
+      const parked = (current: Job): Job => {
+        const now: Job = { ...current, sandbox: { kind: "parked", snapshotID: snapshot.id } };
+        return end ? end(now) : now;
+      };
+      const what = { jobID, isOver: () => suspended };
+      if (!(await untilWritten(() => sessionJobs.update(jobID, parked), deps, what))) return;
       await liveSandboxes.terminate(sessionJobs, jobID, sandbox);
       await snapshots.dropFormerParked(sessionJobs, job.id, snapshot.id);
     } catch (error) {
@@ -121,10 +126,10 @@ export function createParking(deps: ParkingDeps): Parking {
         if (isWorkKept) return giveUp(sessionJobs, jobID, sandbox, error);
       }
       // The work is worth more than the slot: a sandbox without a snapshot stays as it is.
+      if (retries) parkLater(sessionJobs, jobID, PARK_RETRY_MS);
       sessionJobs.update(jobID, (current) =>
         withUnfinished(current, "its sandbox could not be frozen, and is kept", error),
       );
-      if (retries) parkLater(sessionJobs, jobID, PARK_RETRY_MS);
     }
   }
 

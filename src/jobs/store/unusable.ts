@@ -23,10 +23,18 @@ const REMEDIES: readonly [causes: RegExp, remedy: string, retryable: boolean][] 
 
 export const toReason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-export function unusable(file: string, cause: unknown): PluginError {
-  const { code, errcode } = cause as { code?: unknown; errcode?: unknown };
+/** The remedy for what kept a state file from being used; undefined where none is known. */
+function remedyOf(cause: unknown): (typeof REMEDIES)[number] | undefined {
+  const { code, errcode } = (cause ?? {}) as { code?: unknown; errcode?: unknown };
   const words = `${String(code)} ${toReason(cause)}${typeof errcode === "number" ? ` errcode ${errcode & 0xff}` : ""}`;
-  const found = REMEDIES.find(([causes]) => causes.test(words));
+  return REMEDIES.find(([causes]) => causes.test(words));
+}
+
+/** Whether a write to a state file failed for a reason outside it, such as a full disk: the same write may succeed later. */
+export const isUnwritable = (cause: unknown): boolean => remedyOf(cause) !== undefined;
+
+export function unusable(file: string, cause: unknown): PluginError {
+  const found = remedyOf(cause);
   const remedy = found?.[1] ?? 'Move it away, or set "stateDir" to another one.';
   const message = `Could not use the state file ${file}: ${toReason(cause)}. ${remedy}`;
   return new PluginError("config_invalid", message, { cause, retryable: found?.[2] ?? false });
