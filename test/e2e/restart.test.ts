@@ -133,6 +133,30 @@ sandboxTest("resumes running jobs after a configuration reload", async () => {
   expect(existsSync(join(home.stateDir, "sessions", `${session.id}.db`))).toBe(true);
 });
 
+sandboxTest("what reaches OpenCode while it reloads leaves the jobs of then and later an agent", async () => {
+  const { server } = setup;
+  const session = await server.createSession();
+  const other = await server.createSession();
+  for (const reach of [
+    async () => void (await server.client.app.agents()),
+    async () => void (await turn(server, other.id, start(task("new", say("done"))))),
+  ]) {
+    const seconds = uniqueSeconds();
+    await ask(
+      server,
+      session.id,
+      start(task("old", shell(`sleep ${seconds}`, { timeout_seconds: 900 }), say("went on"))),
+    );
+    await until(() => sleeps(seconds), { what: "it sleeps" });
+    await server.client.instance.dispose(); // answers before it begins
+    await reach();
+    const { finished } = (await ask(server, session.id, wait())).metadata;
+    expect(finished.at(-1)).toMatchObject({ description: "old", state: "completed", result: "went on" });
+  }
+  const { finished } = (await ask(server, other.id, wait())).metadata;
+  expect(finished).toMatchObject([{ description: "new", state: "completed", result: "done" }]);
+});
+
 sandboxTest(
   "goes on with running, queued and unheard jobs by itself after a reload, though nobody uses the session",
   async () => {
@@ -155,6 +179,7 @@ sandboxTest(
       body: JSON.stringify({ username: "reloaded" }),
     });
     expect(reloaded.status).toBe(200);
+    await server.client.app.agents(); // the instance that ends answers still, and leaves them to the next one
     const seen = () => model.requests.slice(since).map(({ messages }) => JSON.stringify(messages.at(-1)?.content));
 
     await until(() => seen().filter((text) => text.includes("OpenCode ended while you were")).length === 2, {

@@ -25,6 +25,7 @@ import { createHostClient, readSession } from "./host-client.ts";
 import { createHostGuard } from "./host-guard.ts";
 import { hostLog } from "./host-log.ts";
 import { createHostVersion } from "./host-version.ts";
+import { openIn } from "./instances.ts";
 import { createJobInstances, isOwnInstanceBetter } from "./job-instance.ts";
 import { createJobQuestions } from "./job-questions.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
@@ -36,6 +37,7 @@ import { createStaleViews } from "./stale-views.ts";
 import { createStoppedTurns } from "./stopped-turns.ts";
 import { toToolDefinitions } from "./tool-definitions.ts";
 import { hideViews } from "./view-parts.ts";
+import { untilWhole } from "./whole-instance.ts";
 import { extendConfig } from "./worker-agent.ts";
 
 const SKILLS_DIR = fileURLToPath(new URL("../../../skills", import.meta.url));
@@ -65,6 +67,8 @@ export interface Adapter {
   /** Ends the instance for jobs, as this one ends. Never rejects. */
   closeJobInstance(): Promise<void>;
   readonly handovers: Handovers;
+  /** Resolves once the instance of the directory is whole, which may be another one then. Never rejects. */
+  untilWhole(): Promise<void>;
   /** Calls the listener with the session in which the user types, as the part in the terminal UI tells now and then. */
   onTyping(listener: (sessionID: string) => void): void;
   /** Calls the listener with the session whose model has begun to write a call that starts jobs. */
@@ -113,6 +117,9 @@ export function createAdapter(
   const instances = createJobInstances({ input, client, isWanted: isOwnWanted, clock: systemClock, log });
   const questions = createJobQuestions({ instances, jobSessions, emit, clock: systemClock, log });
 
+  const { directory } = input;
+  const untilNextIsWhole = () =>
+    untilWhole({ client, directory, clock: systemClock, log, open: () => openIn(directory) });
   const self = toProcessName(randomId("view"));
   const staleViews = createStaleViews(client, self);
   const stoppedTurns = createStoppedTurns(client, hostIDs);
@@ -163,7 +170,8 @@ export function createAdapter(
       questions.stop();
     },
     closeJobInstance: instances.close,
-    handovers: createHandovers({ client, directory: input.directory, clock: systemClock, log }),
+    handovers: createHandovers({ client, directory, untilWhole: untilNextIsWhole, clock: systemClock, log }),
+    untilWhole: untilNextIsWhole,
     onTyping(listener) {
       typing = listener;
     },

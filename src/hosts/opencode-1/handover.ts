@@ -26,6 +26,8 @@ export interface HandoverDeps {
   readonly client: Pick<HostClient, "global" | "session">;
   /** Where the instance is open, absolute. */
   readonly directory: string;
+  /** Resolves once the instance of the directory is whole. Never rejects. */
+  readonly untilWhole: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -54,7 +56,7 @@ const PUBLISH_TRIES = 120;
  * that would still reach the old one, and leave the next without what our config hook adds.
  * @source OpenCode 1.18.33, verified
  */
-export function createHandovers({ client, directory, clock, log }: HandoverDeps): Handovers {
+export function createHandovers({ client, directory, untilWhole, clock, log }: HandoverDeps): Handovers {
   const instances = channel(CHANNEL); // held: Bun forgets a channel that nobody refers to, with its subscribers
 
   async function wakeNext(sessions: readonly string[], isGone: Promise<unknown>): Promise<void> {
@@ -62,6 +64,7 @@ export function createHandovers({ client, directory, clock, log }: HandoverDeps)
     await sleep(clock, END_MS);
     if (!existsSync(directory)) return;
     await client.session.status(); // creates the next instance, if nobody has yet
+    await untilWhole();
     const handover: Handover = { directory, sessions, isTaken: false };
     for (let tries = 0; tries < PUBLISH_TRIES && !handover.isTaken; tries++) {
       instances.publish(handover);

@@ -1,6 +1,7 @@
 import { basename, dirname, isAbsolute, resolve } from "node:path";
 import type { Hooks, PluginInput } from "@opencode-ai/plugin";
 import { JOB_ONLY_TOOLS } from "../shared/job-tools.ts";
+import { disposing } from "./whole-instance.ts";
 
 /*
  * OpenCode runs one instance for each directory, and tells a plugin in it of nothing that happens in another. The sessions
@@ -22,14 +23,27 @@ const isForJobs = ({ directory, worktree }: Place): boolean =>
 /** Whether what happens in an instance for jobs reaches the instance of its project: OpenCode is done with loading it. */
 export const isJoined = (directory: string): boolean => jobInstances.has(directory);
 
-/** The hooks of an instance, which is known to the others from now on until OpenCode disposes of it. */
-export function join(place: Place, own: Hooks): Hooks {
+/** The hooks of the instance that the user has open in a directory. */
+export const openIn = (directory: string): Hooks | undefined => openInstances.get(directory);
+
+/**
+ * The hooks of an instance, which is known to the others from now on until OpenCode disposes of it.
+ * @param untilWhole resolves once the instance of the directory is whole, which may be another one then
+ */
+export function join(place: Place, own: Hooks, untilWhole: () => Promise<void> = async () => {}): Hooks {
   const { directory } = place;
   if (isForJobs(place)) return joinProject(place, own);
   const hooks: Hooks = {
     ...own,
+    async "chat.message"(...given) {
+      await untilWhole();
+      const now = openInstances.get(directory) ?? hooks;
+      await (now === hooks ? own : now)["chat.message"]?.(...given);
+    },
     async dispose() {
-      await own.dispose?.();
+      const disposed = Promise.resolve(own.dispose?.());
+      disposing(directory, disposed);
+      await disposed;
       // The next instance of the directory may be there already.
       if (openInstances.get(directory) === hooks) openInstances.delete(directory);
     },

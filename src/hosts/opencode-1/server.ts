@@ -1,4 +1,4 @@
-import type { Plugin } from "@opencode-ai/plugin";
+import type { Hooks, Plugin } from "@opencode-ai/plugin";
 import { renderGoOn } from "../../prompt/job-board.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { createSerialQueues } from "../../shared/serial-queues.ts";
@@ -74,7 +74,7 @@ export const server: Plugin = async (input, tuple) => {
     for (const sessionID of orchestratorIDs) void recorded.resume(sessionID);
   });
 
-  return join(input, {
+  const own: Hooks = {
     ...hooks,
     tool: adapter.toolDefinitions(
       createTools({
@@ -121,5 +121,6 @@ export const server: Plugin = async (input, tuple) => {
       await adapter.closeJobInstance();
       if (suspended) await adapter.handovers.give(suspended);
     },
-  });
+  };
+  return join(input, own, adapter.untilWhole);
 };
