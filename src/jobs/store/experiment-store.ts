@@ -7,7 +7,7 @@ import { createExperimentQueries, type ExperimentQueries } from "./experiment-qu
 import { experimentRecord } from "./experiment-record.ts";
 import { json } from "./rows.ts";
 import type { Goal } from "./score-queries.ts";
-import { createScoreStore, SCORE_TABLES, type ScoreStore } from "./score-store.ts";
+import { createScoreStore, SCORE_INDEXES, SCORE_TABLES, type ScoreStore } from "./score-store.ts";
 
 /** One experiment to be kept. */
 export interface ExperimentEntry {
@@ -92,6 +92,7 @@ export async function openExperimentStore(
     clock,
     stateDir: dirname(dirname(file)),
     isShared: true,
+    sideIndexes: SCORE_INDEXES,
     onNew: () => {
       isMade = true;
     },
