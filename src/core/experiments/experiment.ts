@@ -4,7 +4,16 @@ import { parseGpu } from "../../config/gpu.ts";
 import { burstGpuSeconds } from "../burst.ts";
 import { computeUsd } from "../cost.ts";
 import { isEnded, type Job } from "../job.ts";
-import type { Direction, MetricSource, MetricValue, Params, Stopped, StopRule } from "../run-task.ts";
+import type {
+  Direction,
+  Measurement,
+  MetricSource,
+  MetricValue,
+  Params,
+  RunTask,
+  Stopped,
+  StopRule,
+} from "../run-task.ts";
 import { environmentOf } from "../task-source.ts";
 import { seedOf, sorted, withoutSeeds } from "./seeds.ts";
 
@@ -171,29 +180,25 @@ export function keysOf(experiment: Experiment): ExperimentKeys {
   };
 }
 
-/** The measurement that a run makes; null for every other job. */
-export function toMeasured(job: Job): Measured | null {
+/**
+ * The measurement that a run makes; null for every other job.
+ * @param former what was kept of it before: its conditions were those of that time
+ */
+export function toMeasured(
+  job: Job,
+  environments: Readonly<Record<string, Environment>>,
+  former: Measured | null,
+): Measured | null {
   const { run } = job.task;
   if (!run?.measures) return null;
-  const { jobID, benchmark, setting, metric, direction, protect, artifacts, seed, turns, evaluation } = run.measures;
+  const { jobID, setting, metric, direction, seed, turns } = run.measures;
   const declared = new Set([metric, ...Object.keys(run.metrics)]);
   const values = Object.entries(job.metrics).filter(([name]) => declared.has(name));
   return {
     by: job.id,
     job: jobID,
     source: setting,
-    bench: mark([
-      benchmark,
-      setting,
-      run.command,
-      metric,
-      direction,
-      protect,
-      artifacts,
-      job.task.environment,
-      job.task.gpu,
-      ...(evaluation === null ? [] : [evaluation]),
-    ]),
+    bench: former?.bench ?? benchOf(job.task, run, run.measures, environments),
     metric,
     direction,
     seed,
@@ -203,6 +208,24 @@ export function toMeasured(job: Job): Measured | null {
     usd: job.modelUsd + computeUsd(job.compute, job.state.since),
     gpuSeconds: (gpuCount(job) * Math.max(0, job.state.since - (job.startedAt ?? job.state.since))) / 1000,
   };
+}
+
+/** Names the conditions of a measurement. What is empty is left out, so that the names stay as earlier versions made them. */
+function benchOf(
+  task: Job["task"],
+  { command, metrics }: RunTask,
+  { benchmark, setting, metric, direction, protect, artifacts, evaluation }: Measurement,
+  environments: Readonly<Record<string, Environment>>,
+): string {
+  // A job's own files are measured with what they were made from, whatever the environment has become.
+  const environment = setting === "clean" ? environmentOf(environments, task) : undefined;
+  const { recipe } = recipeOf(environment);
+  return mark([
+    ...[benchmark, setting, command, metric, direction, protect, artifacts, task.environment, task.gpu],
+    ...(evaluation === null ? [] : [evaluation]),
+    ...(Object.keys(metrics).length === 0 ? [] : [{ metrics: sorted(metrics) }]),
+    ...(recipe === recipeOf(undefined).recipe ? [] : [{ recipe }]),
+  ]);
 }
 
 /** Values that a benchmark has measured are not the job's own: they come with the run that measured them. */
