@@ -11,8 +11,8 @@ export type Measured =
 
 /** Characters of a line's end in which the metric is looked for behind other text. */
 const LINE_END = 16 * 1024;
-/** Places of one line at which it is looked for. */
-const MOST_PLACES = 64;
+/** Where a line could be a `METRIC` line, did nothing stand before it; but for the end of a name, as in `MY_METRIC =1`. */
+const PLACE = /METRIC(?=\s|$)(?!\s*=)/g;
 
 /**
  * Finds the number that a benchmark's command measured, in its whole output. All lines without a step must agree; lines
@@ -72,14 +72,14 @@ export class MeasuredValue {
     }
   }
 
-  /** Looks for the metric behind other text of a line. */
+  /** Looks for the metric behind other text of a line: at every place up to the next, so that none costs the whole line. */
   #look(whole: string): void {
     const line = whole.slice(-LINE_END);
-    let at = line.indexOf("METRIC", 1);
-    for (let place = 0; at > 0 && place < MOST_PLACES; place++, at = line.indexOf("METRIC", at + 1)) {
-      const read = readMetricLine(line.slice(at));
-      if (!Array.isArray(read)) continue;
-      for (const { name, value, step } of read as readonly PrintedMetric[])
+    const places = [...line.matchAll(PLACE)].map(({ index }) => index);
+    for (const [n, place] of places.entries()) {
+      const read = readMetricLine(line.slice(place, places[n + 1]));
+      if (read === null || read === "unreadable") continue;
+      for (const { name, value, step } of read)
         if (name === this.#metric && step === undefined) add(this.#hidden, value);
     }
   }

@@ -17,6 +17,12 @@ const CASES: readonly (readonly [output: string, expected: Expected, texts?: Rea
   ["METRIC loss=3 step=2\nMETRIC loss=0 step=1\n", [3, 0]],
   ["METRIC loss=0\nxxxMETRIC loss=4\n", [0, 4]],
   [`METRIC loss=0\n${"x".repeat(50_000)}METRIC loss=4\n`, [0, 4]],
+  ["METRIC loss=0\nmy METRIC loss=4METRIC x=1\n", [0, 4]],
+  ["METRIC MY_METRIC=1 loss=2\n", 2],
+  [`METRIC loss=0\n${"METRIC ".repeat(65)}METRIC loss=4\n`, [0, 4]],
+  [`METRIC loss=0\n${"xMETRIC".repeat(65)}METRIC loss=4\n`, [0, 4]],
+  [`METRIC loss=0\n${"METRIC x=1 ".repeat(500)}METRIC loss=4\n`, [0, 4]],
+  [`METRIC loss=0\n${"METRIC x=1 ".repeat(500)}METRIC loss=4`, [0, 4]],
   ["final loss: 2\n", 2, { loss: "final loss:" }],
   ["final loss: 2\nMETRIC loss=1\n", [2, 1], { loss: "final loss:" }],
 ];
