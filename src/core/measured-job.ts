@@ -1,18 +1,14 @@
 import { nameList } from "../shared/plain-text.ts";
 import { isEnded, type Job, type Metric } from "./job.ts";
-import { withMetric } from "./metric-source.ts";
+import type { MeasuredNumbers } from "./measured-value.ts";
 import type { MetricValue } from "./run-task.ts";
 
-/** The metrics of a run that has measured: what it printed under other names of the benchmark is as good. */
-export function withMeasured({ task, metrics }: Job, value: MetricValue, at: string): Job["metrics"] {
-  const { measures, metrics: texts } = task.run ?? {};
+/** The metrics of a run that has measured: those of the benchmark. Others that it printed are not. */
+export function withMeasured({ task, metrics }: Job, { value, others }: MeasuredNumbers, at: string): Job["metrics"] {
+  const { measures } = task.run ?? {};
   if (!measures) return metrics;
-  const declared = Object.entries(metrics).filter(([name]) => Object.hasOwn(texts ?? {}, name));
-  const all: [string, Metric][] = [
-    ...declared.map(([name, metric]): [string, Metric] => [name, { ...metric, source: measures.setting }]),
-    [measures.metric, { value, at, source: measures.setting }],
-  ];
-  return all.reduce((known, [name, metric]) => withMetric(known, name, metric), {} as Job["metrics"]);
+  const all = [...others, [measures.metric, value] as const];
+  return Object.fromEntries(all.map(([name, value]) => [name, { value, at, source: measures.setting }]));
 }
 
 /**

@@ -4,10 +4,16 @@ import type { MetricValue } from "./run-task.ts";
 
 /** What a benchmark's command printed as its metric. */
 export type Measured =
-  | { readonly kind: "value"; readonly value: MetricValue }
+  | ({ readonly kind: "value" } & MeasuredNumbers)
   | { readonly kind: "none" }
   /** Which of them it measured cannot be told: the job's own code runs in the measurement, and may print numbers too. */
-  | { readonly kind: "conflict"; readonly values: readonly [MetricValue, MetricValue] };
+  | { readonly kind: "conflict"; readonly metric: string; readonly values: readonly [MetricValue, MetricValue] };
+
+export interface MeasuredNumbers {
+  readonly value: MetricValue;
+  /** Those of the benchmark's other metrics that it printed. */
+  readonly others: ReadonlyMap<string, MetricValue>;
+}
 
 /** Characters of a line's end in which the metric is looked for behind other text. */
 const LINE_END = 16 * 1024;
@@ -15,23 +21,23 @@ const LINE_END = 16 * 1024;
 const PLACE = /METRIC(?=\s|$)(?!\s*=)/g;
 
 /**
- * Finds the number that a benchmark's command measured, in its whole output. All lines without a step must agree; lines
+ * Finds the numbers that a benchmark's command measured, in its whole output. All lines without a step must agree; lines
  * with steps are the curve, whose last point counts only where there is no other number. What stands behind other text on
  * a line is not counted, but must not contradict: the job may have left its own line open to hide what follows.
  */
 export class MeasuredValue {
   readonly #metric: string;
   readonly #lines: MetricLines;
-  #values: MetricValue[] = [];
-  #curve: { readonly step: number; readonly value: MetricValue } | null = null;
-  #broken: readonly [MetricValue, MetricValue] | null = null;
-  #hidden: MetricValue[] = [];
+  readonly #printed: ReadonlyMap<string, Printed>;
   #open = "";
 
-  /** @param texts the text that a metric's number follows, by metric */
+  /** @param texts the text that a metric's number follows, by metric: these are measured besides */
   constructor(metric: string, texts: Readonly<Record<string, string>>) {
     this.#metric = metric;
-    this.#lines = new MetricLines(Object.fromEntries(Object.entries(texts).filter(([name]) => name === metric)));
+    const own = Object.entries(texts).filter(([name]) => name === metric);
+    const others = Object.entries(texts).filter(([name]) => name !== metric);
+    this.#lines = new MetricLines(Object.fromEntries([...own, ...others])); // of too many the last are not looked for
+    this.#printed = new Map([metric, ...others.map(([name]) => name)].map((name) => [name, new Printed()]));
   }
 
   read(chunk: Uint8Array): void {
@@ -46,42 +52,69 @@ export class MeasuredValue {
     if (this.#open.length > 2 * LINE_END) this.#open = this.#open.slice(-LINE_END);
   }
 
-  /** The output has ended. */
+  /** The output has ended. A conflict of any metric is one of all: what the job has printed cannot be told from the rest. */
   end(): Measured {
     this.#note(this.#lines.end());
     this.#look(this.#open);
     this.#open = "";
-    const found = [...this.#values, ...(this.#values.length === 0 && this.#curve ? [this.#curve.value] : [])];
-    const [first] = found;
-    const broken = this.#values.length === 0 ? this.#broken : null;
-    const other = [...found, ...this.#hidden].find((value) => value !== first);
-    if (first === undefined) return { kind: "none" };
-    if (broken) return { kind: "conflict", values: broken };
-    return other === undefined ? { kind: "value", value: first } : { kind: "conflict", values: [first, other] };
-  }
-
-  #note(printed: readonly PrintedMetric[]): void {
-    for (const { name, value, step } of printed) {
-      if (name !== this.#metric) continue;
-      if (step === undefined) add(this.#values, value);
-      else {
-        const former = this.#curve;
-        if (former && step <= former.step && value !== former.value) this.#broken ??= [former.value, value];
-        this.#curve = { step, value };
-      }
+    const found = [...this.#printed].map(([name, printed]) => ({ name, values: printed.different() }));
+    const own = found.find(({ name }) => name === this.#metric)?.values ?? [];
+    const [value] = own;
+    if (value === undefined) return { kind: "none" };
+    for (const { name, values } of found) {
+      const [one, other] = values;
+      if (one !== undefined && other !== undefined) return { kind: "conflict", metric: name, values: [one, other] };
     }
+    const others = found.flatMap(({ name, values: [one] }) =>
+      one === undefined || name === this.#metric ? [] : [[name, one] as const],
+    );
+    return { kind: "value", value, others: new Map(others) };
   }
 
-  /** Looks for the metric behind other text of a line: at every place up to the next, so that none costs the whole line. */
+  #note(all: readonly PrintedMetric[]): void {
+    for (const { name, value, step } of all) this.#printed.get(name)?.note(value, step);
+  }
+
+  /** Looks for the metrics behind other text of a line: at every place up to the next, so that none costs the whole line. */
   #look(whole: string): void {
     const line = whole.slice(-LINE_END);
     const places = [...line.matchAll(PLACE)].map(({ index }) => index);
     for (const [n, place] of places.entries()) {
       const read = readMetricLine(line.slice(place, places[n + 1]));
       if (read === null || read === "unreadable") continue;
-      for (const { name, value, step } of read)
-        if (name === this.#metric && step === undefined) add(this.#hidden, value);
+      for (const { name, value, step } of read) if (step === undefined) this.#printed.get(name)?.noteHidden(value);
     }
+  }
+}
+
+/** What was printed of one metric. */
+class Printed {
+  #values: MetricValue[] = [];
+  #curve: { readonly step: number; readonly value: MetricValue } | null = null;
+  #broken: readonly MetricValue[] | null = null;
+  #hidden: MetricValue[] = [];
+
+  note(value: MetricValue, step: number | undefined): void {
+    if (step === undefined) {
+      add(this.#values, value);
+      return;
+    }
+    const former = this.#curve;
+    if (former && step <= former.step && value !== former.value) this.#broken ??= [former.value, value];
+    this.#curve = { step, value };
+  }
+
+  noteHidden(value: MetricValue): void {
+    add(this.#hidden, value);
+  }
+
+  /** Its number, and another one that contradicts it, if there is one. */
+  different(): readonly MetricValue[] {
+    if (this.#values.length === 0 && this.#broken) return this.#broken;
+    const found = this.#values.length === 0 && this.#curve ? [this.#curve.value] : this.#values;
+    const [first] = found;
+    const other = [...found, ...this.#hidden].find((value) => value !== first);
+    return first === undefined ? [] : other === undefined ? [first] : [first, other];
   }
 }
 

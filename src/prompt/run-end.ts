@@ -49,7 +49,7 @@ export function describeNoMeasurement(
   measured: Exclude<Measured, { kind: "value" }>,
   end: string,
 ): string {
-  const name = oneLine(metric, 100);
+  const name = oneLine(measured.kind === "none" ? metric : measured.metric, 100);
   if (measured.kind === "none")
     return `The command ended with exit code 0, but the metric ${name} never came: the benchmark must print "METRIC ${name}=<number>" on a line of its own.${lastLines(end)}`;
   const [one, other] = measured.values;

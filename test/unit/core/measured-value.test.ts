@@ -40,3 +40,23 @@ for (const [output, expected, texts = {}] of CASES)
       expect(got as Expected).toEqual(expected);
     }
   });
+
+const SPEED = { speed: "speed:" };
+const CASES_OF_OTHERS: readonly (readonly [output: string, others: readonly [string, MetricValue][] | string])[] = [
+  ["METRIC loss=1 speed=3 cheat=5\n", [["speed", 3]]],
+  ["speed: 3\nMETRIC loss=1\n", [["speed", 3]]],
+  ["METRIC loss=1\n", []],
+  ["METRIC speed=90 step=1\nMETRIC speed=50 step=2\nMETRIC loss=1\n", [["speed", 50]]],
+  ["METRIC loss=1 speed=3\nMETRIC speed=9\n", "speed"],
+  ["METRIC speed=9\nopen METRIC speed=3\nMETRIC loss=1\n", "speed"],
+  ["METRIC loss=1\nMETRIC speed=3 loss=2\n", "loss"],
+];
+
+for (const [output, expected] of CASES_OF_OTHERS)
+  test(`${show(output)} measures besides ${JSON.stringify(expected)}`, () => {
+    const value = new MeasuredValue("loss", SPEED);
+    value.read(Buffer.from(output));
+    const found = value.end();
+    const got = found.kind === "value" ? [...found.others] : found.kind === "conflict" ? found.metric : "none";
+    expect(got as typeof expected).toEqual(expected);
+  });
