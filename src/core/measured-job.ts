@@ -1,7 +1,7 @@
 import { nameList } from "../shared/plain-text.ts";
+import { summarize } from "./experiments/noise.ts";
 import { isEnded, type Job, type Metric } from "./job.ts";
 import type { MeasuredNumbers } from "./measured-value.ts";
-import type { MetricValue } from "./run-task.ts";
 
 /** The metrics of a run that has measured: those of the benchmark. Others that it printed are not. */
 export function withMeasured({ task, metrics }: Job, { value, others }: MeasuredNumbers, at: string): Job["metrics"] {
@@ -38,10 +38,9 @@ export function measuredMetric(run: Job, all: readonly Job[]): Metric | null {
     .map(({ at }) => at)
     .sort()
     .at(-1);
-  if (newest === undefined) return null;
-  const mean = metrics.reduce((sum, { value }) => sum + Number(value) / metrics.length, 0);
-  const value = Number.isFinite(mean) ? mean : (String(mean) as MetricValue);
-  return { value, at: newest, source: own.setting, ...(own.turns !== null && { turns: own.turns }) };
+  const mean = summarize(metrics.map(({ value }) => value))?.mean;
+  if (newest === undefined || mean === undefined) return null;
+  return { value: mean, at: newest, source: own.setting, ...(own.turns !== null && { turns: own.turns }) };
 }
 
 /** Says which numbers of a job were measured before its latest turn, in which its files may have changed. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { summarize } from "../../../src/core/experiments/noise.ts";
 import type { Job, Metric } from "../../../src/core/job.ts";
 import { measuredMetric, outdatedNotes, withMeasured } from "../../../src/core/measured-job.ts";
 import { variablesFor } from "../../../src/core/measured-variables.ts";
@@ -69,6 +70,18 @@ describe("what a benchmark has measured of a job", () => {
         for (const one of all) expect(Number(measuredMetric(one, all)?.value)).toBeCloseTo(mean, 6);
       }),
     );
+  });
+
+  test("is the number that experiments_list shows, to the last digit", () => {
+    for (const values of [
+      [0.85, 0.85, 0.85, 0.85, 0.85],
+      [0.1, 0.1, 0.1],
+      [0.1, 0.2, 0.4],
+      ["Infinity", 1],
+    ] as const) {
+      const all = values.map((value, n) => repeat(value, n + 1));
+      expect(measuredMetric(all[0] as Job, all)?.value).toBe(summarize(values)?.mean as MetricValue);
+    }
   });
 
   test("leaves out other calls, jobs, metrics and settings, repeats that brought nothing, and what was not measured", () => {
