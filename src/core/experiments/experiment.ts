@@ -104,6 +104,9 @@ export interface Measured {
   readonly values: readonly (readonly [metric: string, value: MetricValue])[];
   readonly at: number;
   readonly usd: number;
+  /** As of an experiment. */
+  readonly ranMs: number;
+  readonly runningSince: number | null;
   readonly gpuSeconds: number;
 }
 
@@ -182,7 +185,7 @@ export function keysOf(experiment: Experiment): ExperimentKeys {
 
 /**
  * The measurement that a run makes; null for every other job.
- * @param former what was kept of it before: its conditions were those of that time
+ * @param former what was kept of it before: its conditions were those of that time, and it knows how long it has run
  */
 export function toMeasured(
   job: Job,
@@ -194,6 +197,9 @@ export function toMeasured(
   const { jobID, setting, metric, direction, seed, turns } = run.measures;
   const declared = new Set([metric, ...Object.keys(run.metrics)]);
   const values = Object.entries(job.metrics).filter(([name]) => declared.has(name));
+  const spent = timeOf(job, former);
+  // An earlier version kept no times: what it has counted of a run that has ended stays.
+  const isKept = former !== null && isEnded(job.state) && former.at === job.state.since;
   return {
     by: job.id,
     job: jobID,
@@ -206,7 +212,8 @@ export function toMeasured(
     values: job.state.kind === "completed" ? values.map(([name, { value }]) => [name, value] as const) : [],
     at: job.state.since,
     usd: job.modelUsd + computeUsd(job.compute, job.state.since),
-    gpuSeconds: (gpuCount(job) * Math.max(0, job.state.since - (job.startedAt ?? job.state.since))) / 1000,
+    ...spent,
+    gpuSeconds: isKept ? former.gpuSeconds : job.gpu === null ? 0 : (gpuCount(job) * spent.ranMs) / 1000,
   };
 }
 
@@ -241,7 +248,10 @@ function standingOf({ state, stopped }: Job): Standing {
 }
 
 /** How long it has run. An interrupted one was left alone since nobody knows when. */
-function timeOf({ state }: Job, former: Experiment | null): Pick<Experiment, "ranMs" | "runningSince"> {
+function timeOf(
+  { state }: Job,
+  former: Pick<Experiment, "ranMs" | "runningSince"> | null,
+): Pick<Experiment, "ranMs" | "runningSince"> {
   const { ranMs, runningSince } = former ?? { ranMs: 0, runningSince: null };
   if (state.kind === "running") return { ranMs, runningSince: state.since };
   if (runningSince === null) return { ranMs, runningSince };

@@ -72,5 +72,7 @@ export const measuredRecord: z.ZodType<Measured> = z.object({
   values: z.array(z.tuple([z.string(), metricValue])).default([]),
   at: z.number(),
   usd: amount,
+  ranMs: amount,
+  runningSince: z.number().nullable().default(null),
   gpuSeconds: amount,
 });

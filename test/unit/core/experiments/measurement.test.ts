@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import { defaultOptions } from "../../../../src/config/schema.ts";
-import { mark, toMeasured } from "../../../../src/core/experiments/experiment.ts";
-import type { Job } from "../../../../src/core/job.ts";
+import { type Measured, mark, toMeasured } from "../../../../src/core/experiments/experiment.ts";
+import type { Job, JobState } from "../../../../src/core/job.ts";
 import type { Measurement, RunTask } from "../../../../src/core/run-task.ts";
+import { measuredRecord } from "../../../../src/jobs/store/experiment-record.ts";
 import { jobIn } from "../../views/job-in.ts";
 
 const MEASURES: Measurement = {
@@ -65,4 +66,45 @@ test("a measurement keeps the conditions that it was recorded with, when the env
   const former = toMeasured(run(), { default: plain }, null);
   const later = toMeasured(run(), { default: { ...plain, setup: ["make"] } }, former);
   expect(later?.bench).toBe(former?.bench as string);
+});
+
+test("GPU seconds of a measurement are those in which it ran, without its wait for a GPU and the time in which nobody ran it", () => {
+  const states: readonly (readonly [JobState, gpu: string | null])[] = [
+    [{ kind: "queued", since: 0 }, null],
+    [{ kind: "starting", since: 1_000, leaseID: "l" }, null],
+    [{ kind: "queued", since: 0 }, null], // no GPU was free
+    [{ kind: "starting", since: 7_200_000, leaseID: "l" }, null],
+    [{ kind: "running", since: 7_201_000, leaseID: "l" }, "H100:8"],
+    [{ kind: "completed", since: 7_261_000, result: "" }, "H100:8"],
+    [{ kind: "completed", since: 7_261_000, result: "" }, "H100:8"],
+  ];
+  expect(secondsOf(states)).toEqual([0, 0, 0, 0, 0, 480, 480]);
+  expect(
+    secondsOf([
+      ...states.slice(0, 5),
+      [{ kind: "interrupted", since: 7_211_000 }, "H100:8"],
+      [{ kind: "running", since: 9_000_000, leaseID: "l" }, "H100:8"],
+      [{ kind: "completed", since: 9_001_000, result: "" }, "H100:8"],
+    ]).at(-1),
+  ).toBe(8);
+  expect(secondsOf([...states.slice(0, 4), [{ kind: "cancelled", since: 9_000_000, reason: null }, null]]).at(-1)).toBe(
+    0,
+  );
+});
+
+/** What is counted of a run after each of these states. */
+function secondsOf(states: readonly (readonly [JobState, gpu: string | null])[]): number[] {
+  let former: Measured | null = null;
+  return states.map(([state, gpu]) => {
+    const job = run({}, { state, gpu, startedAt: 1_000 });
+    former = toMeasured({ ...job, task: { ...job.task, gpu: "H100:8" } }, { default: plain }, former);
+    return former?.gpuSeconds ?? Number.NaN;
+  });
+}
+
+test("GPU seconds that an earlier version has counted stay", () => {
+  const ended = run({}, { state: { kind: "completed", since: 9_000, result: "" }, gpu: "H100:8" });
+  const { ranMs: _, runningSince: __, ...kept } = toMeasured(ended, { default: plain }, null) as Measured;
+  const former = measuredRecord.parse({ ...kept, gpuSeconds: 72 });
+  expect(toMeasured(ended, { default: plain }, former)?.gpuSeconds).toBe(72);
 });
