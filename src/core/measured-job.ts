@@ -1,18 +1,14 @@
 import { nameList } from "../shared/plain-text.ts";
+import { summarize } from "./experiments/noise.ts";
 import { isEnded, type Job, type Metric } from "./job.ts";
-import { withMetric } from "./metric-source.ts";
-import type { MetricValue } from "./run-task.ts";
+import type { MeasuredNumbers } from "./measured-value.ts";
 
-/** The metrics of a run that has measured: what it printed under other names of the benchmark is as good. */
-export function withMeasured({ task, metrics }: Job, value: MetricValue, at: string): Job["metrics"] {
-  const { measures, metrics: texts } = task.run ?? {};
+/** The metrics of a run that has measured: those of the benchmark. Others that it printed are not. */
+export function withMeasured({ task, metrics }: Job, { value, others }: MeasuredNumbers, at: string): Job["metrics"] {
+  const { measures } = task.run ?? {};
   if (!measures) return metrics;
-  const declared = Object.entries(metrics).filter(([name]) => Object.hasOwn(texts ?? {}, name));
-  const all: [string, Metric][] = [
-    ...declared.map(([name, metric]): [string, Metric] => [name, { ...metric, source: measures.setting }]),
-    [measures.metric, { value, at, source: measures.setting }],
-  ];
-  return all.reduce((known, [name, metric]) => withMetric(known, name, metric), {} as Job["metrics"]);
+  const all = [...others, [measures.metric, value] as const];
+  return Object.fromEntries(all.map(([name, value]) => [name, { value, at, source: measures.setting }]));
 }
 
 /**
@@ -42,10 +38,9 @@ export function measuredMetric(run: Job, all: readonly Job[]): Metric | null {
     .map(({ at }) => at)
     .sort()
     .at(-1);
-  if (newest === undefined) return null;
-  const mean = metrics.reduce((sum, { value }) => sum + Number(value) / metrics.length, 0);
-  const value = Number.isFinite(mean) ? mean : (String(mean) as MetricValue);
-  return { value, at: newest, source: own.setting, ...(own.turns !== null && { turns: own.turns }) };
+  const mean = summarize(metrics.map(({ value }) => value))?.mean;
+  if (newest === undefined || mean === undefined) return null;
+  return { value: mean, at: newest, source: own.setting, ...(own.turns !== null && { turns: own.turns }) };
 }
 
 /** Says which numbers of a job were measured before its latest turn, in which its files may have changed. */

@@ -4,34 +4,42 @@ import type { MetricValue } from "./run-task.ts";
 
 /** What a benchmark's command printed as its metric. */
 export type Measured =
-  | { readonly kind: "value"; readonly value: MetricValue }
+  | ({ readonly kind: "value" } & MeasuredNumbers)
   | { readonly kind: "none" }
   /** Which of them it measured cannot be told: the job's own code runs in the measurement, and may print numbers too. */
   | { readonly kind: "conflict"; readonly values: readonly [MetricValue, MetricValue] };
 
+export interface MeasuredNumbers {
+  readonly value: MetricValue;
+  /** Those of the benchmark's other metrics that it printed. */
+  readonly others: ReadonlyMap<string, MetricValue>;
+  /** Other metrics that it printed with different values. */
+  readonly unclear: readonly string[];
+}
+
 /** Characters of a line's end in which the metric is looked for behind other text. */
 const LINE_END = 16 * 1024;
-/** Places of one line at which it is looked for. */
-const MOST_PLACES = 64;
+/** Where a line could be a `METRIC` line, did nothing stand before it; but for the end of a name, as in `MY_METRIC =1`. */
+const PLACE = /METRIC(?=\s|$)(?!\s*=)/g;
 
 /**
- * Finds the number that a benchmark's command measured, in its whole output. All lines without a step must agree; lines
+ * Finds the numbers that a benchmark's command measured, in its whole output. All lines without a step must agree; lines
  * with steps are the curve, whose last point counts only where there is no other number. What stands behind other text on
  * a line is not counted, but must not contradict: the job may have left its own line open to hide what follows.
  */
 export class MeasuredValue {
   readonly #metric: string;
   readonly #lines: MetricLines;
-  #values: MetricValue[] = [];
-  #curve: { readonly step: number; readonly value: MetricValue } | null = null;
-  #broken: readonly [MetricValue, MetricValue] | null = null;
-  #hidden: MetricValue[] = [];
+  readonly #printed: ReadonlyMap<string, Printed>;
   #open = "";
 
-  /** @param texts the text that a metric's number follows, by metric */
+  /** @param texts the text that a metric's number follows, by metric: these are measured besides */
   constructor(metric: string, texts: Readonly<Record<string, string>>) {
     this.#metric = metric;
-    this.#lines = new MetricLines(Object.fromEntries(Object.entries(texts).filter(([name]) => name === metric)));
+    const own = Object.entries(texts).filter(([name]) => name === metric);
+    const others = Object.entries(texts).filter(([name]) => name !== metric);
+    this.#lines = new MetricLines(Object.fromEntries([...own, ...others])); // of too many the last are not looked for
+    this.#printed = new Map([metric, ...others.map(([name]) => name)].map((name) => [name, new Printed()]));
   }
 
   read(chunk: Uint8Array): void {
@@ -51,37 +59,67 @@ export class MeasuredValue {
     this.#note(this.#lines.end());
     this.#look(this.#open);
     this.#open = "";
-    const found = [...this.#values, ...(this.#values.length === 0 && this.#curve ? [this.#curve.value] : [])];
-    const [first] = found;
-    const broken = this.#values.length === 0 ? this.#broken : null;
-    const other = [...found, ...this.#hidden].find((value) => value !== first);
-    if (first === undefined) return { kind: "none" };
-    if (broken) return { kind: "conflict", values: broken };
-    return other === undefined ? { kind: "value", value: first } : { kind: "conflict", values: [first, other] };
-  }
-
-  #note(printed: readonly PrintedMetric[]): void {
-    for (const { name, value, step } of printed) {
-      if (name !== this.#metric) continue;
-      if (step === undefined) add(this.#values, value);
-      else {
-        const former = this.#curve;
-        if (former && step <= former.step && value !== former.value) this.#broken ??= [former.value, value];
-        this.#curve = { step, value };
-      }
+    const others = new Map<string, MetricValue>();
+    const unclear: string[] = [];
+    let measured: Measured = { kind: "none" };
+    for (const [name, printed] of this.#printed) {
+      const [value, other] = printed.different();
+      if (value === undefined) continue;
+      if (name === this.#metric)
+        measured =
+          other === undefined
+            ? { kind: "value", value, others, unclear }
+            : { kind: "conflict", values: [value, other] };
+      else if (other === undefined) others.set(name, value);
+      else unclear.push(name);
     }
+    return measured;
   }
 
-  /** Looks for the metric behind other text of a line. */
+  #note(all: readonly PrintedMetric[]): void {
+    for (const { name, value, step } of all) this.#printed.get(name)?.note(value, step);
+  }
+
+  /** Looks for the metrics behind other text of a line: at every place up to the next, so that none costs the whole line. */
   #look(whole: string): void {
     const line = whole.slice(-LINE_END);
-    let at = line.indexOf("METRIC", 1);
-    for (let place = 0; at > 0 && place < MOST_PLACES; place++, at = line.indexOf("METRIC", at + 1)) {
-      const read = readMetricLine(line.slice(at));
-      if (!Array.isArray(read)) continue;
-      for (const { name, value, step } of read as readonly PrintedMetric[])
-        if (name === this.#metric && step === undefined) add(this.#hidden, value);
+    const places = [...line.matchAll(PLACE)].map(({ index }) => index);
+    for (const [n, place] of places.entries()) {
+      const read = readMetricLine(line.slice(place, places[n + 1]));
+      if (read === null || read === "unreadable") continue;
+      for (const { name, value, step } of read) if (step === undefined) this.#printed.get(name)?.noteHidden(value);
     }
+  }
+}
+
+/** What was printed of one metric. */
+class Printed {
+  #values: MetricValue[] = [];
+  #curve: { readonly step: number; readonly value: MetricValue } | null = null;
+  #broken: readonly MetricValue[] | null = null;
+  #hidden: MetricValue[] = [];
+
+  note(value: MetricValue, step: number | undefined): void {
+    if (step === undefined) {
+      add(this.#values, value);
+      return;
+    }
+    const former = this.#curve;
+    if (former && step <= former.step && value !== former.value) this.#broken ??= [former.value, value];
+    this.#curve = { step, value };
+  }
+
+  noteHidden(value: MetricValue): void {
+    add(this.#hidden, value);
+  }
+
+  /** Its number, and another one that contradicts it, if there is one. */
+  different(): readonly MetricValue[] {
+    if (this.#values.length === 0 && this.#broken) return this.#broken;
+    const found = this.#values.length === 0 && this.#curve ? [this.#curve.value] : this.#values;
+    const [first] = found;
+    const other = [...found, ...this.#hidden].find((value) => value !== first);
+    return first === undefined ? [] : other === undefined ? [first] : [first, other];
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Measured } from "../core/measured-value.ts";
 import type { ExitStatus } from "../sandboxes/port.ts";
-import { oneLine } from "../shared/plain-text.ts";
+import { nameList, oneLine } from "../shared/plain-text.ts";
 
 /** Of the end of a run's output that is kept as its result. */
 const RESULT_LINES = 60;
@@ -55,6 +55,10 @@ export function describeNoMeasurement(
   const [one, other] = measured.values;
   return `The command printed the metric ${name} with different values, ${one} and ${other}, so none of them counts: code of the job may print numbers too. The benchmark must print it once, on a line of its own; numbers on the way are lines with a step, or of another name.`;
 }
+
+/** Note on a measurement. @param metrics those of its benchmark, besides the one that it is for, that have no one value */
+export const unclearNote = (metrics: readonly string[]): string =>
+  `Left out, as the command printed more than one value: ${nameList(metrics)}. Code of the job may print numbers too; numbers on the way are lines with a step.`;
 
 function lastLines(end: string): string {
   const lines = end.split("\n").filter((line) => line.trim() !== "");

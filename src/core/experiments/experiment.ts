@@ -4,7 +4,16 @@ import { parseGpu } from "../../config/gpu.ts";
 import { burstGpuSeconds } from "../burst.ts";
 import { computeUsd } from "../cost.ts";
 import { isEnded, type Job } from "../job.ts";
-import type { Direction, MetricSource, MetricValue, Params, Stopped, StopRule } from "../run-task.ts";
+import type {
+  Direction,
+  Measurement,
+  MetricSource,
+  MetricValue,
+  Params,
+  RunTask,
+  Stopped,
+  StopRule,
+} from "../run-task.ts";
 import { environmentOf } from "../task-source.ts";
 import { seedOf, sorted, withoutSeeds } from "./seeds.ts";
 
@@ -95,6 +104,9 @@ export interface Measured {
   readonly values: readonly (readonly [metric: string, value: MetricValue])[];
   readonly at: number;
   readonly usd: number;
+  /** As of an experiment. */
+  readonly ranMs: number;
+  readonly runningSince: number | null;
   readonly gpuSeconds: number;
 }
 
@@ -171,29 +183,28 @@ export function keysOf(experiment: Experiment): ExperimentKeys {
   };
 }
 
-/** The measurement that a run makes; null for every other job. */
-export function toMeasured(job: Job): Measured | null {
+/**
+ * The measurement that a run makes; null for every other job.
+ * @param former what was kept of it before: its conditions were those of that time, and it knows how long it has run
+ */
+export function toMeasured(
+  job: Job,
+  environments: Readonly<Record<string, Environment>>,
+  former: Measured | null,
+): Measured | null {
   const { run } = job.task;
   if (!run?.measures) return null;
-  const { jobID, benchmark, setting, metric, direction, protect, artifacts, seed, turns, evaluation } = run.measures;
+  const { jobID, setting, metric, direction, seed, turns } = run.measures;
   const declared = new Set([metric, ...Object.keys(run.metrics)]);
   const values = Object.entries(job.metrics).filter(([name]) => declared.has(name));
+  const spent = timeOf(job, former);
+  // An earlier version kept no times: what it has counted of a run that has ended stays.
+  const isKept = former !== null && isEnded(job.state) && former.at === job.state.since;
   return {
     by: job.id,
     job: jobID,
     source: setting,
-    bench: mark([
-      benchmark,
-      setting,
-      run.command,
-      metric,
-      direction,
-      protect,
-      artifacts,
-      job.task.environment,
-      job.task.gpu,
-      ...(evaluation === null ? [] : [evaluation]),
-    ]),
+    bench: former?.bench ?? benchOf(job.task, run, run.measures, environments),
     metric,
     direction,
     seed,
@@ -201,8 +212,27 @@ export function toMeasured(job: Job): Measured | null {
     values: job.state.kind === "completed" ? values.map(([name, { value }]) => [name, value] as const) : [],
     at: job.state.since,
     usd: job.modelUsd + computeUsd(job.compute, job.state.since),
-    gpuSeconds: (gpuCount(job) * Math.max(0, job.state.since - (job.startedAt ?? job.state.since))) / 1000,
+    ...spent,
+    gpuSeconds: isKept ? former.gpuSeconds : job.gpu === null ? 0 : (gpuCount(job) * spent.ranMs) / 1000,
   };
+}
+
+/** Names the conditions of a measurement. What is empty is left out, so that the names stay as earlier versions made them. */
+function benchOf(
+  task: Job["task"],
+  { command, metrics }: RunTask,
+  { benchmark, setting, metric, direction, protect, artifacts, evaluation }: Measurement,
+  environments: Readonly<Record<string, Environment>>,
+): string {
+  // A job's own files are measured with what they were made from, whatever the environment has become.
+  const environment = setting === "clean" ? environmentOf(environments, task) : undefined;
+  const { recipe } = recipeOf(environment);
+  return mark([
+    ...[benchmark, setting, command, metric, direction, protect, artifacts, task.environment, task.gpu],
+    ...(evaluation === null ? [] : [evaluation]),
+    ...(Object.keys(metrics).length === 0 ? [] : [{ metrics: sorted(metrics) }]),
+    ...(recipe === recipeOf(undefined).recipe ? [] : [{ recipe }]),
+  ]);
 }
 
 /** Values that a benchmark has measured are not the job's own: they come with the run that measured them. */
@@ -218,7 +248,10 @@ function standingOf({ state, stopped }: Job): Standing {
 }
 
 /** How long it has run. An interrupted one was left alone since nobody knows when. */
-function timeOf({ state }: Job, former: Experiment | null): Pick<Experiment, "ranMs" | "runningSince"> {
+function timeOf(
+  { state }: Job,
+  former: Pick<Experiment, "ranMs" | "runningSince"> | null,
+): Pick<Experiment, "ranMs" | "runningSince"> {
   const { ranMs, runningSince } = former ?? { ranMs: 0, runningSince: null };
   if (state.kind === "running") return { ranMs, runningSince: state.since };
   if (runningSince === null) return { ranMs, runningSince };

@@ -1,14 +1,15 @@
 import { constants } from "node:os";
 import type { Environment } from "../../config/environment.ts";
-import { type Measured, MeasuredValue } from "../../core/measured-value.ts";
+import { type Measured, type MeasuredNumbers, MeasuredValue } from "../../core/measured-value.ts";
 import { createOutputWindow } from "../../core/output-window.ts";
-import type { Measurement, MetricValue, RunTask } from "../../core/run-task.ts";
+import type { Measurement, RunTask } from "../../core/run-task.ts";
 import { RUN_VARIABLE } from "../../core/run-variable.ts";
 import {
   describeCommandFailure,
   describeNoMeasurement,
   LINES_FOR_RESULT,
   renderRunResult,
+  unclearNote,
 } from "../../prompt/run-end.ts";
 import { type ExitStatus, FileError, type Sandbox, type SandboxProcess } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
@@ -57,7 +58,7 @@ export interface CommandOutcome {
   /** The end of its output. */
   readonly result: string;
   /** What it measured, if it is a measurement that succeeded. */
-  readonly measured?: MetricValue | undefined;
+  readonly measured?: MeasuredNumbers | undefined;
   /** What is to be said of its output. */
   readonly notes: readonly string[];
 }
@@ -124,7 +125,9 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const exitCode = exitCodeOf(status);
   if (exitCode === 0) {
     const measured = run.measures && measuring ? judge(run.measures, measuring.end(), last) : null;
-    return { failure: measured?.failure ?? null, exitCode, result, measured: measured?.value, notes };
+    const unclear = measured?.numbers?.unclear ?? [];
+    if (unclear.length > 0) notes = [...notes, unclearNote(unclear)];
+    return { failure: measured?.failure ?? null, exitCode, result, measured: measured?.numbers, notes };
   }
   const message = describeCommandFailure(status, last, explain(status, end.stopped !== null).trim());
   const retryable = status.kind === "unknown" ? null : false;
@@ -160,9 +163,9 @@ const hasEndedByItself = ({ status, stopped }: CommandEnd): boolean => stopped =
 
 /** A measurement that brought no number has failed, whatever its command says. */
 function judge({ metric }: Measurement, measured: Measured, last: string) {
-  if (measured.kind === "value") return { value: measured.value, failure: null };
+  if (measured.kind === "value") return { numbers: measured, failure: null };
   const message = describeNoMeasurement(metric, measured, last);
-  return { value: undefined, failure: { code: "command_failed", message, retryable: false } satisfies Failure };
+  return { numbers: undefined, failure: { code: "command_failed", message, retryable: false } satisfies Failure };
 }
 
 /** Others change it meanwhile, which the compiler does not see. */

@@ -147,7 +147,7 @@ export function createLedger({ stateDir, environments, registry, projects, clock
     const isMany = jobs.length > 50;
     const known = isMany ? store.recordsOf(session) : null;
     for (const job of jobs) {
-      const measured = toMeasured(job);
+      const measured = toMeasured(job, environments, job.task.run?.measures ? store.measured(job.id) : null);
       if (measured && known?.get(job.id) !== JSON.stringify(measured)) measurements.push(measured);
       if (measured) continue;
       const former = store.experiment(job.id);

@@ -162,8 +162,8 @@ export function createSessionJobs(deps: SessionJobsDeps): SessionJobs {
       const before = jobs.get(jobID);
       if (!before) throw new Error(`no job ${jobID} in session ${orchestrator}`);
       const unsaved = isEnded(before.state) ? null : series.unsaved(jobID);
-      const changed = change(before);
-      let job = unsaved?.apply(changed) ?? changed;
+      // First what it has reported, which the change may judge.
+      let job = change(unsaved?.apply(before) ?? before);
       if (job === before) return job;
       if (isEnded(job.state) && !isEnded(before.state)) job = withRuns(job, () => [...jobs.values()]);
       if (job.state !== before.state) requireAllowed(before, job);

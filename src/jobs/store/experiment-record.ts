@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { named } from "../../config/fields.ts";
-import type { Experiment, OwnResult } from "../../core/experiments/experiment.ts";
+import type { Experiment, Measured, OwnResult } from "../../core/experiments/experiment.ts";
 import { direction, metricValue } from "./job-record.ts";
 
 /** An experiment as stored, also by an earlier or a later version: what a version does not know gets its default here. */
@@ -58,4 +58,21 @@ export const experimentRecord: z.ZodType<Experiment> = z.object({
   endedAt: z.number().nullable().default(null),
   snapshot: textOrNull,
   turns: z.number().nullable().default(null),
+});
+
+export const measuredRecord: z.ZodType<Measured> = z.object({
+  by: z.string(),
+  job: z.string(),
+  source: metricSource,
+  bench: z.string(),
+  metric: z.string(),
+  direction,
+  seed: z.number(),
+  turns: z.number().nullable().default(null),
+  values: z.array(z.tuple([z.string(), metricValue])).default([]),
+  at: z.number(),
+  usd: amount,
+  ranMs: amount,
+  runningSince: z.number().nullable().default(null),
+  gpuSeconds: amount,
 });

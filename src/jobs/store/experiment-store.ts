@@ -4,10 +4,10 @@ import type { Experiment, ExperimentKeys, Measured } from "../../core/experiment
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { createExperimentQueries, type ExperimentQueries } from "./experiment-queries.ts";
-import { experimentRecord } from "./experiment-record.ts";
+import { experimentRecord, measuredRecord } from "./experiment-record.ts";
 import { json } from "./rows.ts";
 import type { Goal } from "./score-queries.ts";
-import { createScoreStore, SCORE_TABLES, type ScoreStore } from "./score-store.ts";
+import { createScoreStore, SCORE_INDEXES, SCORE_TABLES, type ScoreStore } from "./score-store.ts";
 
 /** One experiment to be kept. */
 export interface ExperimentEntry {
@@ -31,6 +31,8 @@ export interface EarlierRun {
 export interface ExperimentStore extends ScoreStore, ExperimentQueries {
   /** Inserts or replaces these, in one transaction. */
   save(session: string, experiments: readonly ExperimentEntry[], measurements: readonly Measured[]): void;
+  /** What is kept of a run that measures. */
+  measured(by: string): Measured | null;
   sessionOf(job: string): string | null;
   /** Everything that is kept of a session's jobs, as it was written: by job. */
   recordsOf(session: string): ReadonlyMap<string, string>;
@@ -75,6 +77,7 @@ const earlierRow = z.object({
   start: z.string().nullable(),
   record: json(experimentRecord),
 });
+const measuredRow = z.object({ id: z.string(), record: json(measuredRecord) });
 const groupRow = z.object({ grp: z.string() });
 const sessionRow = z.object({ session: z.string() });
 const branchRow = z.object({ branch: z.string().nullable() });
@@ -92,6 +95,7 @@ export async function openExperimentStore(
     clock,
     stateDir: dirname(dirname(file)),
     isShared: true,
+    sideIndexes: SCORE_INDEXES,
     onNew: () => {
       isMade = true;
     },
@@ -107,6 +111,8 @@ export async function openExperimentStore(
         for (const entry of experiments) saveExperiment(session, entry);
         for (const measured of measurements) saveMeasured(session, measured);
       }),
+    measured: (by) =>
+      database.get(measuredRow, "SELECT job AS id, record FROM measurements WHERE job = ?", by)?.record ?? null,
     sessionOf: (job) => database.get(sessionRow, "SELECT session FROM experiments WHERE job = ?", job)?.session ?? null,
     recordsOf: (session) =>
       new Map(

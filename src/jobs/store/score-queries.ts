@@ -48,7 +48,7 @@ export interface ScoreQueries {
   newestGoal(session: string | null, metric: string | null): Goal | null;
   /** Metrics of the newest experiments, the most frequent first, with how many have them. */
   metrics(session: string | null): { readonly metric: string; readonly n: number }[];
-  /** The ways in which a metric was measured, the newest first. */
+  /** The ways in which a metric was measured, the one that measured last first. */
   measures(session: string | null, metric: string): (Measure & { readonly n: number })[];
   /** The best of those that are final, then those whose mean is no number. */
   best(field: Field, direction: Direction, limit: number): ScoreRow[];
@@ -138,10 +138,13 @@ export function createScoreQueries(database: Database): ScoreQueries {
     measures: (session, metric) =>
       database.all(
         measureRow.extend({ n: z.number() }),
+        // A score is as old as its job, which may have been measured long after a younger one.
         `SELECT metric, source, bench, COUNT(*) AS n FROM scores WHERE scope = ? AND metric = ? GROUP BY source, bench
-           ORDER BY MAX(at) DESC`,
-        scopeOf(session),
-        metric,
+           ORDER BY (SELECT results.at FROM results CROSS JOIN experiments ON experiments.job = results.job
+             WHERE results.metric = ? AND results.source = scores.source AND results.bench = scores.bench
+             AND (? IS NULL OR experiments.session = ?) ORDER BY results.at DESC LIMIT 1) DESC`,
+        ...[scopeOf(session), metric],
+        ...[metric, session, session],
       ),
     best(field, towards, limit) {
       const order = towards === "min" ? "ASC" : "DESC";

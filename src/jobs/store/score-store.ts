@@ -51,6 +51,9 @@ export const SCORE_TABLES = `
   CREATE TABLE goals (scope TEXT NOT NULL, metric TEXT NOT NULL, direction TEXT NOT NULL, bench TEXT,
     at INTEGER NOT NULL, PRIMARY KEY (scope, metric)) WITHOUT ROWID`;
 
+/** By which the newest measurement of a kind is found. */
+export const SCORE_INDEXES = ["results_by_time ON results (metric, source, bench, at)"];
+
 /** Values of one experiment that count: of more, the newest. */
 const MOST_VALUES = 400;
 

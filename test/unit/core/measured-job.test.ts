@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { summarize } from "../../../src/core/experiments/noise.ts";
 import type { Job, Metric } from "../../../src/core/job.ts";
 import { measuredMetric, outdatedNotes, withMeasured } from "../../../src/core/measured-job.ts";
 import { variablesFor } from "../../../src/core/measured-variables.ts";
@@ -28,6 +29,7 @@ const RUN: RunTask = {
   measures: MEASURES,
 };
 const AT = "2026-01-01T00:00:00.000Z";
+const SEVEN = { value: 7, others: new Map(), unclear: [] };
 const printed = (value: MetricValue): Metric => ({ value, at: AT, source: "output" });
 const run = (more: Partial<Job> = {}, task: Partial<RunTask> = {}): Job => {
   const job = jobIn({ kind: "completed", result: "" });
@@ -39,8 +41,9 @@ const repeat = (value: MetricValue, seed: number, more: Partial<Job> = {}) =>
 
 describe("what a run has measured", () => {
   test("is its own number and those that the benchmark declares; others that it printed are not", () => {
-    const metrics = { loss: printed(0), speed: printed(3), cheat: printed(1) };
-    expect(withMeasured(run({ metrics }, { metrics: { speed: "speed:" } }), 7, AT)).toEqual({
+    const metrics = { loss: printed(0), speed: printed(2), cheat: printed(1) };
+    const measured = { value: 7, others: new Map([["speed", 3]]), unclear: [] };
+    expect(withMeasured(run({ metrics }, { metrics: { speed: "speed:" } }), measured, AT)).toEqual({
       loss: { value: 7, at: AT, source: "clean" },
       speed: { value: 3, at: AT, source: "clean" },
     });
@@ -48,13 +51,13 @@ describe("what a run has measured", () => {
 
   test("may have any name", () => {
     const measures = { ...MEASURES, metric: "__proto__" };
-    const metrics = withMeasured(run({ metrics: {} }, { measures, metrics: { constructor: "c:" } }), 7, AT);
+    const metrics = withMeasured(run({ metrics: {} }, { measures, metrics: { constructor: "c:" } }), SEVEN, AT);
     expect(Object.entries(metrics)).toEqual([["__proto__", { value: 7, at: AT, source: "clean" }]]);
   });
 
   test("is left alone of a run that measures nothing", () => {
     const metrics = { loss: printed(1) };
-    expect(withMeasured(run({ metrics }, { measures: null }), 7, AT)).toBe(metrics);
+    expect(withMeasured(run({ metrics }, { measures: null }), SEVEN, AT)).toBe(metrics);
   });
 });
 
@@ -67,6 +70,18 @@ describe("what a benchmark has measured of a job", () => {
         for (const one of all) expect(Number(measuredMetric(one, all)?.value)).toBeCloseTo(mean, 6);
       }),
     );
+  });
+
+  test("is the number that experiments_list shows, to the last digit", () => {
+    for (const values of [
+      [0.85, 0.85, 0.85, 0.85, 0.85],
+      [0.1, 0.1, 0.1],
+      [0.1, 0.2, 0.4],
+      ["Infinity", 1],
+    ] as const) {
+      const all = values.map((value, n) => repeat(value, n + 1));
+      expect(measuredMetric(all[0] as Job, all)?.value).toBe(summarize(values)?.mean as MetricValue);
+    }
   });
 
   test("leaves out other calls, jobs, metrics and settings, repeats that brought nothing, and what was not measured", () => {

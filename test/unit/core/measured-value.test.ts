@@ -17,6 +17,12 @@ const CASES: readonly (readonly [output: string, expected: Expected, texts?: Rea
   ["METRIC loss=3 step=2\nMETRIC loss=0 step=1\n", [3, 0]],
   ["METRIC loss=0\nxxxMETRIC loss=4\n", [0, 4]],
   [`METRIC loss=0\n${"x".repeat(50_000)}METRIC loss=4\n`, [0, 4]],
+  ["METRIC loss=0\nmy METRIC loss=4METRIC x=1\n", [0, 4]],
+  ["METRIC MY_METRIC=1 loss=2\n", 2],
+  [`METRIC loss=0\n${"METRIC ".repeat(65)}METRIC loss=4\n`, [0, 4]],
+  [`METRIC loss=0\n${"xMETRIC".repeat(65)}METRIC loss=4\n`, [0, 4]],
+  [`METRIC loss=0\n${"METRIC x=1 ".repeat(500)}METRIC loss=4\n`, [0, 4]],
+  [`METRIC loss=0\n${"METRIC x=1 ".repeat(500)}METRIC loss=4`, [0, 4]],
   ["final loss: 2\n", 2, { loss: "final loss:" }],
   ["final loss: 2\nMETRIC loss=1\n", [2, 1], { loss: "final loss:" }],
 ];
@@ -33,4 +39,25 @@ for (const [output, expected, texts = {}] of CASES)
       const got = found.kind === "value" ? found.value : found.kind === "none" ? "none" : found.values;
       expect(got as Expected).toEqual(expected);
     }
+  });
+
+const SPEED = { speed: "speed:" };
+const CASES_OF_OTHERS: readonly (readonly [output: string, others: readonly [string, MetricValue][] | string])[] = [
+  ["METRIC loss=1 speed=3 cheat=5\n", [["speed", 3]]],
+  ["speed: 3\nMETRIC loss=1\n", [["speed", 3]]],
+  ["METRIC loss=1\n", []],
+  ["METRIC speed=90 step=1\nMETRIC speed=50 step=2\nMETRIC loss=1\n", [["speed", 50]]],
+  ["METRIC loss=1 speed=3\nMETRIC speed=9\n", "not clear: speed"],
+  ["METRIC speed=9\nopen METRIC speed=3\nMETRIC loss=1\n", "not clear: speed"],
+  ["METRIC loss=1\nMETRIC speed=3 loss=2\n", "conflict"],
+];
+
+for (const [output, expected] of CASES_OF_OTHERS)
+  test(`${show(output)} measures besides ${JSON.stringify(expected)}`, () => {
+    const value = new MeasuredValue("loss", SPEED);
+    value.read(Buffer.from(output));
+    const found = value.end();
+    if (found.kind !== "value") expect(found.kind).toBe(expected as typeof found.kind);
+    else if (found.unclear.length > 0) expect(`not clear: ${found.unclear}`).toBe(String(expected));
+    else expect([...found.others]).toEqual(expected as [string, MetricValue][]);
   });

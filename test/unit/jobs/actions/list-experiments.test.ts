@@ -125,6 +125,33 @@ describe("a leaderboard", () => {
   );
 
   test(
+    "ranks by the benchmark that measured last, also where it measured older jobs and fewer of them",
+    withLedger(async (world) => {
+      const jobs = [1, 2, 3].map((LR) => world.add({ params: { LR } }).id);
+      const measure = (command: string, values: readonly number[]) =>
+        values.forEach((value, index) => {
+          world.add({ ...loss(value), command, measures: { jobID: jobs[index] ?? "" } });
+        });
+      measure("python old.py", [0.1, 0.2, 0.3]);
+      measure("python new.py", [0.9, 0.8]);
+      const { views, text } = await world.list();
+      expect(views.map(({ mean, rank }) => [mean, rank])).toEqual([
+        [0.8, 1],
+        [0.9, 2],
+        [0.3, undefined],
+      ]);
+      expect(text).toContain("measured by another benchmark, or by this one before");
+      measure("python old.py", [0.4, 0.5]);
+      const again = (await world.list({}, "ses_1", "session")).views;
+      expect(again.map(({ mean, rank }) => [mean, rank])).toEqual([
+        [0.3, 1],
+        [0.4, 2],
+        [0.5, 3],
+      ]);
+    }),
+  );
+
+  test(
     "a job that was measured without metrics of its own is an experiment once its measurement is recorded on it",
     withLedger(async (world) => {
       world.add({ id: "job_quiet", command: null });

@@ -7,10 +7,12 @@ import { bytes, inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 const benchmark = benchmarkSchema.parse({ command: "eval", metric: "loss", direction: "min", setting: "snapshot" });
 
-async function score(world: World, jobs: readonly string[], repeats = 1): Promise<string[]> {
+async function score(world: World, jobs: readonly string[], repeats = 1, more: object = {}): Promise<string[]> {
   const origin = { sessionID: ORCHESTRATOR, messageID: "msg_score", callID: "call_score" };
   const context = { orchestrator: ORCHESTRATOR, origin, forbidden: [] };
-  return (await scoreJobs(world.runtime, { jobs, benchmark, repeats }, context)).map(({ id }) => id);
+  return (await scoreJobs(world.runtime, { jobs, benchmark: { ...benchmark, ...more }, repeats }, context)).map(
+    ({ id }) => id,
+  );
 }
 
 /** A run that has ended and left a file. */
@@ -50,6 +52,22 @@ describe("a measurement", () => {
       for (const one of [first, second]) await world.reaches(one, "completed");
       expect(world.job(first).task.run?.params).toEqual({ LR: 0.02, SEED: 1 });
       expect(world.job(id).metrics).toMatchObject({ loss: { value: 1.5, source: "snapshot" } });
+    }),
+  );
+
+  test(
+    "leaves out another metric that was printed with two values, and says so",
+    inWorld(async (world) => {
+      const started = followRuns(world);
+      const id = await ended(world, started);
+      const [measuring = ""] = await score(world, [id], 1, { metrics: { speed: "speed:", size: "size:" } });
+      const { process } = await begun(world, started, 2);
+      process.print("speed: 90\nsize: 3\nMETRIC loss=1\nspeed: 80\n");
+      process.end(exited(0));
+      const { metrics, notes } = await world.reaches(measuring, "completed");
+      expect(metrics).toMatchObject({ loss: { value: 1, source: "snapshot" }, size: { value: 3, source: "snapshot" } });
+      expect(Object.keys(metrics)).toEqual(["size", "loss"]);
+      expect(notes.join()).toContain("more than one value: speed");
     }),
   );
 

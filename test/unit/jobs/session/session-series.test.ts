@@ -77,6 +77,17 @@ test("the end of a job is written with its last points, and nothing follows", as
   expect((await openJobs()).notices()).toMatchObject([{ job: { metrics: { loss: { value: "NaN", step: 3 } } } }]);
 });
 
+test("a change of the job finds the newest values, which stand as it leaves them", async () => {
+  const { sessionJobs, point, metrics } = await open();
+  for (const value of [90, 50]) sessionJobs.addPoints("job_1", [point(value)]);
+  sessionJobs.addPoints("job_1", [point(1, { name: "cheat" })]);
+  sessionJobs.update("job_1", (job) => ({
+    ...job,
+    metrics: { loss: { value: job.metrics.loss?.value ?? 0, at: "", source: "clean" } },
+  }));
+  expect(metrics()).toEqual({ loss: { value: 50, at: "", source: "clean" } });
+});
+
 test("any other change of the job takes the newest values along", async () => {
   const { sessionJobs, point, metrics } = await open();
   sessionJobs.addPoints("job_1", [point(1)]);
