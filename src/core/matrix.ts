@@ -16,6 +16,13 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const RESERVED =
   /^(?:PATH|HOME|PWD|OLDPWD|SHELL|SHLVL|IFS|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|UID|EUID|PPID|_|LD_\w*|DYLD_\w*|PARALLEL_AGENTS_\w*)$/;
 
+/**
+ * Variables that bash, or sh in its place, gives values of its own. Those of getopts are reserved together, and all that
+ * begin with BASH because each version adds some. Not GROUPS, FUNCNAME and the like: bash leaves those that it is given.
+ */
+const SET_BY_SHELL =
+  /^(?:RANDOM|SRANDOM|SECONDS|LINENO|EPOCHSECONDS|EPOCHREALTIME|HISTCMD|OPTIND|OPTARG|OPTERR|COMP_WORDBREAKS|PS[124]|BASH\w*)$/;
+
 /** The value as the variable has it: numbers as JSON prints them. */
 export const valueText = (value: string | number): string =>
   typeof value === "string" ? value : JSON.stringify(value);
@@ -30,6 +37,8 @@ export function findMatrixProblem(matrix: Matrix): string | null {
       return `matrix names ${shown}, which cannot be a variable's name: it has English letters, digits and "_", begins with no digit, and has at most 64 characters.`;
     if (RESERVED.test(name))
       return `matrix names ${shown}, which decides how the command itself is started; give the parameter another name, and have the command set ${name} from it.`;
+    if (SET_BY_SHELL.test(name))
+      return `matrix names ${shown}, which the shell that runs the command sets itself, so that the command would have other values; give the parameter another name.`;
     if (values.length === 0) return `matrix gives ${shown} no values; leave it out, or give a list such as [1, 2].`;
     const texts = values.map(valueText);
     const bad = values.find((value) => typeof value === "number" && !Number.isFinite(value));

@@ -47,9 +47,10 @@ export class MeasuredValue {
     const text = Buffer.from(chunk).toString("utf8");
     this.#open += text;
     if (text.includes("\n")) {
-      const lines = this.#open.split("\n");
-      this.#open = lines.pop() ?? "";
-      for (const line of lines) this.#look(line);
+      const end = this.#open.lastIndexOf("\n");
+      const lines = this.#open.slice(0, end);
+      this.#open = this.#open.slice(end + 1);
+      if (lines.includes("METRIC")) for (const line of lines.split("\n")) this.#look(line);
     }
     if (this.#open.length > 2 * LINE_END) this.#open = this.#open.slice(-LINE_END);
   }

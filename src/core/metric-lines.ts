@@ -1,10 +1,13 @@
 import { plainText } from "../shared/plain-text.ts";
+import { LineFilter } from "./line-filter.ts";
 import { type PrintedMetric, readAfter, readMetricLine, type SoughtText } from "./metric-line.ts";
 import type { MetricValue } from "./run-task.ts";
 import { MOST_METRICS } from "./series.ts";
 
 /** Of a longer line, so much is read at its beginning and at its end. */
 const LINE_BYTES = 8 * 1024;
+/** Whole lines that are searched together. Only where something is found are they looked at one by one. */
+const PIECE_BYTES = 4 * 1024;
 /** Characters kept of a line that is quoted. */
 const LONGEST_QUOTE = 200;
 /** States of one line that are looked at, if it was drawn anew. */
@@ -12,7 +15,7 @@ const MOST_STATES = 64;
 
 const LINE_FEED = 10;
 /** Neither escape codes nor characters beyond ASCII. */
-const PLAIN = /^[\t\r\x20-\x7e]*$/;
+const PLAIN = /^[\t\n\r\x20-\x7e]*$/;
 
 /**
  * Finds metrics in a program's output, however it is cut into chunks: `METRIC name=value [step=n]` lines, and the numbers
@@ -29,6 +32,7 @@ export class MetricLines {
   readonly inOtherCase = new Map<string, string>();
   readonly #seen = new Set<string>();
   readonly #texts: readonly SoughtText[];
+  readonly #filter: LineFilter;
   /** The beginning of the line under way, and the end of what does not fit there. */
   #head: Buffer[] = [];
   #tail: Buffer[] = [];
@@ -41,6 +45,7 @@ export class MetricLines {
     this.#texts = Object.entries(texts)
       .slice(0, MOST_METRICS)
       .map(([name, text]) => ({ name, text }));
+    this.#filter = new LineFilter(this.#texts);
   }
 
   /** @returns what the lines that end in this chunk hold */
@@ -48,16 +53,21 @@ export class MetricLines {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     const found: PrintedMetric[] = [];
     let at = 0;
-    for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, at)) {
-      const line = bytes.subarray(at, end);
-      if (this.#headBytes === 0 && line.length <= LINE_BYTES) found.push(...this.#readParts([line]));
-      else {
-        this.#append(line);
-        found.push(...this.end());
-      }
-      at = end + 1;
+    const firstEnd = this.#headBytes > 0 ? bytes.indexOf(LINE_FEED) : -1;
+    if (firstEnd >= 0) {
+      this.#append(bytes.subarray(0, firstEnd));
+      found.push(...this.end());
+      at = firstEnd + 1;
     }
-    this.#append(bytes.subarray(at));
+    const wholeEnd = bytes.lastIndexOf(LINE_FEED) + 1;
+    while (at < wholeEnd) {
+      const last = bytes.lastIndexOf(LINE_FEED, at + PIECE_BYTES);
+      const end = 1 + (last < at ? bytes.indexOf(LINE_FEED, at) : last);
+      const piece = bytes.subarray(at, end);
+      if (this.#filter.find(toPlain(piece)) !== null) found.push(...this.#readLines(piece));
+      at = end;
+    }
+    this.#append(bytes.subarray(wholeEnd));
     return found;
   }
 
@@ -72,6 +82,22 @@ export class MetricLines {
     this.#tailBytes = 0;
     this.#isTailCut = false;
     return this.#readParts(parts);
+  }
+
+  /** @param bytes lines that all end with a line feed */
+  #readLines(bytes: Buffer): PrintedMetric[] {
+    const found: PrintedMetric[] = [];
+    let at = 0;
+    for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, at)) {
+      const line = bytes.subarray(at, end);
+      if (line.length <= LINE_BYTES) found.push(...this.#readParts([line]));
+      else {
+        this.#append(line);
+        found.push(...this.end());
+      }
+      at = end + 1;
+    }
+    return found;
   }
 
   #append(bytes: Buffer): void {
@@ -93,15 +119,17 @@ export class MetricLines {
 
   /** @param parts the line; its beginning and its end where it is too long */
   #readParts([head = Buffer.alloc(0), tail]: readonly Buffer[]): PrintedMetric[] {
-    if (this.#texts.length === 0 && !head.includes("METRIC") && isPlain(head)) return [];
-    const states = tail === undefined ? toStates(toText(head)) : toStates(withoutLastWord(toText(head)));
+    const text = tail === undefined ? toPlain(head) : toPlain(withoutLastWord(head));
+    const texts = tail === undefined ? this.#filter.find(text) : this.#texts;
+    if (texts === null) return [];
+    const states = text.split("\n");
     const metrics = readMetricLine(states[0] ?? "");
     const isLineWhole = tail === undefined || states.length > 1;
     if (metrics !== null && metrics !== "unreadable" && isLineWhole) return [...metrics];
     if (metrics !== null) this.unreadable = withLine(this.unreadable, states[0] ?? "");
     if (metrics === null) this.#noteMisplaced(states.slice(-MOST_STATES));
-    const ends = tail === undefined ? null : toStates(toText(tail));
-    return this.#texts.flatMap((sought) => {
+    const ends = tail === undefined ? null : toPlain(tail).split("\n");
+    return texts.flatMap((sought) => {
       const value = (ends && readLast(sought, ends, true)) ?? readLast(sought, states, false);
       if (value === null) this.#noteOtherCase(sought, states);
       else this.#seen.add(sought.name);
@@ -141,20 +169,15 @@ const withLine = (lines: CountedLines | null, line: string): CountedLines => ({
 /** What would be a `METRIC` line, did nothing stand before it: often a progress bar, as in `12.3it/s]METRIC loss=1`. */
 const MISPLACED = /(?:^|[^\p{L}\p{N}_])METRIC\s+([^\s=]{1,64})=[+-.\dni]/iu;
 
-const isPlain = (line: Buffer): boolean => PLAIN.test(line.toString("latin1"));
-
-function toText(line: Buffer): string {
-  const text = line.toString("latin1");
-  return PLAIN.test(text) ? text : line.toString("utf8");
-}
-
 /** Without what may be the beginning of a longer word or number. */
-const withoutLastWord = (text: string): string =>
-  text.slice(0, 1 + Math.max(text.lastIndexOf(" "), text.lastIndexOf("\t"), text.lastIndexOf("\r")));
+const withoutLastWord = (line: Buffer): Buffer =>
+  line.subarray(0, 1 + Math.max(...[" ", "\t", "\r"].map((space) => line.lastIndexOf(space))));
 
-/** What the line looked like each time before a carriage return had it drawn anew. */
-const toStates = (text: string): string[] =>
-  (PLAIN.test(text) ? text.replaceAll("\r", "\n") : plainText(text)).split("\n");
+/** Lines, and what each looked like every time before a carriage return had it drawn anew, without escape codes. */
+function toPlain(bytes: Buffer): string {
+  const text = bytes.toString("latin1");
+  return PLAIN.test(text) ? text.replaceAll("\r", "\n") : plainText(bytes.toString("utf8"));
+}
 
 /** The number in the last state that has one. */
 function readLast(sought: SoughtText, states: readonly string[], isCutOff: boolean): MetricValue | null {

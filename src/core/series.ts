@@ -132,6 +132,7 @@ class MetricSeries {
     const point: Point = { ...given, report: this.#reports };
     if (this.#isRestarted) {
       this.#isRestarted = false;
+      this.#stride = 1; // there may be room again
       this.#replace(this.points.filter((kept) => positionOf(kept) < positionOf(point)));
     }
     this.#note(point);
@@ -182,7 +183,9 @@ class MetricSeries {
       this.points = this.points.filter((point) => point === newest || this.#isKept(point));
     };
     drop();
-    while (this.points.length > MOST_POINTS * 0.75 && this.#stride <= this.#reports) {
+    // Points from before the job began again have higher numbers than its newest.
+    const highest = Math.max(...this.points.map(({ report }) => report));
+    while (this.points.length > MOST_POINTS * 0.75 && this.#stride <= highest) {
       this.#stride *= 2;
       drop();
     }

@@ -45,21 +45,20 @@ export function createMlflow(
     const { runs = [] } = (await post("runs/search", { experiment_ids: [experimentID], filter, max_results: 1 })) as { runs?: { info?: { run_id?: string } }[] }; // biome-ignore format: one line
     const [found] = runs;
     if (found?.info?.run_id) return found.info.run_id;
-    const tags = Object.entries(run.facts).map(([key, value]) => ({ key: `${TAG}${key}`, value }));
     const made = await post("runs/create", {
       experiment_id: experimentID,
       run_name: run.name,
       start_time: run.createdAt,
-      tags,
+      tags: toTags({ job: run.job }),
     });
     return idOf((made.run as { info?: { run_id?: string } } | undefined)?.info?.run_id, "runs/create");
   }
 
   return {
     async send(run: TrackedRun): Promise<number> {
-      experiment ??= findExperiment();
       let known: SentRun | null = sent.of(run.job);
       if (!known) {
+        experiment ??= findExperiment();
         const id = await findRun(run, await experiment);
         const params = Object.entries(run.params).map(([key, value]) => ({ key: toMlflowName(key), value: String(value).slice(0, MOST.value) })); // biome-ignore format: one line
         await sendInParts(params, MOST.params, async (part) => {
@@ -81,6 +80,13 @@ export function createMlflow(
         current = withSent(current, part);
         sent.save(run.job, current);
       });
+      // Those of a job at work, such as its cost, change. A tag that is sent again replaces the former one.
+      const facts = mark([run.facts]);
+      if (current.facts !== facts) {
+        await post("runs/log-batch", { run_id: current.id, metrics: [], params: [], tags: toTags(run.facts) });
+        current = { ...current, facts };
+        sent.save(run.job, current);
+      }
       if (current.state !== run.state) {
         const end = run.endedAt === null ? {} : { end_time: run.endedAt };
         await post("runs/update", { run_id: current.id, status: STATUS[run.state] ?? "RUNNING", ...end });
@@ -92,6 +98,8 @@ export function createMlflow(
 }
 
 const TAG = "opencode.";
+const toTags = (facts: Readonly<Record<string, string>>) =>
+  Object.entries(facts).map(([key, value]) => ({ key: `${TAG}${key}`, value }));
 const STATUS: Readonly<Record<string, string>> = { completed: "FINISHED", failed: "FAILED", cancelled: "KILLED" };
 
 /**

@@ -20,6 +20,8 @@ export interface SentRun {
   readonly newest: Readonly<Record<string, readonly [at: number, report: number]>>;
   /** The state that it was told. */
   readonly state: string;
+  /** Mark of the facts that it was told; absent: none, or by an earlier version. */
+  readonly facts?: string;
 }
 
 /** @param place the tracker and the project there, without credentials */

@@ -4,6 +4,7 @@ import { chooseBenchmark, findBenchmarkProblem, findMeasuringProblem } from "../
 import { mark } from "../../core/experiments/experiment.ts";
 import type { Job, JobOrigin } from "../../core/job.ts";
 import { BARE_TASK } from "../../core/job-task.ts";
+import { writtenMountNotes } from "../../core/measured-mounts.ts";
 import { variablesFor } from "../../core/measured-variables.ts";
 import type { NewJob } from "../../core/new-job.ts";
 import type { Catalog } from "../../core/ports.ts";
@@ -140,6 +141,8 @@ export async function scoreJobs(deps: ScoreJobsDeps, request: ScoreRequest, cont
     const leftOut =
       snapshotID === null ? [] : (deps.snapshots.find(sessionJobs.orchestrator, snapshotID)?.leftOut ?? []);
     const { given, notes } = variablesFor(job);
+    const [there, here] = [environments[job.task.environment], environments[environment]];
+    const mountNotes = there && here ? writtenMountNotes(job.id, there, here) : [];
     return decision.tasks.map(({ run, ...task }, n) => ({
       ...of,
       task: {
@@ -148,7 +151,12 @@ export async function scoreJobs(deps: ScoreJobsDeps, request: ScoreRequest, cont
         run: { ...BARE_RUN, ...run, params: { ...given, ...run?.params }, measures: { ...measures, seed: n + 1 } },
       },
       failure: null,
-      notes: [...notes, ...leftOut.map(incompleteSnapshotNote), ...(protect.length === 0 ? [UNPROTECTED] : [])],
+      notes: [
+        ...notes,
+        ...mountNotes,
+        ...leftOut.map(incompleteSnapshotNote),
+        ...(protect.length === 0 ? [UNPROTECTED] : []),
+      ],
     }));
   }
 

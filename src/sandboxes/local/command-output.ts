@@ -1,13 +1,12 @@
 import { closeSync, readSync, writeSync } from "node:fs";
 import type { Clock } from "../../shared/clock.ts";
 import type { OutputChunk } from "../port.ts";
+import { WorkTime } from "../work-time.ts";
 import { alignedPause } from "./aligned-pause.ts";
 
 const CHUNK_BYTES = 64 * 1024;
 /** The most a pipe can hold (fs.pipe-max-size). Anything beyond it was written after the command's end. */
 const FULL_PIPE_BYTES = 1024 * 1024;
-/** Chunks handed on before the event loop gets a turn. */
-const CHUNKS_PER_TURN = 16;
 /**
  * How long a command that was quiet may stand still when it then writes more at once than a pipe holds. Most commands are
  * quiet for minutes, and each look at them wakes OpenCode.
@@ -61,14 +60,19 @@ export class CommandOutput implements AsyncIterable<OutputChunk> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<OutputChunk> {
+    const work = new WorkTime(this.#parts.clock);
+    const pause = async (ms: number) => {
+      await this.#pause(ms);
+      work.restart();
+    };
     try {
-      for (let inTurn = 1; ; inTurn += 1) {
+      while (true) {
         const chunk = this.#rest.shift() ?? (this.#over ? null : this.#readAny());
         if (chunk) {
-          if (inTurn % CHUNKS_PER_TURN === 0) await this.#pause(0);
+          if (work.isOver) await pause(0);
           yield chunk;
         } else if (this.#over) return;
-        else await this.#pause(this.#quietPause());
+        else await pause(this.#quietPause());
       }
     } finally {
       // A reader that left early wants no more output, and the command must not stall because of it.

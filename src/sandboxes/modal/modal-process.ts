@@ -68,7 +68,7 @@ export async function startModalProcess(
         );
   const limits = { clock: core.clock, limitMs: core.limits.startMs, doing: `Starting a command in sandbox ${core.id}` };
   const child: Child = await within(starting, { ...limits, onLate: () => void kill() }).catch(core.rethrowTranslated);
-  const queue = new OutputQueue(() => output.resume());
+  const queue = new OutputQueue(() => output.resume(), core.clock);
   const stdout = shell ? { getReader: () => shell.stdout } : child.stdout;
   const streams = oneStream ? [stdout] : [stdout, child.stderr];
   const output = openOutput(streams, id, queue, core.clock);

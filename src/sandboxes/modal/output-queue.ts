@@ -1,4 +1,6 @@
+import { type Clock, sleep } from "../../shared/clock.ts";
 import type { OutputChunk } from "../port.ts";
+import { WorkTime } from "../work-time.ts";
 
 // A reader that is further behind than this stalls the command, so that the heap does not fill up.
 const HIGH_WATER_BYTES = 256 * 1024;
@@ -11,10 +13,12 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
   #abandoned = false;
   #wake: (() => void) | null = null;
   readonly #onDrain: () => void;
+  readonly #clock: Clock;
 
   /** @param onDrain called when a full queue can take output again */
-  constructor(onDrain: () => void) {
+  constructor(onDrain: () => void, clock: Clock) {
     this.#onDrain = onDrain;
+    this.#clock = clock;
   }
 
   get full(): boolean {
@@ -35,6 +39,7 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<OutputChunk> {
+    const work = new WorkTime(this.#clock);
     try {
       while (true) {
         const chunk = this.#chunks.shift();
@@ -42,8 +47,13 @@ export class OutputQueue implements AsyncIterable<OutputChunk> {
           const wasFull = this.full;
           this.#queuedBytes -= chunk.bytes.length;
           if (wasFull && !this.full) this.#onDrain();
+          if (work.isOver) {
+            await sleep(this.#clock, 0);
+            work.restart();
+          }
           yield chunk;
         } else if (this.#ended) return;
+        // No turn of the event loop: what is waited for may be here already.
         else await new Promise<void>((resolve) => (this.#wake = resolve));
       }
     } finally {

@@ -226,6 +226,7 @@ function mlflow() {
         if (metrics.some(({ value, timestamp, step }) => value === null || !Number.isInteger(timestamp) || !Number.isInteger(step))) return [400, {}]; // biome-ignore format: one line
         run.metrics.push(...metrics);
         run.params.push(...params);
+        for (const { key, value } of body.tags as { key: string; value: string }[]) run.tags[key] = value;
         return [200, {}];
       }
       case "POST runs/update":
@@ -270,4 +271,21 @@ test("sends the experiments to MLflow once, with names that it takes, and finds 
   rmSync(join(stateDir, "exports"), { recursive: true });
   expect((await report("--mlflow", url)).code).toBe(0);
   expect(made.runs.size).toBe(2);
+});
+
+test("tells MLflow again what a job has cost once that has changed, and only then", async () => {
+  const made = mlflow();
+  const known = { description: "baseline", params: { LR: 1 }, metrics: { loss: 2 } };
+  const costOf = (job: string) => [...made.runs.values()].find(({ tags }) => tags["opencode.job"] === job)?.tags;
+  const job = state.world?.add({ ...known, usd: 0.1 }) as Job;
+  await keep(job);
+  await report("--mlflow", url);
+  expect(costOf(job.id)?.["opencode.usd"]).toBe("0.1");
+  state.world?.add({ ...known, id: job.id, usd: 42 });
+  await state.world?.ledger.open("ses_1");
+  await report("--mlflow", url);
+  expect(costOf(job.id)?.["opencode.usd"]).toBe("42");
+  calls = [];
+  await report("--mlflow", url);
+  expect(calls).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
 import { MetricLines } from "../../../src/core/metric-lines.ts";
 
@@ -208,6 +208,53 @@ describe("chunks and long lines", () => {
     expect(cutInNumber).toHaveLength(8190);
     expect(show(`${cutInNumber}2345${" y".repeat(20_000)}`, { m: "m:" })).toBe("");
     expect(show(`METRIC a=1 ${"b ".repeat(20_000)}`)).toBe("");
+  });
+
+  test("millions of short lines without a metric are not looked at one by one", () => {
+    const texts = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`m${i}`, `metric ${i}: `]));
+    const decoded = spyOn(Buffer.prototype, "toString");
+    try {
+      for (const line of ["y\n", "é\n", "\n"]) {
+        const lines = new MetricLines(texts);
+        const chunk = Buffer.from(line.repeat(20_000));
+        decoded.mockClear();
+        lines.read(chunk);
+        expect(decoded.mock.calls.length).toBeLessThan(100);
+        expect(lines.read(Buffer.concat([chunk, Buffer.from("METRIC a=1\nmetric 7: 2\n"), chunk]))).toEqual([
+          { name: "a", value: 1 },
+          { name: "m7", value: 2 },
+        ]);
+      }
+    } finally {
+      decoded.mockRestore();
+    }
+  });
+
+  test.each([
+    ["\x1b[1mMET\x1b[0mRIC a=1", "a=1"],
+    ["MET\u200bRIC a=1", "a=1"],
+    ["l\x1b[1moss: 1", "loss=1"],
+    ["Α'Σ: 1", "sigma=1"],
+  ])("%j is found among other lines, wherever a chunk ends in it", (line, expected) => {
+    const others = "é some other line\n".repeat(1000);
+    const output = Buffer.from(`${others}${line}\n${others}`);
+    const start = Buffer.byteLength(others);
+    for (let cut = start; cut <= start + Buffer.byteLength(line) + 1; cut++) {
+      const lines = new MetricLines({ loss: "loss: ", sigma: "Σ: " });
+      const found = [...lines.read(output.subarray(0, cut)), ...lines.read(output.subarray(cut))];
+      expect(found.map(({ name, value }) => `${name}=${value}`).join(" ")).toBe(expected);
+    }
+  });
+
+  test("a text in other letters is noted among other lines, and METRIC in small letters too", () => {
+    const others = "some other line\n".repeat(1000);
+    const lines = new MetricLines({ loss: "Loss: ", sigma: "ΣΑΣ=" });
+    expect(lines.read(Buffer.from(`${others}loSS: 1\n${others}metric acc=1\nσας=1\n${others}`))).toEqual([]);
+    expect([...lines.inOtherCase]).toEqual([
+      ["loss", "loSS: 1"],
+      ["sigma", "σας=1"],
+    ]);
+    expect([...lines.misplaced.keys()]).toEqual(["acc"]);
   });
 
   test("hostile lines take time in proportion to their length", () => {

@@ -91,6 +91,29 @@ describe("a series", () => {
     expect(series.points("acc")).toMatchObject([{ value: 5, report: 1 }]);
   });
 
+  test("a job that begins again has as many points as if it had been the first time", () => {
+    const [series, fresh] = [new JobSeries(), new JobSeries()];
+    for (let i = 0; i < 100_000; i++) series.add(point(i, i));
+    series.restart();
+    for (let i = 0; i < 300; i++) for (const each of [series, fresh]) each.add(point(-i, i));
+    expect(series.points("loss")).toEqual([...fresh.points("loss")]);
+    expect(series.record("loss")).toEqual(fresh.record("loss"));
+  });
+
+  test("a job that goes on from a checkpoint keeps no more points than any other", () => {
+    for (const checkpoint of [10, 1_000, 90_000, 131_072]) {
+      const series = new JobSeries();
+      for (let i = 0; i < 131_072; i++) series.add(point(i, i));
+      series.restart();
+      let most = 0;
+      for (let i = checkpoint; i < checkpoint + 2_000; i++) {
+        series.add(point(i, i));
+        most = Math.max(most, series.points("loss").length);
+      }
+      expect({ checkpoint, isBounded: most <= MOST_POINTS }).toEqual({ checkpoint, isBounded: true });
+    }
+  });
+
   test("hundreds of thousands of points cost little, whatever their order", () => {
     const series = new JobSeries([10, 100]);
     for (let i = 0; i < 300_000; i++) series.add(point(i % 2 === 0 ? i : -i, i));

@@ -3,6 +3,7 @@ import { closeSync, writeSync } from "node:fs";
 import { CommandOutput } from "../../../../src/sandboxes/local/command-output.ts";
 import { FifoPool } from "../../../../src/sandboxes/local/fifo-pool.ts";
 import { createFakeClock, settle } from "../../../support/fake-clock.ts";
+import { createWorkClock } from "../../../support/work-clock.ts";
 
 /** The output of a command that has written a line and then nothing for ten seconds, while it was read. */
 async function quietOutput() {
@@ -47,6 +48,27 @@ async function quietOutput() {
     },
   };
 }
+
+test("a reader that takes long over each piece leaves the event loop turns in between", async () => {
+  const fifos = new FifoPool();
+  const [stdout, stderr] = await fifos.takePair();
+  const turns: number[] = [];
+  let pieces = 0;
+  const clock = createWorkClock(() => turns.push(pieces));
+  const [fds, lingering] = [{ stdout: stdout.readEnd, stderr: stderr.readEnd }, new Set<CommandOutput>()];
+  const output = new CommandOutput({ ...fds, log: null, clock, lingering });
+  const write = () => writeSync(stdout.writeEnd, "y\n");
+  write();
+  for await (const _ of output) {
+    clock.work(4);
+    if (++pieces === 8) break;
+    write();
+  }
+  expect(turns.slice(0, 2)).toEqual([3, 6]);
+  for (const { writeEnd } of [stdout, stderr]) closeSync(writeEnd);
+  output.close();
+  fifos.close();
+});
 
 test("a command that has long been quiet is looked at twice a second at most", async () => {
   const { read, pauses, end } = await quietOutput();

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { benchmarkSchema } from "../../../../src/config/benchmark.ts";
+import { environmentSchema } from "../../../../src/config/environment.ts";
 import { scoreJobs } from "../../../../src/jobs/actions/score-jobs.ts";
 import { readNote, sandboxIDOf } from "../execution/lost-sandbox-support.ts";
 import { begun, exited, followRuns, killAndReopen, run } from "../execution/runs-support.ts";
@@ -34,6 +35,19 @@ async function touch(world: World, id: string): Promise<string> {
 }
 
 describe("a measurement", () => {
+  test(
+    "names the volumes that its job could write to",
+    inWorld(
+      async (world) => {
+        const started = followRuns(world);
+        const id = await ended(world, started);
+        const [measuring = ""] = await score(world, [id]);
+        expect(world.job(measuring).notes).toContainEqual(expect.stringContaining("the volume tests at /data"));
+      },
+      { environments: { default: environmentSchema.parse({ volumes: { "/data": "tests" } }) } },
+    ),
+  );
+
   test(
     "has the variables of its run and a seed of its own, and its repeats are the job's number together",
     inWorld(async (world) => {

@@ -56,7 +56,7 @@ function open(stdout: () => Uint8Array | null) {
   const [out, err] = [sdkStream(stdout), sdkStream(never)];
   const clock = createFakeClock();
   const streams = [out.stream, err.stream] as unknown as Streams;
-  const output = openOutput(streams, "id", new OutputQueue(() => {}), clock);
+  const output = openOutput(streams, "id", new OutputQueue(() => {}, clock), clock);
   return { clock, output, seen: [out.seen, err.seen] };
 }
 

@@ -1,0 +1,37 @@
+import { expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { findMatrixProblem } from "../../../src/core/matrix.ts";
+import { shellCommand } from "../../../src/jobs/execution/follow-command.ts";
+
+const VALUE = "0.5";
+
+/** What a run's command has of a variable of this name: in bash itself, in a function, behind a pipe, and in its programs. */
+function valuesOf(name: string): readonly string[] {
+  const use = `printf "%s\\n" "$${name}"`;
+  const command = `${use}; f() { ${use}; }; f; true | true; ${use}; pushd / > /dev/null; ${use}; /usr/bin/env | sed -n "s/^${name}=//p"`;
+  const [program = "", ...args] = shellCommand(command, { input: false });
+  const { stdout } = spawnSync(program, args, { env: { PATH: "/usr/bin:/bin", [name]: VALUE }, encoding: "utf8" });
+  return stdout.trimEnd().split("\n");
+}
+const keeps = (name: string) => valuesOf(name).join() === Array(5).fill(VALUE).join();
+const isRefused = (name: string) => findMatrixProblem({ [name]: [0.5, 1] })?.includes("sets itself") ?? false;
+
+test.each([
+  ...["RANDOM", "SRANDOM", "SECONDS", "LINENO", "EPOCHSECONDS", "EPOCHREALTIME", "HISTCMD", "OPTIND", "OPTERR"],
+  ...["BASH", "BASHPID", "BASH_VERSION", "BASH_VERSINFO", "BASH_COMMAND", "BASH_SUBSHELL", "BASH_EXECUTION_STRING"],
+  ...["COMP_WORDBREAKS", "PS1", "PS2", "PS4"],
+])("bash gives %s a value of its own, and it is refused", (name) => {
+  expect({ keeps: keeps(name), isRefused: isRefused(name) }).toEqual({ keeps: false, isRefused: true });
+});
+
+test.each(["GROUPS", "DIRSTACK", "FUNCNAME", "PIPESTATUS", "HOSTNAME", "COLUMNS", "LINES", "TERM", "REPLY", "SEED"])(
+  "bash leaves %s as it was given, and it is accepted",
+  (name) => {
+    expect({ keeps: keeps(name), isRefused: isRefused(name) }).toEqual({ keeps: true, isRefused: false });
+  },
+);
+
+test("what getopts sets is refused as a whole, and so is what bash may come to set", () => {
+  for (const name of ["OPTARG", "BASH_NEW", "BASH_ARGV", "BASH_COMPAT"])
+    expect({ name, isRefused: isRefused(name) }).toEqual({ name, isRefused: true });
+});
