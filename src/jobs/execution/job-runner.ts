@@ -1,4 +1,5 @@
-import { isHeld, type LastWords } from "../../core/job.ts";
+import { isHeld } from "../../core/job.ts";
+import type { LastWords } from "../../core/last-words.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";

@@ -164,6 +164,7 @@ const startedProcess: z.ZodType<StartedProcess> = z.object({
   command: z.string(),
   log: z.string().nullable(),
   sandboxID: z.string(),
+  attempt: z.number().optional().catch(undefined),
   stopped: z.boolean().optional().catch(undefined),
 });
 
