@@ -145,6 +145,8 @@ export interface Job {
   /** How often it has been tried: once more for each sandbox that was lost under it. A message that wakes it begins anew. */
   readonly attempts: number;
   readonly loss: SandboxLoss | null;
+  /** What it fails with as soon as its files are kept: it is being stopped. Absent or null = it is not. */
+  readonly stopFailure?: Failure | null | undefined;
   /** The project's files that the job's work is based on; null when it has none, or they have not been captured yet. */
   readonly base: TreeBase | null;
   /** Earlier bases, newest first: a sandbox revived from an older snapshot still has one of these. */
@@ -237,7 +239,13 @@ export function transition(
 ): Job {
   const held = isHeld(job.state) ? job.state.leaseID : null;
   if (condition.leaseID !== undefined && (held === null || condition.leaseID !== held)) return job;
-  const after = { ...job, state: toState(job.state, to, held, now), ...historyAfter(job, to) };
+  const isStopOver = job.stopFailure != null && to.kind !== "running";
+  const after = {
+    ...job,
+    ...(isStopOver && { stopFailure: null }),
+    state: toState(job.state, to, held, now),
+    ...historyAfter(job, to),
+  };
   return to.kind !== job.state.kind && isAllowedChange(job, after) ? after : job;
 }
 
