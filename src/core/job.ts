@@ -115,7 +115,8 @@ export interface StartedProcess {
   /** File of the sandbox with its output; null = none is kept. */
   readonly log: string | null;
   readonly sandboxID: string;
-  /** Of a run's command: OpenCode stopped it because it reloaded or ended, which is no fault of the run's. */
+  /** Of a run's command: its job's `attempts` then, and whether OpenCode stopped it because it reloaded or ended. */
+  readonly attempt?: number | undefined;
   readonly stopped?: boolean | undefined;
 }
 
@@ -144,6 +145,8 @@ export interface Job {
   /** How often it has been tried: once more for each sandbox that was lost under it. A message that wakes it begins anew. */
   readonly attempts: number;
   readonly loss: SandboxLoss | null;
+  /** What it fails with as soon as its files are kept: it is being stopped. Absent or null = it is not. */
+  readonly stopFailure?: Failure | null | undefined;
   /** The project's files that the job's work is based on; null when it has none, or they have not been captured yet. */
   readonly base: TreeBase | null;
   /** Earlier bases, newest first: a sandbox revived from an older snapshot still has one of these. */
@@ -187,13 +190,6 @@ export interface Job {
   readonly answers: readonly TurnAnswer[];
   /** Number of turns prompted so far; repeating a prompt does not add one. */
   readonly turns: number;
-}
-
-/** What the turn that was prompted last has said, "" for nothing. */
-export interface LastWords {
-  /** Its position; null = no turn was prompted. */
-  readonly turn: number | null;
-  readonly result: string;
 }
 
 /** A requested change of state. The time is added, and in `running` the lease that the job was started under. */
@@ -243,7 +239,13 @@ export function transition(
 ): Job {
   const held = isHeld(job.state) ? job.state.leaseID : null;
   if (condition.leaseID !== undefined && (held === null || condition.leaseID !== held)) return job;
-  const after = { ...job, state: toState(job.state, to, held, now), ...historyAfter(job, to) };
+  const isStopOver = job.stopFailure != null && to.kind !== "running";
+  const after = {
+    ...job,
+    ...(isStopOver && { stopFailure: null }),
+    state: toState(job.state, to, held, now),
+    ...historyAfter(job, to),
+  };
   return to.kind !== job.state.kind && isAllowedChange(job, after) ? after : job;
 }
 
@@ -257,24 +259,6 @@ export function isAllowedChange(before: Job | null, after: Job): boolean {
   const keepsLease = from?.kind === "starting" && from.leaseID === to.leaseID;
   const hasWorker = after.task.run !== null || after.childSession !== null;
   return keepsLease && hasWorker && after.sandbox.kind === "live"; // J4
-}
-
-/** Keeps what a turn said; what was kept of the same turn before is replaced. */
-export const withAnswer = (job: Job, answer: TurnAnswer): Job => ({
-  ...job,
-  answers: [...job.answers.filter(({ turn }) => turn !== answer.turn), answer],
-});
-
-/**
- * Adds what a turn had said when it came to rest, which is after its job was recorded as cancelled at `since`. No change
- * to a job that has been woken since.
- */
-export function withLastWords(job: Job, since: number, words: LastWords | null): Job {
-  const { state } = job;
-  if (state.kind !== "cancelled" || state.since !== since || !words?.result || words.result === state.result)
-    return job;
-  const answers = job.answers.filter(({ turn }) => turn !== words.turn);
-  return { ...job, state: { ...state, result: words.result }, answers };
 }
 
 /** The end of a job tells its answers; a woken one collects them, is tried and waits for a GPU anew. */

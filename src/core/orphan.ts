@@ -5,6 +5,8 @@ export interface OrphanFacts {
   readonly sandboxID: string;
   /** Epoch ms; null when the provider does not say. */
   readonly createdAt: number | null;
+  /** When it was last recorded for its job, epoch ms: a run that is to take it over is recorded before. null = it is not. */
+  readonly recordedAt: number | null;
   /** null = not recorded: its session was deleted, or its records are lost. */
   readonly job: Job | null;
   /** When the live sandbox that the job names was recorded, epoch ms; null = it names none. */
@@ -65,5 +67,6 @@ export function decideOrphan({ sandboxID, createdAt, job, ...facts }: OrphanFact
   const isLeftBehind = createdAt !== null && facts.liveSince !== null && createdAt < facts.liveSince - CLOCK_SKEW_MS;
   const mayBeInCreation = isHeld(job.state) && isLeaseAlive && !isLeftBehind;
   const graceMs = Math.max(CREATE_GRACE_MS, facts.creationMs);
-  return mayBeInCreation && (createdAt === null || now - createdAt < graceMs) ? "keep" : "end";
+  const isNew = createdAt === null || now - Math.max(createdAt, facts.recordedAt ?? 0) < graceMs;
+  return mayBeInCreation && isNew ? "keep" : "end";
 }

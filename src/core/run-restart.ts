@@ -5,7 +5,7 @@ import { MOST_ATTEMPTS } from "./sandbox-loss.ts";
 export type RunStart = "first" | "anew" | "again" | "over";
 
 export interface RunStartFacts {
-  /** What `attempts` was when this execution took the run up: a loss since then is counted already. */
+  /** What `attempts` was when this execution took the run up: where the try does not say, as an earlier version wrote it. */
   readonly attemptsBefore: number;
   /** Whether it has the files that it was to have: its sandbox, or for a measurement a fresh one. */
   readonly hasItsFiles: boolean;
@@ -19,14 +19,18 @@ export function decideRunStart(
   { processes, attempts }: Pick<Job, "processes" | "attempts">,
   { attemptsBefore, hasItsFiles }: RunStartFacts,
 ): RunStart {
-  if (processes.length === 0 || attempts > attemptsBefore) return "first";
-  if (processes.at(-1)?.stopped === true && hasItsFiles) return "anew";
+  const last = processes.at(-1);
+  // An attempt that is counted when a sandbox is lost begins once there is another, maybe in a later process.
+  if (!last || attempts > (last.attempt ?? attemptsBefore)) return "first";
+  if (last.stopped === true && hasItsFiles) return "anew";
   return attempts < MOST_ATTEMPTS ? "again" : "over";
 }
 
-/** The job whose command OpenCode stops because it reloads or ends. */
+/** The job whose command OpenCode stops because it reloads or ends. One that was lost with its sandbox is not under way. */
 export function withCommandStopped(job: Job): Job {
+  const { task, state, sandbox, loss } = job;
   const last = job.processes.at(-1);
-  if (job.task.run === null || job.state.kind !== "running" || !last) return job;
+  if (task.run === null || state.kind !== "running" || !last) return job;
+  if (sandbox.kind !== "live" || sandbox.id !== last.sandboxID || loss?.files === null) return job;
   return { ...job, processes: [...job.processes.slice(0, -1), { ...last, stopped: true }] };
 }

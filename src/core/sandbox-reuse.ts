@@ -1,3 +1,4 @@
+import type { Sandbox } from "../sandboxes/port.ts";
 import type { Job } from "./job.ts";
 
 /*
@@ -29,11 +30,27 @@ export const takesSandbox = ({ state, sandbox }: Job): boolean =>
 export const livesLongEnough = (until: number | null, neededMs: number, now: number): boolean =>
   until === null || until - now >= neededMs;
 
+/** The run with the sandbox of another, and with what that was made from. */
+export const withSandboxOf = (job: Job, from: Job, { id, ports }: Pick<Sandbox, "id" | "ports">): Job => ({
+  ...job,
+  task: { ...job.task, snapshotID: job.task.snapshotID ?? from.task.snapshotID },
+  base: job.base ?? from.base,
+  formerBases: job.base ? job.formerBases : from.formerBases,
+  sandbox: { kind: "live", id },
+  gpuWait: null,
+  devices: from.devices,
+  ports,
+});
+
 /** Note on the run that a sandbox came from. @param isKept whether it had made files, of which there is a snapshot */
 export const gaveSandboxNote = (to: string, workdir: string, isKept: boolean): string =>
   isKept
-    ? `Its sandbox went on to ${to} (reuse). Its snapshot holds ${workdir} only.`
+    ? `Its sandbox went on to ${to} (reuse).`
     : `Its sandbox went on to ${to} (reuse). It had made and changed no files in ${workdir}, so there is no snapshot of it.`;
+
+/** Note on a run whose files were kept so that its sandbox can go on to another, which may still fail. */
+export const folderKeptNote = (workdir: string): string =>
+  `Its snapshot holds ${workdir} only, because its sandbox was cleared for another run (reuse).`;
 
 /** Note on the run that has the sandbox now. */
 export const tookSandboxNote = (from: string): string =>

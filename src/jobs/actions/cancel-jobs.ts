@@ -1,5 +1,6 @@
-import { isEnded, isHeld, type Job, transition, withLastWords } from "../../core/job.ts";
+import { isEnded, isHeld, type Job, transition } from "../../core/job.ts";
 import { withUnfinished } from "../../core/job-notes.ts";
+import { withLastWords } from "../../core/last-words.ts";
 import type { Stopped } from "../../core/run-task.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";

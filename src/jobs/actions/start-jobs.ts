@@ -10,6 +10,7 @@ import { incompleteSnapshotNote } from "../../core/source-notes.ts";
 import { DEFAULT_AGENT, decideTask, isNoGpu, type TaskRequest } from "../../core/task.ts";
 import { imageSourceNote, permissionNotes, unseenImagesNote } from "../../prompt/start-notes.ts";
 import type { MachineGpus, MachineReading } from "../../sandboxes/machine-gpus.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import type { SessionProjects } from "../project/session-projects.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
@@ -85,7 +86,16 @@ export async function startJobs(
   };
   const taskContext = nested?.context(wholeContext) ?? wholeContext;
   const startedBy = context.startedBy?.id ?? null;
+  if (startedBy !== null) refuseEnded(startedBy);
   return recordJobs(deps, sessionJobs, requests.flatMap(toJobs));
+
+  /** Runs end with the job that started them, so one that has ended while this call waited starts none. @throws PluginError */
+  function refuseEnded(jobID: string): void {
+    const kind = sessionJobs.get(jobID)?.state.kind;
+    if (kind === "starting" || kind === "running") return;
+    const message = `${jobID} does not run any more, so nothing was started.`;
+    throw new PluginError("not_found", message, { retryable: false });
+  }
 
   function nestedStart(starter: Job): NestedStart {
     const runs = runsOf(sessionJobs.all(), starter.id);

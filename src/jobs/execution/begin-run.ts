@@ -35,12 +35,12 @@ export async function beginRun(
   sessionJobs.update(jobID, (job) => {
     const running = toRunning(job);
     if (running === job) return job;
+    const counted = start === "again" ? { ...running, attempts: running.attempts + 1 } : running;
     const firstCommandAt = running.firstCommandAt ?? deps.clock.now();
-    const begun = { ...withBegun(running, sandbox.id), firstCommandAt };
-    if (start === "first") return begun;
-    const again = start === "anew" ? begun : { ...begun, attempts: begun.attempts + 1 };
-    if (isMeasurement) return withNotes(again, [MEASURED_ANEW]);
-    return isInPlace || !again.loss ? withNotes(again, [BEGUN_AGAIN]) : withWentOn(again);
+    const begun = { ...withBegun(counted, sandbox.id), firstCommandAt };
+    if (start === "first") return withWentOn(begun);
+    if (isMeasurement) return withNotes(begun, [MEASURED_ANEW]);
+    return isInPlace || !begun.loss ? withNotes(begun, [BEGUN_AGAIN]) : withWentOn(begun);
   });
   return null;
 }
@@ -61,7 +61,8 @@ const BEGUN_AGAIN =
 /** The run with one more try of its command on record, which is written before the command starts. */
 export function withBegun(job: Job, sandboxID: string): Job {
   const command = oneLine(job.task.run?.command ?? "", 200);
-  return { ...job, processes: [...job.processes, { id: job.id, command, log: null, sandboxID }].slice(-20) };
+  const begun = { id: job.id, command, log: null, sandboxID, attempt: job.attempts };
+  return { ...job, processes: [...job.processes, begun].slice(-20) };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Job, type Transition, transition } from "../../core/job.ts";
+import { isHeld, type Job, type Transition, transition } from "../../core/job.ts";
 import { withUnfinished } from "../../core/job-notes.ts";
 import type { ChildSessions } from "../../core/ports.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -46,6 +46,7 @@ export function createJobEnd(deps: EndJobDeps) {
   /** Parks the sandbox before it ends the job, so that whoever learns of the job's end finds its snapshot. */
   async function rescue({ sessionJobs, jobID, sessionID, execution }: EndingContext, failure: Failure): Promise<void> {
     execution.phase = { kind: "stopping", stopFailure: failure };
+    recordStop(deps.log, { sessionJobs, jobID, execution }, failure);
     if (sessionID !== null) await deps.sessions.abort(sessionID).catch(() => {}); // a late message may have started another model loop
     const ended = (job: Job) => move(execution, toFailed(execution, withFilesNamed(failure, job)))(job);
     const parking = deps.lifecycle.park(sessionJobs, jobID, ended);
@@ -58,6 +59,21 @@ export function createJobEnd(deps: EndJobDeps) {
   }
 
   return { move, rescue, write };
+}
+
+/** Records that the job is being stopped: whoever takes it up if OpenCode ends meanwhile fails it, as it has had its time. */
+export function recordStop(
+  log: Log,
+  { sessionJobs, jobID, execution }: Omit<EndingContext, "sessionID">,
+  stopFailure: Failure,
+): void {
+  try {
+    sessionJobs.update(jobID, (job) =>
+      isHeld(job.state) && job.state.leaseID === execution.leaseID ? { ...job, stopFailure } : job,
+    );
+  } catch (error) {
+    log("warn", "could not record that a job is being stopped", { jobID, reason: String(error) }); // it is, all the same
+  }
 }
 
 /** What the turn under way had said stays the job's result. */

@@ -1,7 +1,7 @@
 import { decideBudgetAdmission, sessionBudgetFailure, spendOf } from "../../core/budget.ts";
 import type { Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
-import { decideAfterLoss, lossNote, notGoneOn, wentOnNote } from "../../core/sandbox-loss.ts";
+import { decideAfterLoss, isNoteOf, notGoneOn, wentOnNote } from "../../core/sandbox-loss.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
@@ -108,5 +108,5 @@ export function watchSandbox(execution: Execution, sandbox: Sandbox): void {
 export function withWentOn(job: Job): Job {
   const { loss, task } = job;
   if (!loss) return job;
-  return { ...job, notes: [...job.notes.filter((note) => note !== lossNote(loss, task)), wentOnNote(loss, task)] };
+  return { ...job, notes: [...job.notes.filter((note) => !isNoteOf(loss, note, task)), wentOnNote(loss, task)] };
 }

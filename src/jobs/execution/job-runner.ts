@@ -1,7 +1,9 @@
-import { isHeld, type LastWords } from "../../core/job.ts";
+import { isHeld } from "../../core/job.ts";
+import type { LastWords } from "../../core/last-words.ts";
 import type { Failure } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
+import { recordStop } from "./end-job.ts";
 import {
   createExecution,
   type Execution,
@@ -59,7 +61,10 @@ export interface ExecutionProgress {
 const READ_MS = 6_000;
 
 export function createJobRunner(deps: RunJobDeps): JobRunner {
-  const executions = new Map<string, { readonly execution: Execution; readonly done: Promise<void> }>();
+  const executions = new Map<
+    string,
+    Readonly<{ sessionJobs: SessionJobs; execution: Execution; done: Promise<void> }>
+  >();
   const runJob = createRunJob(deps);
   const executionOf = (jobID: string): Execution | undefined => executions.get(jobID)?.execution;
 
@@ -74,7 +79,7 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
         .finally(() => {
           if (executionOf(jobID) === execution) executions.delete(jobID);
         });
-      executions.set(jobID, { execution, done });
+      executions.set(jobID, { sessionJobs, execution, done });
       return done;
     },
     isRunning: (jobID) => executions.has(jobID),
@@ -124,13 +129,15 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
       });
     },
     giveUp(jobID, failure) {
-      const execution = executionOf(jobID);
-      if (!execution) return;
+      const running = executions.get(jobID);
+      if (!running) return;
+      const { sessionJobs, execution } = running;
       const { phase } = execution;
       execution.phase = toStopping(phase, failure);
       stopperOf(phase)?.abort();
       if (phase.kind === "sandbox_lost") phase.giveUp.abort();
       if (phase.kind === "between_turns") execution.noSandbox.abort(); // if it is being made still
+      if (!isEnding(phase)) recordStop(deps.log, { sessionJobs, jobID, execution }, failure);
     },
     async settled(jobID) {
       const running = executions.get(jobID);

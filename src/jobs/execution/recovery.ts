@@ -1,6 +1,6 @@
 import { withoutBurst } from "../../core/burst.ts";
 import { settleCompute } from "../../core/cost.ts";
-import { isEnded, isHeld, type Job, transition } from "../../core/job.ts";
+import { isEnded, isHeld, type Job, type Transition, transition } from "../../core/job.ts";
 import { withCommandStopped } from "../../core/run-restart.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
@@ -60,17 +60,22 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       if (job.state.kind === "queued" && !held.has(job.id)) scheduler.enqueue(sessionJobs, job.id);
     for (const job of inOrder) {
       if (isHeld(job.state) || job.state.kind === "interrupted") followOtherProcess(sessionJobs, job.id);
-      else if (isEnded(job.state) && job.sandbox.kind === "live") {
-        deps.leases.keepGpu(job);
-        lifecycle.parkLater(sessionJobs, job.id, deps.parkAfterMs); // its process ended before the time was up
-      }
-      if (!isHeld(job.state) && job.sandbox.kind !== "live") settle(sessionJobs, job);
-      if (isEnded(job.state)) settleBurst(sessionJobs, job);
+      if (!isHeld(job.state)) takeUpSandbox(sessionJobs, job);
       if (mayBeUnrecorded(sessionJobs, job)) recordMeasured(sessionJobs, job.id);
     }
     deps.outbox.look(orchestrator);
     if (inOrder.length > 0) clock.after(0, () => deps.undoneJobs.look(orchestrator)); // once the session is in use
     return sessionJobs;
+  }
+
+  /** Of a job that nobody runs. */
+  function takeUpSandbox(sessionJobs: SessionJobs, job: Job): void {
+    if (isEnded(job.state) && job.sandbox.kind === "live") {
+      deps.leases.keepGpu(job);
+      lifecycle.parkLater(sessionJobs, job.id, deps.parkAfterMs); // its process ended before the time was up
+    }
+    if (job.sandbox.kind !== "live") settle(sessionJobs, job);
+    if (isEnded(job.state)) settleBurst(sessionJobs, job);
   }
 
   /** A process may die between the termination of a sandbox and its record. */
@@ -87,7 +92,10 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
   /** A job that another process runs, or ran: takes it up once its lease is free, unless it has ended. */
   function followOtherProcess(sessionJobs: SessionJobs, jobID: string): void {
     const job = sessionJobs.reload(jobID);
-    if (isHeld(job.state) && !pool.isLeaseAlive(job.state.leaseID, clock.now())) interruptJob(sessionJobs, jobID);
+    if (isHeld(job.state) && !pool.isLeaseAlive(job.state.leaseID, clock.now())) {
+      const left = interruptJob(sessionJobs, jobID);
+      if (isEnded(left.state)) takeUpSandbox(sessionJobs, left);
+    }
     const state = sessionJobs.get(jobID)?.state.kind;
     if (state === "interrupted") resumeJob(sessionJobs, jobID);
     if (state === "queued") scheduler.enqueue(sessionJobs, jobID); // the other process has just resumed it, and may die
@@ -107,8 +115,14 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     scheduler.enqueue(sessionJobs, jobID);
   }
 
-  function interruptJob(sessionJobs: SessionJobs, jobID: string): void {
-    sessionJobs.update(jobID, (job) => transition(job, { kind: "interrupted" }, clock.now()));
+  /** One that was being stopped, at its time limit for instance, has had its time: it ends, and does not go on later. */
+  function interruptJob(sessionJobs: SessionJobs, jobID: string, toLeft = (job: Job): Job => job): Job {
+    const words = runner.lastWords(jobID);
+    return sessionJobs.update(jobID, (job) => {
+      const { stopFailure } = job;
+      const to: Transition = stopFailure ? { kind: "failed", failure: stopFailure, ...words } : { kind: "interrupted" };
+      return transition(stopFailure ? job : toLeft(job), to, clock.now());
+    });
   }
 
   return {
@@ -126,8 +140,11 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
         for (const { id, state } of sessionJobs.all()) {
           // First, so that the unwinding execution finds the job settled. Jobs of another process are not ours to interrupt.
           if (isHeld(state) && runner.isRunning(id)) {
-            sessionJobs.update(id, withCommandStopped);
-            interruptJob(sessionJobs, id);
+            try {
+              interruptJob(sessionJobs, id, withCommandStopped);
+            } catch (error) {
+              log("error", "could not interrupt a job", { jobID: id, reason: String(error) }); // others are, all the same
+            }
           }
           stopping.push(runner.stop(id)); // also of ended jobs: a cancelled one may still unwind, and it writes
         }

@@ -184,14 +184,16 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       const isBuilding = built && isBuildingIn(built, id, { now, isDead: isNotAlive });
       const isReader = tags.reader !== undefined && !isProcessDead(Number(tags.reader));
       const named = job?.sandbox.kind === "live" ? job.sandbox.id : null;
-      const liveSince = pool.sandboxes().find((row) => row.id === named)?.createdAt ?? null;
+      const recordedAt = (sandboxID: string | null) =>
+        pool.sandboxes().find((row) => row.id === sandboxID)?.createdAt ?? null;
       const recordsLostAt = deps.registry.damagedAt(orchestrator);
       const isBurst = tags.burst !== undefined || job?.burst?.sandboxID === id;
       const decision = decideOrphan({
         sandboxID: id,
         createdAt,
+        recordedAt: recordedAt(id),
         job,
-        liveSince,
+        liveSince: recordedAt(named),
         recordsLostAt,
         isLeaseAlive,
         isAbandoned: pool.isSandboxAbandoned(id),

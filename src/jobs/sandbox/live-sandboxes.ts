@@ -3,6 +3,7 @@ import { type Compute, openCompute, settleCompute } from "../../core/cost.ts";
 import type { Job } from "../../core/job.ts";
 import { withFinished, withNotes, withUnfinished } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
+import { withSandboxOf } from "../../core/sandbox-reuse.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Failure } from "../../shared/error-code.ts";
@@ -38,7 +39,7 @@ export interface LiveSandboxes extends Meter {
    * @param madeAt when its creation was asked for, epoch ms; null for one found again, whose ports and rate stay
    */
   adopt(sessionJobs: SessionJobs, job: Job, made: MadeSandbox, madeAt: number | null): Sandbox;
-  /** Gives the live sandbox of a run that has ended to another: its cost and all records, at once. */
+  /** Gives the live sandbox of a run that has ended to another: its cost and all records, at once. If it throws, the run has it still. */
   handOver(sessionJobs: SessionJobs, from: Job, to: Job, what: HandedOver): void;
   /** From now on nobody is given the sandbox, which is about to be terminated. */
   release(jobID: string): void;
@@ -129,20 +130,20 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     forget(from.id);
     const now = clock.now();
     const { until } = from.compute;
-    // First of all, so that whoever collects garbage meanwhile asks the job that goes on with it.
-    hold(sessionJobs, to, sandbox, false);
-    sessionJobs.update(from.id, (job) => withNotes({ ...settled(job, sandbox.id), sandbox: after }, notes.from));
-    sessionJobs.update(to.id, (job) => ({
-      ...withNotes(job, notes.to),
-      task: { ...job.task, snapshotID: job.task.snapshotID ?? from.task.snapshotID },
-      base: job.base ?? from.base,
-      formerBases: job.base ? job.formerBases : from.formerBases,
-      sandbox: { kind: "live", id: sandbox.id },
-      gpuWait: null,
-      devices: from.devices,
-      ports: sandbox.ports,
-      compute: openCompute(job.compute, limits.rates(job, null), now, until),
-    }));
+    try {
+      // First of all, so that whoever collects garbage meanwhile asks the job that goes on with it.
+      hold(sessionJobs, to, sandbox, false);
+      sessionJobs.update(from.id, (job) => withNotes({ ...settled(job, sandbox.id), sandbox: after }, notes.from));
+      sessionJobs.update(to.id, (job) => ({
+        ...withNotes(withSandboxOf(job, from, sandbox), notes.to),
+        compute: openCompute(job.compute, limits.rates(job, null), now, until),
+      }));
+    } catch (error) {
+      forget(to.id);
+      forgetEnded(to.id, sandbox.id);
+      hold(sessionJobs, from, sandbox, false);
+      throw error;
+    }
     follow(sessionJobs, to, sandbox);
     forgetEnded(from.id, sandbox.id);
   }
@@ -170,9 +171,9 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
       const at = clock.now();
       log("warn", "a sandbox ended by itself", { jobID: job.id, sandboxID: sandbox.id, reason: failure.message });
       // It stays the job's sandbox until its files are kept: if this process dies before, the next one asks for them.
-      sessionJobs.update(job.id, ({ compute, ...current }) => ({
-        ...withLoss({ ...current, compute }, { failure, at }),
-        compute: settleCompute(compute, at),
+      sessionJobs.update(job.id, (current) => ({
+        ...(current.sandbox.kind === "live" ? withLoss(current, { failure, at }) : current),
+        compute: settleCompute(current.compute, at),
       }));
       lost.set(sandbox.id, { sandbox, failure, at });
       operations

@@ -1,6 +1,8 @@
 import type { Job } from "../../core/job.ts";
+import { withLeftOut, withNotes } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
 import {
+  folderKeptNote,
   gaveSandboxNote,
   leavesSandbox,
   livesLongEnough,
@@ -13,6 +15,7 @@ import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
+import type { PoolStore } from "../store/pool-store.ts";
 import type { MadeSandbox } from "./creation.ts";
 import type { LiveSandboxes } from "./live-sandboxes.ts";
 import type { Snapshots } from "./snapshots.ts";
@@ -30,7 +33,11 @@ export interface Takeovers {
 }
 
 export interface TakeoversDeps {
-  readonly liveSandboxes: Pick<LiveSandboxes, "operations" | "raw" | "handOver" | "measure" | "beginAnew">;
+  readonly pool: Pick<PoolStore, "insertSandbox">;
+  readonly liveSandboxes: Pick<
+    LiveSandboxes,
+    "operations" | "raw" | "handOver" | "measure" | "beginAnew" | "release" | "terminate"
+  >;
   readonly snapshots: Pick<Snapshots, "keepFolder">;
   readonly trees: Pick<ProjectTrees, "saveNoChanges">;
   readonly limits: Pick<Limits, "deadlines">;
@@ -46,7 +53,7 @@ export interface TakeoversDeps {
 export const OFFER_MS = 5_000;
 
 export function createTakeovers(deps: TakeoversDeps): Takeovers {
-  const { liveSandboxes, snapshots, trees, limits, clock, log } = deps;
+  const { pool, liveSandboxes, snapshots, trees, limits, clock, log } = deps;
   /** Sandboxes whose beginning is recorded, with the notes for the jobs in them. */
   const prepared = new WeakMap<Sandbox, readonly string[]>();
   const offers = new Map<string, { readonly sessionJobs: SessionJobs; readonly key: string }>();
@@ -72,27 +79,36 @@ export function createTakeovers(deps: TakeoversDeps): Takeovers {
   }
 
   /** Keeps what the run has made, and takes away what it left. @returns what it has in place of its sandbox; null = it keeps it */
-  async function tidy(from: Job, sandbox: Sandbox): Promise<Job["sandbox"] | null> {
-    const files = from.task.run?.files ?? [];
-    const leftovers = await lookAtLeftovers(sandbox, files, clock);
+  async function tidy(sessionJobs: SessionJobs, fromID: string, toID: string, sandbox: Sandbox) {
+    const from = requireJob(sessionJobs, fromID);
+    const leftovers = await lookAtLeftovers(sandbox, from.task.run?.files ?? [], clock);
     if (leftovers.kind === "changes") {
-      log("info", "a run's sandbox is not given to the next one", { jobID: from.id, reason: leftovers.why });
+      log("info", "a run's sandbox is not given to the next one", { jobID: fromID, reason: leftovers.why });
       return null;
     }
     const names = leftovers.kind === "files" ? leftovers.names : [];
     const snapshot = names.length > 0 ? await snapshots.keepFolder(from, sandbox, sandbox.workdir) : null;
     if (!snapshot && !(await trees.saveNoChanges(from))) return null;
+    const after: Job["sandbox"] = snapshot ? { kind: "parked", snapshotID: snapshot.id } : { kind: "gone" };
+    if (snapshot) {
+      // From here on the sandbox does not hold the run's files any more, whatever fails and whoever dies.
+      const note = folderKeptNote(sandbox.workdir);
+      sessionJobs.update(fromID, (job) => withNotes(withLeftOut({ ...job, sandbox: after }, snapshot.leftOut), [note]));
+      // Or whoever collects garbage meanwhile would end a sandbox that its job does not name.
+      const to = requireJob(sessionJobs, toID);
+      pool.insertSandbox(sandbox.id, to.provider, toID, to.orchestrator, clock.now());
+    }
     if (leftovers.kind === "files") await removeLeftovers(sandbox, names, clock);
-    return snapshot ? { kind: "parked", snapshotID: snapshot.id } : { kind: "gone" };
+    return after;
   }
 
   async function give(sessionJobs: SessionJobs, fromID: string, toID: string): Promise<Sandbox | null> {
     const sandbox = liveSandboxes.raw(fromID);
     if (!sandbox) return null;
+    // Its meter is read meanwhile, once for both, so that nothing is used between two readings.
+    const measuring = liveSandboxes.measure(sessionJobs, fromID, sandbox);
     try {
-      // Its meter is read meanwhile, once for both, so that nothing is used between two readings.
-      const measuring = liveSandboxes.measure(sessionJobs, fromID, sandbox);
-      const after = await tidy(requireJob(sessionJobs, fromID), sandbox);
+      const after = await tidy(sessionJobs, fromID, toID, sandbox);
       const usage = await measuring;
       if (after) {
         await liveSandboxes.beginAnew(sandbox, usage);
@@ -110,8 +126,20 @@ export function createTakeovers(deps: TakeoversDeps): Takeovers {
     } catch (error) {
       log("warn", "could not give a run's sandbox to the next one", { jobID: fromID, reason: String(error) });
     }
-    deps.park(sessionJobs, fromID);
+    await measuring;
+    await takeBack(sessionJobs, fromID, sandbox);
     return null;
+  }
+
+  /** Parks a sandbox that was not given on, or ends it if the run's files are kept already. */
+  async function takeBack(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox): Promise<void> {
+    if (requireJob(sessionJobs, jobID).sandbox.kind === "live") return deps.park(sessionJobs, jobID);
+    if (liveSandboxes.raw(jobID) !== sandbox) return; // lost meanwhile, and cleared away after this
+    liveSandboxes.release(jobID);
+    await liveSandboxes.terminate(sessionJobs, jobID, sandbox).catch((error) => {
+      // The next garbage collection ends it.
+      log("error", "could not end a sandbox", { jobID, sandboxID: sandbox.id, reason: String(error) });
+    });
   }
 
   return {

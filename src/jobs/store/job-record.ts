@@ -164,6 +164,7 @@ const startedProcess: z.ZodType<StartedProcess> = z.object({
   command: z.string(),
   log: z.string().nullable(),
   sandboxID: z.string(),
+  attempt: z.number().optional().catch(undefined),
   stopped: z.boolean().optional().catch(undefined),
 });
 
@@ -231,6 +232,7 @@ export const jobRecord: z.ZodType<Job> = z.object({
   sandbox,
   attempts: z.number().default(1),
   loss: loss.nullable().default(null),
+  stopFailure: failure.nullable().optional().catch(null),
   base: treeBase.nullable().default(null),
   formerBases: z.array(treeBase).default([]),
   update: update.nullable().default(null),

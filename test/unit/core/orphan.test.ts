@@ -10,6 +10,7 @@ const decide = (facts: Partial<OrphanFacts>) =>
   decideOrphan({
     sandboxID: "sbx_1",
     createdAt: NOW,
+    recordedAt: null,
     job: null,
     liveSince: null,
     recordsLostAt: null,
@@ -51,6 +52,13 @@ describe("a sandbox", () => {
       expect(decide({ createdAt: NOW - ageMs, job, isLeaseAlive }) as string).toBe(decision);
     });
   }
+});
+
+test("an old sandbox is kept while it is cleared for the run that it was just recorded for", () => {
+  const facts = { job: jobIn("starting", "creating"), isLeaseAlive: true, createdAt: NOW - 99 * MINUTE };
+  expect(decide({ ...facts, recordedAt: NOW - MINUTE })).toBe("keep");
+  expect(decide({ ...facts, recordedAt: NOW - 11 * MINUTE })).toBe("end");
+  expect(decide({ ...facts, recordedAt: NOW - MINUTE, isLeaseAlive: false })).toBe("end");
 });
 
 test("the sandbox of an ended job is parked at once where its process is known to be dead, and no other job's", () => {

@@ -20,7 +20,7 @@ function followRuns(world: World): FakeProcess[] {
   return started;
 }
 
-async function startRuns(world: World, jobID: string, count: number): Promise<string[]> {
+async function startRuns(world: World, jobID: string, count: number, startedBy = world.job(jobID)): Promise<string[]> {
   const requests = Array.from({ length: count }, (_, n) => ({ description: `run ${n}`, command: "train" }));
   const jobs = await startJobs(world.runtime, requests, {
     orchestrator: ORCHESTRATOR,
@@ -30,7 +30,7 @@ async function startRuns(world: World, jobID: string, count: number): Promise<st
     orchestratorVariant: null,
     given: { ...NOTHING_GIVEN, notes: [] },
     forbidden: [],
-    startedBy: world.job(jobID),
+    startedBy,
   });
   return jobs.map(({ id }) => id);
 }
@@ -92,4 +92,20 @@ test(
     },
     { maxRunsPerCall: 3, maxRunningJobs: 1 },
   ),
+);
+
+test(
+  "a job that was cancelled while its call to start runs was under way starts none, and is told so",
+  inNestedWorld(async (world, id, started) => {
+    const before = world.job(id);
+    void cancelJobs(world.runtime, ORCHESTRATOR, [id], null);
+    await world.reaches(id, "cancelled");
+    await expect(startRuns(world, id, 2, before)).rejects.toMatchObject({
+      code: "not_found",
+      message: `${id} does not run any more, so nothing was started.`,
+    });
+    expect(started).toEqual([]);
+    expect((await world.runtime.sessionJobs(ORCHESTRATOR)).all()).toHaveLength(1);
+    await world.clock.advance(1_000);
+  }),
 );
