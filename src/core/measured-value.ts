@@ -1,4 +1,5 @@
-import { type PrintedMetric, readMetricLine } from "./metric-line.ts";
+import { plainText } from "../shared/plain-text.ts";
+import { numbersAfter, type PrintedMetric, readMetricLine, type SoughtText } from "./metric-line.ts";
 import { MetricLines } from "./metric-lines.ts";
 import type { MetricValue } from "./run-task.ts";
 
@@ -25,10 +26,11 @@ const PLACE = /METRIC(?=\s|$)(?!\s*=)/g;
 /**
  * Finds the numbers that a benchmark's command measured, in its whole output. All lines without a step must agree; lines
  * with steps are the curve, whose last point counts only where there is no other number. What stands behind other text on
- * a line is not counted, but must not contradict: the job may have left its own line open to hide what follows.
+ * a line, or behind a first number, is not counted, but must not contradict: the job may have left its own line open to hide what follows.
  */
 export class MeasuredValue {
   readonly #metric: string;
+  readonly #texts: readonly SoughtText[];
   readonly #lines: MetricLines;
   readonly #printed: ReadonlyMap<string, Printed>;
   #open = "";
@@ -36,6 +38,7 @@ export class MeasuredValue {
   /** @param texts the text that a metric's number follows, by metric: these are measured besides */
   constructor(metric: string, texts: Readonly<Record<string, string>>) {
     this.#metric = metric;
+    this.#texts = Object.entries(texts).map(([name, text]) => ({ name, text }));
     const own = Object.entries(texts).filter(([name]) => name === metric);
     const others = Object.entries(texts).filter(([name]) => name !== metric);
     this.#lines = new MetricLines(Object.fromEntries([...own, ...others])); // of too many the last are not looked for
@@ -50,7 +53,8 @@ export class MeasuredValue {
       const end = this.#open.lastIndexOf("\n");
       const lines = this.#open.slice(0, end);
       this.#open = this.#open.slice(end + 1);
-      if (lines.includes("METRIC")) for (const line of lines.split("\n")) this.#look(line);
+      const mayHold = lines.includes("METRIC") || this.#texts.some(({ text }) => lines.includes(text.trimEnd()));
+      if (mayHold) for (const line of lines.split("\n")) this.#look(line);
     }
     if (this.#open.length > 2 * LINE_END) this.#open = this.#open.slice(-LINE_END);
   }
@@ -88,7 +92,16 @@ export class MeasuredValue {
     for (const [n, place] of places.entries()) {
       const read = readMetricLine(line.slice(place, places[n + 1]));
       if (read === null || read === "unreadable") continue;
-      for (const { name, value, step } of read) if (step === undefined) this.#printed.get(name)?.noteHidden(value);
+      for (const { name, value, step } of read) if (step === undefined) this.#printed.get(name)?.noteHidden([value]);
+    }
+    // A line that was drawn anew counts as it was last. Escape codes may stand before a number, or swallow what follows.
+    for (const sought of this.#texts) {
+      const printed = this.#printed.get(sought.name);
+      for (const state of line.split("\r").reverse()) {
+        const values = [...numbersAfter(sought, state), ...numbersAfter(sought, plainText(state))];
+        printed?.noteHidden(values);
+        if (values.length > 0) break;
+      }
     }
   }
 }
@@ -110,8 +123,8 @@ class Printed {
     this.#curve = { step, value };
   }
 
-  noteHidden(value: MetricValue): void {
-    add(this.#hidden, value);
+  noteHidden(values: readonly MetricValue[]): void {
+    for (const value of values) add(this.#hidden, value);
   }
 
   /** Its number, and another one that contradicts it, if there is one. */

@@ -89,6 +89,16 @@ export function readAfter({ text }: SoughtText, line: string, isCutOff = false):
   return null;
 }
 
+/** Every number that follows the text in a line, also where the text is the end of a longer word. */
+export function* numbersAfter({ text }: SoughtText, line: string): Generator<MetricValue> {
+  const sought = text.trimEnd();
+  if (sought === "") return;
+  for (let at = line.indexOf(sought); at >= 0; at = line.indexOf(sought, at + sought.length)) {
+    const value = numberBehind(line, at + sought.length);
+    if (value !== null) yield value;
+  }
+}
+
 /** Whether the text at `at` is the end of a longer word, e.g. `val_loss` or `val-loss`. */
 function continuesWord(line: string, at: number): boolean {
   if (!WORD_CHARACTER.test(line.charAt(at))) return false;

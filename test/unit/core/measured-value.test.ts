@@ -25,6 +25,13 @@ const CASES: readonly (readonly [output: string, expected: Expected, texts?: Rea
   [`METRIC loss=0\n${"METRIC x=1 ".repeat(500)}METRIC loss=4`, [0, 4]],
   ["final loss: 2\n", 2, { loss: "final loss:" }],
   ["final loss: 2\nMETRIC loss=1\n", [2, 1], { loss: "final loss:" }],
+  ["loss: 0 loss: 4\n", [0, 4], { loss: "loss:" }],
+  ["loss: 0 xloss: 4\n", [0, 4], { loss: "loss:" }],
+  ["loss: 0 loss: \u001b[32m4\u001b[0m\n", [0, 4], { loss: "loss:" }],
+  ["loss: 0 \u001b[loss: 4\n", [0, 4], { loss: "loss:" }],
+  [`loss: 0 ${"loss: x ".repeat(65)}loss: 4\n`, [0, 4], { loss: "loss:" }],
+  [`loss: 0${"loss: 0 ".repeat(1_000)}loss: 4`, [0, 4], { loss: "loss:" }],
+  ["loss: 9\rloss: 5\rloss: 4\n", 4, { loss: "loss:" }],
 ];
 
 const show = (output: string): string => JSON.stringify(output.length > 80 ? `${output.slice(0, 30)}…` : output);
