@@ -72,7 +72,10 @@ export function noiseFloor(from: {
   /** All that are compared. */
   readonly group: readonly Summary[];
 }): NoiseFloor | null {
-  return pooled(from.control === null ? [] : [from.control]) ?? pooled(from.group) ?? ofGroup(from.group);
+  const own = pooled(from.control === null ? [] : [from.control]);
+  // A control may not vary while what was made of it does: it fails every time, or does not use its seed.
+  if (own !== null && own.value > 0) return own;
+  return pooled(from.group) ?? own ?? ofGroup(from.group);
 }
 
 function pooled(summaries: readonly Summary[]): NoiseFloor | null {

@@ -78,6 +78,15 @@ describe("the noise floor", () => {
     expect(floor?.value).toBeCloseTo(0.1 / 0.8862, 4);
   });
 
+  test("is that of all where the control does not vary, as one that fails every time", () => {
+    const group = [of(0.1, 0.1, 0.1), of(0, 0.4), of(0.3, 0.3)];
+    const floor = noiseFloor({ control: of(0.1, 0.1, 0.1), group });
+    expect(floor).toEqual(noiseFloor({ control: null, group }));
+    expect(floor?.value).toBeGreaterThan(0.1);
+    expect(noiseFloor({ control: of(1, 1), group: [of(1, 1), of(2, 2)] })).toEqual({ value: 0, n: 4, source: "seeds" });
+    expect(noiseFloor({ control: of(1, 1), group: [] })).toEqual({ value: 0, n: 2, source: "seeds" });
+  });
+
   test("is pooled over all that were measured over seeds where the control was measured once", () => {
     const floor = noiseFloor({ control: of(1), group: [of(1), of(1, 1.2), of(2, 2.2), of(7)] });
     expect(floor).toMatchObject({ n: 4, source: "seeds" });
