@@ -158,6 +158,7 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
     return `prompt has ${prompt.length} characters, and at most ${PROMPT_LIMIT} are allowed; provide long material as a skill or a snapshot.`;
   }
   const agents = catalog.agents.map(({ name }) => name);
+  if (agent === undefined && !agents.includes(DEFAULT_AGENT)) return NO_DEFAULT_AGENT;
   if (agent !== undefined && !agents.includes(agent)) return unknown("agent", agent, agents);
   if (model !== undefined && !catalog.models.has(model)) return unknown("model", model, [...catalog.models.keys()]);
   const variantProblem = findVariantProblem(request, context);
@@ -166,6 +167,8 @@ function findProblem(request: TaskRequest, context: TaskContext): string | null 
   const missing = (skills ?? []).find((name) => !known.includes(name));
   return missing === undefined ? null : unknown("skill", missing, known);
 }
+
+const NO_DEFAULT_AGENT = `OpenCode has no agent "${DEFAULT_AGENT}", which jobs are given: its configuration disables it (agent.${DEFAULT_AGENT}.disable), or was loaded without this plugin. Enable it and reload OpenCode, or name another agent.`;
 
 function findPlaceProblem(request: TaskRequest, context: TaskContext): string | null {
   const environments = Object.keys(context.environments);

@@ -173,6 +173,17 @@ test("refuses a variant that the task's model does not have, and names those it 
   expect(refusal({ variant: "high", agent: "reviewer" })).toContain("there is: low");
 });
 
+test("refuses to give a job the usual agent where OpenCode has none, and takes another one", () => {
+  const catalog = { ...CATALOG, agents: CATALOG.agents.filter(({ name }) => name === "reviewer") };
+  const decide = (more: Partial<TaskRequest>) =>
+    decideTask({ description: "d", prompt: "Do it.", ...more }, { ...context, catalog });
+  expect(decide({})).toMatchObject({
+    kind: "refused",
+    failure: { message: expect.stringMatching(/no agent "sandbox_worker".*disable.*reload OpenCode/s) },
+  });
+  expect(decide({ agent: "reviewer" }).kind).toBe("accepted");
+});
+
 test("starts from a running sandbox or an image at Modal, and refuses both in local sandboxes", () => {
   const onModal = (from: string, more: Partial<TaskRequest> = {}) =>
     decideTask({ description: "d", prompt: "Do it.", from, ...more }, { ...context, provider: "modal" });
