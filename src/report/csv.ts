@@ -50,8 +50,8 @@ export function toCsv(report: Pick<Report, "leaderboards">): Csv {
   return { text: [header, ...lines].map((cells) => `${cells.map(toField).join(",")}\r\n`).join(""), neutralised };
 }
 
-/** What makes a spreadsheet take a cell for a formula, in full width too. */
-const FORMULA = /^[=+\-@\t\r|%＝＋－＠]/u;
+/** What makes a spreadsheet take a cell for a formula, in full width too, and behind quotes where it reads these otherwise. */
+const FORMULA = /^[\s"]*[=+\-@\t\r|%＝＋－＠]/u;
 /** Where a comma separates decimals, spreadsheets begin a new cell at each semicolon, in quotes or not. */
 const FORMULA_IN_LINE = /;(?=[\s"']*[=+\-@|%＝＋－＠])/gu;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;

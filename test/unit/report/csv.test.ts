@@ -57,11 +57,12 @@ test("writes no cell that a spreadsheet would run, leaves numbers alone, and say
     g: "+1 of 2",
     h: 'a,b\n"c"',
     i: 'a; =1+1;b;"=2";-5;c=3',
+    j: '"@x',
   };
   const { text, neutralised } = toCsv(
     sampleReport({ experiments: [{ ...experimentOf(0), description: "-x", params }] }),
   );
-  expect(read(text)[1]?.slice(-9)).toEqual([
+  expect(read(text)[1]?.slice(-10)).toEqual([
     "'=cmd|' /C calc'!A0",
     "'@SUM(1)",
     "-1e-5",
@@ -71,8 +72,9 @@ test("writes no cell that a spreadsheet would run, leaves numbers alone, and say
     "'+1 of 2",
     'a,b "c"',
     `a;' =1+1;b;'"=2";'-5;c=3`,
+    `'"@x`,
   ]);
-  expect(neutralised).toBe(7);
+  expect(neutralised).toBe(8);
 });
 
 test("can be read back whatever jobs and parameters are called", () => {
