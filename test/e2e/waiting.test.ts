@@ -203,8 +203,9 @@ sandboxTest("shows the state of its jobs during agents_wait, and leaves their li
         .find((part) => part.type === "text" && part.text.includes("**watched** running · sandbox_exec")),
     { what: "the board is shown" },
   );
-  const [part] = await server.toolParts(session.id, "agents_wait");
-  expect(part?.state).toMatchObject({ status: "running", title: "1 running" });
+  const shown = async () => (await server.toolParts(session.id, "agents_wait"))[0]?.state as { title?: string };
+  await until(async () => (await shown())?.title !== undefined, { what: "the wait has a title" });
+  expect(await shown()).toMatchObject({ status: "running", title: "1 running" });
   openGates(home);
   await waiting;
   const parts = (await server.messages(session.id)).flatMap((one) => one.parts);

@@ -138,7 +138,8 @@ export function createJobTurns(deps: JobTurnsDeps) {
     };
     sessionJobs.update(jobID, (current) => withTold(current, news.notes));
     if (!context.making) deps.workers.settleNews(sessionID);
-    const turn: Turn = { ...asked, state: "running", messageID: request.messageID };
+    // Of a turn that is prompted again the first id stays: the later prompt may never arrive, and the turn began before it.
+    const turn: Turn = { ...asked, state: "running", messageID: asked.messageID ?? request.messageID };
     sessionJobs.saveTurn(turn); // before the prompt: after a crash the turn is found in the transcript by this id
     if (asked.messageID === null) sessionJobs.update(jobID, (job) => ({ ...job, turns: job.turns + 1 }));
     const open: OpenTurn = { abort: new AbortController(), request, isRetry: before.isRetry };

@@ -34,6 +34,31 @@ test(
 );
 
 test(
+  "a job that is to go on is not begun anew where the prompt that said so never arrived",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("work 20000 first");
+    await world.reaches(id, "running");
+    let isLost = true;
+    let lost = 0;
+    world.sessions.onCall = async (what) => {
+      if (what !== "prompt" || !isLost) return;
+      lost += 1;
+      await new Promise<void>((resolve) => world.clock.after(20_000, resolve));
+      throw new Error("OpenCode has reloaded");
+    };
+    await world.reopen();
+    await world.clock.until("it is prompted", () => lost > 0);
+    const closing = world.close(world.runtime);
+    isLost = false;
+    await closing;
+    await world.reopen();
+    await world.clock.until("it is prompted again", () => world.sessions.prompts.length === 2);
+    expect(world.sessions.prompts.at(-1)?.text).toContain("OpenCode ended while you were");
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "first" });
+  }),
+);
+
+test(
   "an interrupted job resumes in the sandbox it had, and then answers a message",
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 20000 first");
