@@ -3,6 +3,7 @@ import { defaultOptions } from "../../../../src/config/schema.ts";
 import { type Measured, mark, toMeasured } from "../../../../src/core/experiments/experiment.ts";
 import type { Job, JobState } from "../../../../src/core/job.ts";
 import type { Measurement, RunTask } from "../../../../src/core/run-task.ts";
+import { BARE_RUN } from "../../../../src/core/run-task-request.ts";
 import { measuredRecord } from "../../../../src/jobs/store/experiment-record.ts";
 import { jobIn } from "../../views/job-in.ts";
 
@@ -18,15 +19,7 @@ const MEASURES: Measurement = {
   seed: 1,
   turns: 1,
 };
-const RUN: RunTask = {
-  command: "sh eval.sh",
-  params: {},
-  metrics: {},
-  files: [],
-  reuse: false,
-  stop: null,
-  measures: MEASURES,
-};
+const RUN: RunTask = { ...BARE_RUN, command: "sh eval.sh", measures: MEASURES };
 const { default: plain } = defaultOptions("/state").environments;
 if (!plain) throw new Error("there is a default environment");
 
