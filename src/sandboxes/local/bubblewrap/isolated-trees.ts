@@ -29,6 +29,8 @@ export function createIsolatedTrees(bwrap: string, filter: Uint8Array): TreeTool
     },
     async remove(path) {
       if (!isRealFolder(path)) return; // bwrap would follow a link and empty its target
+      // `rm` follows no links, and needs no sandbox for what this user may remove.
+      if ((await runHostTool(["/bin/rm", "-rf", "--", path])).code === 0) return;
       await run(
         ["--bind", path, "/tree"],
         ["/bin/sh", "-c", "find /tree -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +"],
@@ -45,15 +47,24 @@ export function createIsolatedTrees(bwrap: string, filter: Uint8Array): TreeTool
 }
 
 // Changing into the directory pins what was checked. A path that leads out is refused before anything is copied. Each pair
-// has a subshell, not a program of its own, because starting one costs more than copying a small tree.
+// has a subshell, not a program of its own, because starting one costs more than copying a small tree. For the same reason
+// one `cp` copies all directories that are empty, of which a new sandbox has three: their modes and times.
 const COPY_BELOW = `
 eval "$OPTIONS"
+isEmpty() { for f in * .[!.]* ..?*; do [ ! -e "$f" ] && [ ! -L "$f" ] || return 1; done; }
+empty=
 for d in /from/*; do
   n=\${d##*/}
   cd -P -- "$d/$1" || exit 1
   case $PWD/ in "$d"/*) ;; *) echo "the path leads out of the directory" >&2; exit 1 ;; esac
   [ -d "/to/$n/$1" ] || mkdir -p -- "/to/$n/$1" || exit 1
+  if [ "$1" = . ] && isEmpty; then empty="$empty $d"; continue; fi
   (set -- tree "$n" . "/to/$n/$1" 0; eval "$COPY") || exit 1
+done
+[ -z "$empty" ] || cp -a $own $empty /to/ 2>/dev/null && exit
+for d in $empty; do
+  cd -P -- "$d" || exit 1
+  (set -- tree "\${d##*/}" . "/to/\${d##*/}" 0; eval "$COPY") || exit 1
 done`;
 
 // Some C libraries (glibc before 2.39) set modes through /proc. This one shows only the copy's own processes.

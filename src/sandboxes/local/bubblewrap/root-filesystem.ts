@@ -1,4 +1,13 @@
-import { existsSync, lstatSync, readFileSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from "node:fs";
 import { isAmong } from "./host-addresses.ts";
 
 /*
@@ -38,6 +47,9 @@ export interface EtcFile {
   readonly content: string | Uint8Array;
 }
 
+/** Limits on a folder whose files are copied. */
+const MAX_COPIED_FILES = 20;
+const MAX_COPIED_BYTES = 16_384;
 /** Where the files of /etc lie inside. */
 const ETC_FILES = "/run/.etc";
 
@@ -46,14 +58,14 @@ const ETC_FILES = "/run/.etc";
  * all mounts anew for every one that it makes, so that a hundred of them take it a tenth of a second.
  */
 export function readEtc(nameservers: readonly string[]): Etc {
-  const found = hostEtc();
-  return {
-    files: [
-      ...found.filter(({ stat }) => stat.isFile()).flatMap(({ name }) => readable(name)),
-      ...synthesizedFiles(nameservers),
-    ],
-    folders: found.filter(({ stat }) => stat.isDirectory()).map(({ name }) => `/etc/${name}`),
-  };
+  const files: EtcFile[] = [];
+  const folders: string[] = [];
+  for (const { name, stat } of hostEtc()) {
+    const copied = stat.isFile() ? readable(name) : stat.isDirectory() ? smallFolder(name) : [];
+    if (copied === null) folders.push(`/etc/${name}`);
+    else files.push(...copied);
+  }
+  return { files: [...files, ...synthesizedFiles(nameservers)], folders };
 }
 
 /** bwrap's arguments for it. @param made the host's folder in which its files are */
@@ -81,6 +93,16 @@ const hostEtc = (): { readonly name: string; readonly stat: Stats }[] =>
     const path = `/etc/${name}`;
     return existsSync(path) ? [{ name, stat: statSync(path) }] : []; // also where this user may not look for it
   });
+
+/** The files of a folder with a few small ones and nothing else; null = it is to be mounted. */
+function smallFolder(name: string): EtcFile[] | null {
+  const paths = readdirSync(`/etc/${name}`).map((each) => `${name}/${each}`);
+  if (paths.length === 0 || paths.length > MAX_COPIED_FILES) return null;
+  const isSmall = (stat: Stats) => stat.isFile() && stat.size <= MAX_COPIED_BYTES;
+  if (!paths.every((path) => isSmall(lstatSync(`/etc/${path}`)))) return null;
+  const files = paths.flatMap(readable);
+  return files.length === paths.length ? files : null;
+}
 
 /** Nothing where this user may not read it: then a job may not either. */
 function readable(name: string): EtcFile[] {

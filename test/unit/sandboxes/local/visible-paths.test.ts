@@ -59,3 +59,13 @@ test("a folder with too many entries to lend one by one is not lent but named", 
     tooLarge: ["lib/many"],
   });
 });
+
+test("of a folder that is lent one by one, files for people are left out", () => {
+  const tree = {
+    "lib/README.md": "data",
+    "lib/.gitignore": "data",
+    "lib/.git/config": "data",
+    "lib/readme-tool": "data",
+  };
+  expect(visible(tree, ["lib"], ["lib/.git"]).binds).toEqual(["lib/readme-tool"]);
+});

@@ -15,6 +15,9 @@ export interface VisiblePaths {
 
 /** Limit on the entries of a folder that is rebuilt: each costs a mount of its own. */
 const MAX_ENTRIES = 400;
+/** Files for people. Of a rebuilt folder they are left out: no program needs them, and each would cost every sandbox a mount. */
+const FOR_PEOPLE =
+  /^(?:\.git(?:hub|ignore|attributes)|\.travis\.yml|(?:readme|licen[cs]e|copying|changelog|changes|authors|contributing|maintenance)(?:\..*)?)$/i;
 
 /**
  * Leaves the hidden paths out of what is lent. H4: nothing is covered by a mount, because the kernel removes a mount when
@@ -38,6 +41,7 @@ export function excludeHidden(binds: readonly string[], hidden: readonly string[
       return;
     }
     for (const entry of all) {
+      if (FOR_PEOPLE.test(entry.name)) continue;
       const at = join(path, entry.name);
       if (entry.isSymbolicLink()) links.push({ at, to: readlinkSync(at) });
       else lend(at);

@@ -1,0 +1,56 @@
+import { afterEach, expect, test } from "bun:test";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { filterProgram, thisProcessor } from "../../../../src/sandboxes/local/bubblewrap/call-filter/filter-program.ts";
+import { createIsolatedTrees } from "../../../../src/sandboxes/local/bubblewrap/isolated-trees.ts";
+import { findTool } from "../../../../src/sandboxes/local/host-tools.ts";
+import { canIsolate } from "../../../support/modal-server/machine.ts";
+
+const root = mkdtempSync(join(tmpdir(), "opa-test-trees-"));
+const processor = thisProcessor();
+const trees = createIsolatedTrees(findTool("bwrap") ?? "", processor ? filterProgram(processor) : new Uint8Array());
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function folders(name: string, count: number): string[] {
+  const made = Array.from({ length: count }, (_, at) => join(root, name, String(at)));
+  for (const path of made) mkdirSync(path, { recursive: true });
+  return made;
+}
+
+test.skipIf(!canIsolate())("empty folders are copied with their modes and times, beside others", async () => {
+  const from = folders("from", 5);
+  const to = folders("to", 5);
+  const [plain = "", hidden = "", link = "", empty = "", closed = ""] = from;
+  writeFileSync(join(plain, "*"), "a file with the name of a pattern");
+  writeFileSync(join(hidden, "..x"), "");
+  symlinkSync("nowhere", join(link, ".link"));
+  chmodSync(empty, 0o770);
+  utimesSync(empty, 1_000_000, 2_000_000);
+  chmodSync(closed, 0o700);
+  const copied = await trees.copy(from.map((path, at) => ({ from: path, to: to[at] as string })));
+  expect(copied).toEqual({ leftOut: [], leftOutCount: 0 });
+  expect(to.map((path) => readdirSync(path))).toEqual([["*"], ["..x"], [".link"], [], []]);
+  expect(to.slice(3).map((path) => lstatSync(path).mode & 0o7777)).toEqual([0o770, 0o700]);
+  expect(lstatSync(to[3] as string).mtimeMs).toBe(2_000_000_000);
+});
+
+test.skipIf(!canIsolate())("what is removed takes nothing with it that a link in it leads to", async () => {
+  const [tree = "", kept = ""] = folders("tree", 2);
+  writeFileSync(join(kept, "file"), "");
+  symlinkSync(kept, join(tree, "link"));
+  mkdirSync(join(tree, "a", "b"), { recursive: true });
+  chmodSync(join(tree, "a"), 0);
+  await trees.remove(tree);
+  expect([readdirSync(join(root, "tree")), readdirSync(kept)]).toEqual([["1"], ["file"]]);
+});
