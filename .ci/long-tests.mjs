@@ -27,6 +27,7 @@ export const LONG_TESTS = {
   "OpenCode killed at many moments": [
     "contract/bursts-killed",
     "e2e/chaos",
+    "e2e/modal-away",
     "e2e/modal-restart",
     "e2e/replay",
     "e2e/restart",

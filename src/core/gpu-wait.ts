@@ -1,11 +1,13 @@
 import { formatGpu, type GpuRequest } from "../config/gpu.ts";
 
-/** A job's wait for a GPU at its provider, over all its attempts. */
+/** A job's wait at its provider, over all its attempts: for a GPU or, while there is no answer at all, for the provider itself. */
 export interface GpuWait {
   /** When it first waited, epoch ms. */
   readonly since: number;
   /** When it asks again, after every GPU that it would take was refused, epoch ms; null = it is asking. */
   readonly retryAt: number | null;
+  /** Whether it waits for the provider to be reached. */
+  readonly isUnreachable: boolean;
 }
 
 export interface GpuWaitLimits {
@@ -35,9 +37,15 @@ export function holdMs(since: number, count: number, { totalMs }: GpuWaitLimits,
 
 export const isWaitOver = (since: number, { totalMs }: GpuWaitLimits, now: number): boolean => now >= since + totalMs;
 
-/** What a job in the queue waits for that asks its provider for a GPU again later. */
-export const describeGpuWait = (gpus: readonly GpuRequest[], { since, retryAt }: GpuWait, now: number): string =>
-  `its provider has no ${gpus.map(formatGpu).join(" or ")} free, ${inWords(now - since)}; asks again in ${inWords((retryAt ?? now) - now)}`;
+/** What a job waits for that asks its provider again later. */
+export function describeGpuWait(gpus: readonly GpuRequest[], wait: GpuWait, now: number): string {
+  const why = wait.isUnreachable ? "cannot be reached" : `has no ${gpus.map(formatGpu).join(" or ")} free`;
+  return `its provider ${why}, ${inWords(now - wait.since)}; asks again in ${inWords((wait.retryAt ?? now) - now)}`;
+}
+
+/** Since when it has waited for this: another wait before it does not count. */
+export const waitedSince = (wait: GpuWait | null, isUnreachable: boolean, now: number): number =>
+  wait?.isUnreachable === isUnreachable ? wait.since : now;
 
 /** "20 s", "3 min" */
 export const inWords = (ms: number): string =>

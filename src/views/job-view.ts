@@ -199,6 +199,8 @@ function toReason(
   if (state.kind === "interrupted") return "its OpenCode process ended; the job goes on when its session is used again";
   const step = state.kind === "starting" && creating ? describeStep(creating, now) : null;
   if (step !== null) return step;
+  if (state.kind === "starting" && gpuWait?.retryAt && gpuWait.retryAt > now)
+    return describeGpuWait(gpusOf(task.gpu), gpuWait, now);
   if (state.kind === "starting" && sandbox.kind === "creating")
     return late("its sandbox has been starting", creating?.since ?? state.since, now);
   if (state.kind === "cancelled" && stopped) return STOPPED_EARLY;

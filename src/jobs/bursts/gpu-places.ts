@@ -127,7 +127,7 @@ export function createGpuPlaces(deps: GpuPlacesDeps) {
       if (isWaitOver(since, limits.gpuWait, now)) throw new PluginError("no_capacity", refusal, { retryable: true });
       const retryAt = now + limits.gpuWait.pauseMs;
       while (clock.now() < retryAt && !signal.aborted) {
-        onWait(describeGpuWait(gpus, { since, retryAt }, clock.now()));
+        onWait(describeGpuWait(gpus, { since, retryAt, isUnreachable: false }, clock.now()));
         await untilChange(deps, signal);
       }
     },

@@ -4,12 +4,12 @@ import type { Limits } from "../../core/limits.ts";
 import { decideAfterLoss, isNoteOf, notGoneOn, wentOnNote } from "../../core/sandbox-loss.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
-import { type Clock, sleep } from "../../shared/clock.ts";
+import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { CapacityWait } from "../sandbox/capacity-wait.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import { type Execution, stopperOf, toLost } from "./execution.ts";
+import { keepAsking } from "./keep-asking.ts";
 
 export interface GoOnDeps {
   readonly lifecycle: Pick<SandboxLifecycle, "obtain" | "settled">;
@@ -25,25 +25,14 @@ export interface GoOnDeps {
 export type GoOn = (sessionJobs: SessionJobs, jobID: string, execution: Execution) => Promise<Sandbox | null>;
 
 export function createGoOn({ lifecycle, limits, clock }: GoOnDeps): GoOn {
-  /** A running job that finds no GPU free keeps its slot, and asks again where another one would go back to the queue. */
   async function obtainAgain(sessionJobs: SessionJobs, jobID: string, signal: AbortSignal): Promise<Sandbox> {
-    for (;;) {
-      try {
-        return await lifecycle.obtain(sessionJobs, jobID, signal);
-      } catch (error) {
-        const { loss, task } = requireJob(sessionJobs, jobID);
-        if (!(error instanceof CapacityWait)) {
-          if (!loss || !(error instanceof PluginError) || signal.aborted) throw error;
-          throw new PluginError(error.code, notGoneOn(loss, error.message, task), {
-            cause: error,
-            retryable: error.retryable,
-          });
-        }
-        const { since, retryAt } = error;
-        sessionJobs.update(jobID, (job) => ({ ...job, gpuWait: { since, retryAt } }));
-        await sleep(clock, retryAt - clock.now(), signal);
-      }
-    }
+    const first = lifecycle.obtain(sessionJobs, jobID, signal);
+    return keepAsking({ lifecycle, clock }, sessionJobs, jobID, signal, first).catch((error: unknown) => {
+      const { loss, task } = requireJob(sessionJobs, jobID);
+      if (!loss || !(error instanceof PluginError) || signal.aborted) throw error;
+      const { code, message, retryable } = error;
+      throw new PluginError(code, notGoneOn(loss, message, task), { cause: error, retryable });
+    });
   }
 
   function factsOf(sessionJobs: SessionJobs, job: Job) {

@@ -14,6 +14,7 @@ import { createJobEnd, type EndJobDeps, toFailed } from "./end-job.ts";
 import { untilStepEnds } from "./end-of-step.ts";
 import { type Execution, openTurnOf, toStopping } from "./execution.ts";
 import { type GoOn, watchSandbox } from "./go-on.ts";
+import { keepAsking } from "./keep-asking.ts";
 import { createJobTurns, type JobTurnsDeps, type TurnContext, type TurnOutcome } from "./turns.ts";
 
 export interface RunAgentDeps extends JobTurnsDeps, EndJobDeps {
@@ -37,20 +38,17 @@ export function createRunAgent(deps: RunAgentDeps, goOn: GoOn): RunAgent {
     const before = requireJob(sessionJobs, jobID);
     const obtaining = deps.lifecycle.obtain(sessionJobs, jobID, signal);
     let isSettled = false;
-    obtaining.then(
-      (sandbox) => {
-        isSettled = true;
-        watchSandbox(execution, sandbox);
-      },
-      () => {
-        isSettled = true; // whoever awaits it learns why
-      },
-    );
+    const settle = () => {
+      isSettled = true; // whoever awaits it learns why
+    };
+    obtaining.then(settle, settle);
     try {
       const early = await openEarly(sessionJobs, before, execution);
       if (execution.abort.signal.aborted) return;
       if (early && !isSettled) return await runEarly({ ...early, sessionJobs, jobID, execution }, obtaining, giveUp);
-      await runLate(sessionJobs, before, execution, await obtaining);
+      const sandbox = await obtaining;
+      watchSandbox(execution, sandbox);
+      await runLate(sessionJobs, before, execution, sandbox);
     } catch (error) {
       giveUp.abort(); // a sandbox that arrives after this is parked
       throw error;
@@ -78,9 +76,11 @@ export function createRunAgent(deps: RunAgentDeps, goOn: GoOn): RunAgent {
   ): Promise<void> {
     const { sessionJobs, jobID, sessionID, execution } = first;
     let isOver = false;
-    const made = obtaining.then(
+    const signal = AbortSignal.any([execution.abort.signal, giveUp.signal]);
+    const made = keepAsking(deps, sessionJobs, jobID, signal, obtaining).then(
       (sandbox) => {
         isOver = true;
+        watchSandbox(execution, sandbox);
         sessionJobs.update(jobID, move(execution, { kind: "running" }));
         return sandbox;
       },

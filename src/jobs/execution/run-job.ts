@@ -5,7 +5,7 @@ import { withMeasured } from "../../core/measured-job.ts";
 import { toFailure } from "../../shared/error-code.ts";
 import type { Measurements } from "../measure/measurements.ts";
 import type { LocalQueue } from "../queue/local-queue.ts";
-import { CapacityWait } from "../sandbox/capacity-wait.ts";
+import { BackToQueue } from "../sandbox/back-to-queue.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import { beginRun, withBegun } from "./begin-run.ts";
@@ -110,12 +110,12 @@ export function createRunJob(deps: RunJobDeps): RunJob {
       await work(sessionJobs, jobID, execution);
     } catch (error) {
       const stopped = execution.phase.kind === "stopping" ? execution.phase.stopFailure : null;
-      if (error instanceof CapacityWait && !stopped) {
-        const { since, retryAt } = error;
+      if (error instanceof BackToQueue && !stopped) {
+        const gpuWait = error.wait;
         const back = move(execution, { kind: "queued" });
         const wait = (job: Job): Job => {
           const queued = back(job);
-          return queued === job ? job : { ...queued, gpuWait: { since, retryAt } };
+          return queued === job ? job : { ...queued, gpuWait };
         };
         await write(jobID, execution, () => sessionJobs.update(jobID, wait));
         return;
@@ -128,7 +128,8 @@ export function createRunJob(deps: RunJobDeps): RunJob {
       const { state, task } = requireJob(sessionJobs, jobID);
       // A run takes no messages that its sandbox would be waiting for.
       const parksAtOnce = deps.localQueue.all().length > 0 || state.kind === "cancelled" || task.run !== null;
-      deps.lifecycle.parkLater(sessionJobs, jobID, parksAtOnce ? 0 : deps.parkAfterMs);
+      // One that is back in the queue may have a sandbox that could only not be reached.
+      if (state.kind !== "queued") deps.lifecycle.parkLater(sessionJobs, jobID, parksAtOnce ? 0 : deps.parkAfterMs);
       // Last, because a full disk may refuse it: a turn that was to be resumed never will be.
       if (isEnded(state)) sessionJobs.stopRunningTurns(jobID);
     }

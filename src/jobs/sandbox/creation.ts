@@ -1,7 +1,7 @@
 import type { Environment } from "../../config/environment.ts";
 import { formatGpu, gpusOf } from "../../config/gpu.ts";
 import { environmentNotes } from "../../core/environment-notes.ts";
-import { holdMs, isWaitOver } from "../../core/gpu-wait.ts";
+import { holdMs, isWaitOver, waitedSince } from "../../core/gpu-wait.ts";
 import type { Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { proxyNotes } from "../../core/proxy-notes.ts";
@@ -17,7 +17,7 @@ import type { Log } from "../../shared/log.ts";
 import { fileNameFor } from "../../workspace/paths.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { PoolStore } from "../store/pool-store.ts";
-import { CapacityWait } from "./capacity-wait.ts";
+import { BackToQueue } from "./back-to-queue.ts";
 import { type GrantedGpuDeps, gpuNotes, requireGranted } from "./granted-gpu.ts";
 import { installSkills, type SkillInstallerDeps } from "./install-skills.ts";
 
@@ -117,7 +117,7 @@ async function create(
   const bare = toSandboxSpec(environment, deps.hostEnv, { name: nameFor(job, snapshotID), tags, snapshotID });
   const machine = { ...toMachineSpec(environment), lifetimeMs: deps.limits.sandboxMs(job) };
   const spec = { ...bare, machine, keepsLastFiles: true, commandFollows: job.task.run !== null };
-  const waitSince = job.gpuWait?.since ?? deps.clock.now();
+  const waitSince = waitedSince(job.gpuWait, false, deps.clock.now());
   for (let attempt = 0; ; attempt++) {
     try {
       return await createWithGpu(deps, provider, job, spec, { signal, waitSince });
@@ -214,6 +214,7 @@ class NoGpuFree extends Error {
     if (!this.#isWorthRetrying || isWaitOver(since, limits.gpuWait, now))
       return new PluginError("no_capacity", message, { cause, retryable: this.#isWorthRetrying });
     log("info", "no GPU is free, going back to the queue", { jobID: job.id, reason: message });
-    return new CapacityWait(message, { since, retryAt: now + limits.gpuWait.pauseMs, cause });
+    const wait = { since, retryAt: now + limits.gpuWait.pauseMs, isUnreachable: false };
+    return new BackToQueue("no_capacity", message, wait, cause);
   }
 }

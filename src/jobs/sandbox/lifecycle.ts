@@ -1,4 +1,5 @@
 import type { GpuRequest } from "../../config/gpu.ts";
+import { waitedSince } from "../../core/gpu-wait.ts";
 import { isHeld, type Job } from "../../core/job.ts";
 import { withFinished, withUnfinished } from "../../core/job-notes.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
@@ -8,6 +9,7 @@ import { PluginError } from "../../shared/error-code.ts";
 import type { OldFiles } from "../project/old-files.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import { attachSandbox } from "./attach.ts";
+import { unlessAway } from "./back-to-queue.ts";
 import { createFirstSandbox, reviveSandbox, type SourcesDeps } from "./create-or-revive.ts";
 import { type ExpectedSandbox, expectedSandbox } from "./expected-sandbox.ts";
 import type { LiveSandboxes } from "./live-sandboxes.ts";
@@ -75,8 +77,8 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     if (step.kind === "limited") deps.warm.clear(step.why);
     const job = sessionJobs.get(jobID);
     if (step.kind !== "waiting" || job?.gpuWait?.retryAt === null || !job || !isHeld(job.state)) return;
-    const since = job.gpuWait?.since ?? step.since;
-    sessionJobs.update(jobID, (current) => ({ ...current, gpuWait: { since, retryAt: null } }));
+    const since = waitedSince(job.gpuWait, false, step.since);
+    sessionJobs.update(jobID, (current) => ({ ...current, gpuWait: { since, retryAt: null, isUnreachable: false } }));
   }
 
   async function obtain(
@@ -148,10 +150,14 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
       const { promise: oldFiles, resolve: onOldFiles } = Promise.withResolvers<OldFiles>();
       // A sandbox created after the abort still belongs to the job, and is parked.
       const obtained = operations.run(jobID, async () => {
-        const sandbox = await obtain(sessionJobs, jobID, signal, onOldFiles).finally(() => {
-          steps.delete(jobID);
-          deps.warm.release(jobID); // where it has another than what was set aside for it
-        });
+        const sandbox = await obtain(sessionJobs, jobID, signal, onOldFiles)
+          .catch((error) => {
+            throw unlessAway(error, requireJob(sessionJobs, jobID), deps.limits, clock.now());
+          })
+          .finally(() => {
+            steps.delete(jobID);
+            deps.warm.release(jobID); // where it has another than what was set aside for it
+          });
         if (signal.aborted) parking.parkLater(sessionJobs, jobID, 0);
         return sandbox;
       });

@@ -240,7 +240,11 @@ export const jobRecord: z.ZodType<Job> = z.object({
   briefing: briefing.nullable().default(null),
   notes: texts.default([]),
   gpu: z.string().nullable().default(null),
-  gpuWait: z.object({ since: time, retryAt: time.nullable() }).nullable().default(null).catch(null),
+  gpuWait: z
+    .object({ since: time, retryAt: time.nullable(), isUnreachable: z.boolean().default(false) })
+    .nullable()
+    .default(null)
+    .catch(null),
   devices: texts.default([]),
   gpuUse: gpuUse.optional().catch(undefined),
   ports: z.array(z.object({ port: z.number(), url: z.string() })).default([]),

@@ -2,8 +2,9 @@ import type { ModalClient, Sandbox } from "modal";
 import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import type { SandboxGpu } from "../port.ts";
+import { UnreachableError } from "../unreachable.ts";
 import type { CallDeps } from "./limits.ts";
-import { isNoMore, isRetryable, kindOf, messageOf } from "./modal-error.ts";
+import { isAway, isNoMore, isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import { type Prepared, prepareSandbox, readDevices } from "./prepare.ts";
 
 const SANDBOX_ID = /^[A-Za-z0-9_-]{1,128}$/;
@@ -60,6 +61,7 @@ export async function findSandbox(
     const kind = kindOf(error);
     if (isNoMore(kind) || kind === "invalid") throw gone(messageOf(error), error);
     const message = `Sandbox ${sandboxID} could not be reached and may still be live: ${messageOf(error)}`;
+    if (isAway(error)) throw new UnreachableError("sandbox_lost", message, { cause: error });
     throw new PluginError("sandbox_lost", message, { cause: error, retryable: isRetryable(kind) ?? true });
   }
 }

@@ -1,8 +1,9 @@
 import { PluginError } from "../../shared/error-code.ts";
 import { AccountLimitError } from "../account-limit.ts";
+import { UnreachableError } from "../unreachable.ts";
 import { type Asked, NOTHING_ASKED, renderAsked, renderPlace, renderUnmountable } from "./asked-of-modal.ts";
 import type { Credentials } from "./credentials.ts";
-import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
+import { isAway, isRetryable, kindOf, messageOf } from "./modal-error.ts";
 
 export interface CreateContext {
   /** What was attempted, after "could not": "create sandbox job_1". */
@@ -20,6 +21,7 @@ export interface CreateContext {
   readonly missing?: string;
 }
 
+const CHECK = "Check the network, proxy settings and https://status.modal.com.";
 const CREATE_LIMIT = "The limit is modal.createTimeoutSeconds.";
 
 /** The contract's error for a failed creation, with what the user can do. A `PluginError` is returned unchanged. */
@@ -36,6 +38,8 @@ export function createFailure(
     message: string,
     mayRetry = retryable,
   ) => new PluginError(code, message, { cause: error, retryable: mayRetry });
+  const noAnswer = (code: "sandbox_create_failed" | "sandbox_create_timeout", message: string) =>
+    isAway(error) ? new UnreachableError(code, message, { cause: error }) : fail(code, message);
   switch (kind) {
     case "unauthorized":
       return fail(
@@ -43,10 +47,7 @@ export function createFailure(
         `Modal refused the credentials of ${credentials.source} (${detail}): they are wrong, expired or of another workspace. Run "modal setup", or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET.${asked.all.length === 0 ? "" : ` If they are right, this workspace may not use all of ${asked.all.join(", ")}.`}`,
       );
     case "unreachable":
-      return fail(
-        "sandbox_create_failed",
-        `Modal could not be reached to ${doing} (${detail}). Check the network, proxy settings and https://status.modal.com.`,
-      );
+      return noAnswer("sandbox_create_failed", `Modal could not be reached to ${doing} (${detail}). ${CHECK}`);
     case "quota":
       return new AccountLimitError(
         `A limit of the Modal workspace does not let us ${doing} (${detail}). End other sandboxes, lower maxRunningJobs or gpuLimits, or raise the limit in the workspace's settings.`,
@@ -69,10 +70,7 @@ export function createFailure(
       return fail("no_capacity", `Modal has no ${gpu ?? "machine"} free to ${doing} (${detail}).${renderPlace(asked)}`);
     case "timed_out":
       if (isLookup)
-        return fail(
-          "sandbox_create_timeout",
-          `Modal did not answer in time to ${doing} (${detail}). Check the network, proxy settings and https://status.modal.com.`,
-        );
+        return noAnswer("sandbox_create_timeout", `Modal did not answer in time to ${doing} (${detail}). ${CHECK}`);
       return fail("sandbox_create_timeout", `Could not ${doing}: ${detail}. ${limit}`);
     case "abandoned":
       return fail("cancelled", `Cancelled while trying to ${doing}.`);

@@ -73,6 +73,10 @@ function ambiguous(error: unknown, code: number | null, message: string): ErrorK
   return code === 9 ? meaningOfPrecondition(message) : null;
 }
 
+/** Whether no answer came at all, so that what was asked for is not at fault. A failing server does answer. */
+export const isAway = (error: unknown): boolean =>
+  error instanceof DeadlineError || [4, 14].includes(statusOf(error) ?? Number.NaN);
+
 /** Whether the sandbox that a call was about has ended. */
 export const isNoMore = (kind: ErrorKind): boolean => kind === "gone" || kind === "ended";
 

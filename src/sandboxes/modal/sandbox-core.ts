@@ -4,9 +4,10 @@ import { type Failure, PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { type Within, within } from "../../shared/time-limit.ts";
 import { FileError } from "../port.ts";
+import { UnreachableError } from "../unreachable.ts";
 import { type Ended, execOnce } from "./exec-once.ts";
 import type { ModalLimits } from "./limits.ts";
-import { isNoMore, kindOf, messageOf, nameOf } from "./modal-error.ts";
+import { isAway, isNoMore, kindOf, messageOf, nameOf } from "./modal-error.ts";
 import { endStream } from "./output-reader.ts";
 import type { WaitingShell } from "./waiting-shell.ts";
 import { RUN_DIR } from "./wrapper-script.ts";
@@ -207,7 +208,9 @@ export class SandboxCore {
       });
     if (kind === "invalid")
       return new FileError("file_failed", `Modal refused the command: ${messageOf(error)}`, { cause: error });
-    return new PluginError("sandbox_lost", `Sandbox ${this.id} could not be reached: ${messageOf(error)}`, {
+    const message = `Sandbox ${this.id} could not be reached: ${messageOf(error)}`;
+    if (isAway(error)) return new UnreachableError("sandbox_lost", message, { cause: error });
+    return new PluginError("sandbox_lost", message, {
       cause: error,
       retryable: kind === "other" ? null : true,
     });

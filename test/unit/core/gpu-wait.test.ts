@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { gpusOf } from "../../../src/config/gpu.ts";
-import { describeGpuWait, holdMs, isWaitOver, toGpuWaitLimits } from "../../../src/core/gpu-wait.ts";
+import { describeGpuWait, holdMs, isWaitOver, toGpuWaitLimits, waitedSince } from "../../../src/core/gpu-wait.ts";
 
 const MINUTE = 60_000;
 const limits = toGpuWaitLimits(20);
@@ -18,7 +18,16 @@ test("the wait is over at its end, and pauses are short beside it", () => {
 });
 
 test("a job in the queue says which GPUs it waits for, for how long, and when it asks again", () => {
-  expect(describeGpuWait(gpusOf("h100:8|H200"), { since: 0, retryAt: 3.5 * MINUTE }, 3.2 * MINUTE)).toBe(
+  const wait = { since: 0, retryAt: 3.5 * MINUTE, isUnreachable: false };
+  expect(describeGpuWait(gpusOf("h100:8|H200"), wait, 3.2 * MINUTE)).toBe(
     "its provider has no H100:8 or H200 free, 3 min; asks again in 18 s",
   );
+  expect(describeGpuWait(gpusOf(null), { ...wait, isUnreachable: true }, 3.2 * MINUTE)).toBe(
+    "its provider cannot be reached, 3 min; asks again in 18 s",
+  );
+});
+
+test("a wait for a GPU and one for the provider to be reached do not count as one", () => {
+  const wait = { since: 5, retryAt: null, isUnreachable: true };
+  expect([waitedSince(wait, true, 9), waitedSince(wait, false, 9), waitedSince(null, true, 9)]).toEqual([5, 9, 9]);
 });
