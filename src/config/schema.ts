@@ -128,7 +128,7 @@ export const optionsSchema = section({
     gpuWaitMinutes: positive()
       .default(20)
       .describe(
-        'Longest wait for a GPU at Modal, in minutes. Of a preference list such as `"H100:8|H200:8"` each GPU is waited for its share: half of it with two. The job then fails with `no_capacity`.',
+        'Longest wait for a GPU at Modal, in minutes. Of a preference list such as `"H100:8|H200:8"` each GPU is waited for its share: half of it with two. The job then fails with `no_capacity`. Also the longest wait for Modal itself while it cannot be reached.',
       ),
     buildTimeoutMinutes: positive()
       .default(20)

@@ -15,6 +15,7 @@ import { type Bursts, createBursts } from "./bursts/bursts.ts";
 import { createEarlyStopping } from "./execution/early-stopping.ts";
 import { recordFirstSteps } from "./execution/first-steps.ts";
 import { createJobRunner, type JobRunner } from "./execution/job-runner.ts";
+import { keepAwakeWhileWaiting } from "./execution/keep-awake.ts";
 import { noteQuestions } from "./execution/question-notes.ts";
 import { createRecovery } from "./execution/recovery.ts";
 import { createRunMetrics } from "./execution/run-metrics.ts";
@@ -270,6 +271,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     });
   });
   endRunsWithTheirJobs(runtime);
+  keepAwakeWhileWaiting({ waiting, lifecycle, environments: options.environments, clock, log });
   leases.on((event) => {
     if (event.kind !== "cancel_requested") return;
     const { orchestrator, jobID } = event.lease;
