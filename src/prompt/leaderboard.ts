@@ -262,7 +262,13 @@ export const formatNumber = (value: number, digits: number): string => String(Nu
 const signed = (change: number): string => `${change > 0 ? "+" : ""}${formatNumber(change, 3)}`;
 
 const names = (metrics: readonly string[]): string =>
-  toFact(metrics.map((one) => oneLine(one, NAME_LIMIT)).join(", "), OTHERS_LIMIT);
+  toFact(
+    metrics
+      .slice(0, OTHERS_LIMIT) // of thousands
+      .map((one) => oneLine(one, NAME_LIMIT))
+      .join(", "),
+    OTHERS_LIMIT,
+  );
 
 /** Lines as far as there is room. `left`: rows that there was none for. */
 function fit(lines: readonly string[]): { readonly shown: string[]; readonly left: number } {

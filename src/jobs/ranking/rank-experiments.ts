@@ -44,7 +44,8 @@ export function rankExperiments(
   request: ListRequest & { readonly scope: "project" | "session" },
 ): Leaderboard {
   const { scope, limit = USUAL_LIMIT } = request;
-  const known = store.metrics(session).map(({ metric }) => metric);
+  const usual = store.usualMetrics(session).map(({ metric }) => metric);
+  const known = [...new Set([...usual, ...store.allMetrics(session)])];
   const all = store.count(session);
   const metric = chooseMetric(store, session, request.metric, known);
   const measures = metric === null ? [] : store.measures(session, metric);
@@ -146,7 +147,7 @@ function chooseMetric(
   }
   const goal = store.newestGoal(session, null);
   if (goal && store.measures(session, goal.metric).length > 0) return goal.metric;
-  const counts = store.metrics(session);
+  const counts = store.usualMetrics(session);
   const most = counts[0]?.n ?? 0;
   // Runs print many metrics equally often. One whose name says what is better is what they are run for, and one of a
   // validation before one of the training.

@@ -47,7 +47,9 @@ export interface Field extends Measure {
 export interface ScoreQueries {
   newestGoal(session: string | null, metric: string | null): Goal | null;
   /** Metrics of the newest experiments, the most frequent first, with how many have them. */
-  metrics(session: string | null): { readonly metric: string; readonly n: number }[];
+  usualMetrics(session: string | null): { readonly metric: string; readonly n: number }[];
+  /** Every metric that an experiment has, by name. */
+  allMetrics(session: string | null): string[];
   /** The ways in which a metric was measured, the one that measured last first. */
   measures(session: string | null, metric: string): (Measure & { readonly n: number })[];
   /** The best of those that are final, then those whose mean is no number. */
@@ -128,13 +130,26 @@ export function createScoreQueries(database: Database): ScoreQueries {
         metric,
         metric,
       ) ?? null,
-    metrics: (session) =>
+    usualMetrics: (session) =>
       database.all(
         z.object({ metric: z.string(), n: z.number() }),
         `SELECT metric, COUNT(*) AS n FROM (SELECT metric FROM scores WHERE scope = ? ORDER BY at DESC LIMIT ${MOST_RECENT})
            GROUP BY metric ORDER BY n DESC, metric`,
         scopeOf(session),
       ),
+    allMetrics: (session) =>
+      database
+        .all(
+          z.object({ metric: z.string() }),
+          // One step in an index for each metric: SQLite's DISTINCT would read the scores of all experiments.
+          `WITH RECURSIVE names (metric) AS (SELECT MIN(metric) FROM scores WHERE scope = ? UNION ALL
+             SELECT (SELECT MIN(metric) FROM scores WHERE scope = ? AND metric > names.metric) FROM names
+               WHERE metric IS NOT NULL)
+             SELECT metric FROM names WHERE metric IS NOT NULL`,
+          scopeOf(session),
+          scopeOf(session),
+        )
+        .map(({ metric }) => metric),
     measures: (session, metric) =>
       database.all(
         measureRow.extend({ n: z.number() }),

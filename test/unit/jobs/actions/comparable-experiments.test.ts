@@ -48,4 +48,18 @@ describe("what is compared in a leaderboard", () => {
       ]);
     }),
   );
+
+  test(
+    "a metric that only old experiments have is named, found in any case, and may be listed",
+    withLedger(async (world) => {
+      world.add({ metrics: { BLEU: 30 }, params: { LR: 0 } });
+      const names = Array.from({ length: 100 }, (_, index) => `layer_${index}`);
+      for (let LR = 1; LR <= 21; LR++)
+        world.add({ metrics: Object.fromEntries(names.map((name) => [name, LR])), params: { LR } });
+      const { otherMetrics } = (await world.list()).board;
+      expect(otherMetrics).toHaveLength(100);
+      expect(otherMetrics).toContain("BLEU");
+      expect((await world.list({ metric: "bleu" })).views).toMatchObject([{ metric: "BLEU", mean: 30 }]);
+    }),
+  );
 });
