@@ -229,7 +229,7 @@ export function createScoreQueries(database: Database): ScoreQueries {
     bestJob: ({ metric, source, bench, session }, group, towards) =>
       database.get(
         jobRow,
-        `SELECT results.job FROM experiments JOIN results ON results.job = experiments.job AND results.metric = ?
+        `SELECT results.job FROM experiments CROSS JOIN results ON results.job = experiments.job AND results.metric = ?
            AND results.source = ? AND results.bench = ? WHERE experiments.grp = ? AND results.standing = 'final'
            AND (? IS NULL OR experiments.session = ?) AND typeof(results.value) <> 'text'
            ORDER BY results.value ${towards === "min" ? "ASC" : "DESC"} LIMIT 1`,
