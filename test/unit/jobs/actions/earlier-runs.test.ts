@@ -74,6 +74,17 @@ test(
 );
 
 test(
+  "a run is found that was run before on these files, however often it was run on others since and in the same call",
+  withLedger(async (world) => {
+    world.add({ id: "job_old", ...loss(1) });
+    for (let index = 0; index < 25; index++) world.add({ ...loss(2), tree: `tree_of_${index}` });
+    const call = Array.from({ length: 25 }, () => ({}));
+    const { repeats } = await start(world, call);
+    expect(repeats.earlier.map(({ run }) => run.job)).toEqual(call.map(() => "job_old"));
+  }),
+);
+
+test(
   "other files, another command, environment or parameter is no repeat; how an earlier run failed is said",
   withLedger(async (world) => {
     world.add({ id: "job_old", ...loss(1), tree: "tree_old" });
