@@ -40,7 +40,10 @@ export interface ExperimentStore extends ScoreStore, ExperimentQueries {
   recordsOf(session: string): ReadonlyMap<string, string>;
   /** Whether there is any, whatever files it started from. */
   wasTried(sought: Sought): boolean;
-  /** The newest that started from the same files. @param start as in `ExperimentKeys` */
+  /**
+   * Of those that started from the same files the one that says most: it has completed, or may still; of several the newest.
+   * @param start as in `ExperimentKeys`
+   */
   earlierRun(sought: Sought, start: string | null): Experiment | null;
   saveBranch(job: string, branch: string): void;
   branchOf(job: string): string | null;
@@ -130,7 +133,9 @@ export async function openExperimentStore(
     earlierRun: (sought, start) =>
       database.get(
         earlierRow,
-        `SELECT job AS id, record FROM experiments WHERE ${SOUGHT} AND start IS ? ORDER BY created_at DESC LIMIT 1`,
+        `SELECT job AS id, record FROM experiments WHERE ${SOUGHT} AND start IS ?
+           ORDER BY CASE json_extract(record, '$.standing') WHEN 'final' THEN 0 WHEN 'running' THEN 1 ELSE 2 END,
+             created_at DESC LIMIT 1`,
         ...valuesOf(sought),
         start,
       )?.record ?? null,

@@ -85,6 +85,22 @@ test(
 );
 
 test(
+  "of several earlier runs one that has completed is named, else one that goes on, else the newest",
+  withLedger(async (world) => {
+    const CANCELLED = { kind: "cancelled", since: 1, reason: null } as const;
+    const COMPLETED = { kind: "completed", since: 1, result: "" } as const;
+    /** Which of earlier runs that came to this is named. */
+    const namedOf = async (tree: string, ...states: readonly Job["state"][]) => {
+      const ids = states.map((state) => world.add({ tree, state }).id);
+      return (await start(world, [{ tree }])).repeats.earlier.map(({ run }) => ids.indexOf(run.job));
+    };
+    expect(await namedOf("tree_a", COMPLETED, COMPLETED, QUEUED, CANCELLED)).toEqual([1]);
+    expect(await namedOf("tree_b", CANCELLED, QUEUED, CANCELLED)).toEqual([1]);
+    expect(await namedOf("tree_c", CANCELLED, CANCELLED)).toEqual([1]);
+  }),
+);
+
+test(
   "other files, another command, environment or parameter is no repeat; how an earlier run failed is said",
   withLedger(async (world) => {
     world.add({ id: "job_old", ...loss(1), tree: "tree_old" });
