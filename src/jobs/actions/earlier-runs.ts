@@ -31,7 +31,7 @@ export interface Repeats {
 const ANSWER_MS = 5_000;
 
 /**
- * Finds runs that were run before: the same command, parameters, environment and files. They start all the same, with a
+ * Finds runs that were run before: the same command, parameters, environment, GPU and files. They start all the same, with a
  * note that names the earlier one. Never rejects: what cannot be found out is not said.
  * @param jobs of one call, as they were recorded
  */
@@ -50,7 +50,7 @@ export async function findRepeats(
     const except = jobs.map(({ id }) => id);
     const searches = known.flatMap(({ job, keys: { tried } }) => {
       if (!store || !tried) return [];
-      const sought = { tried, session, except };
+      const sought = { tried, gpuWanted: job.task.gpu, session, except };
       return store.wasTried(sought) ? [search(job, store, sought)] : [];
     });
     if (searches.length > 0)
@@ -66,8 +66,10 @@ export async function findRepeats(
    */
   async function search(job: Job, store: ExperimentStore, sought: Sought): Promise<void> {
     const base = job.task.snapshotID === null ? await deps.trees.capturing(job.id)?.catch(() => null) : null;
-    const start = job.task.snapshotID ?? base?.tree ?? job.base?.tree ?? null;
     await deps.ledger.open(sessionJobs.orchestrator); // it has what others start from now
+    const now = sessionJobs.get(job.id) ?? job; // its files may be known by now
+    const start = now.task.snapshotID ?? base?.tree ?? now.base?.tree ?? null;
+    if (start === null && now.task.source !== undefined && now.task.source.kind !== "image") return; // it is not frozen yet
     const run = store.earlierRun(sought, start);
     if (!run) return;
     earlier.push({ job, run });
@@ -80,7 +82,7 @@ function sameInCall(
 ): Repeats["within"] {
   const groups = new Map<string, Job[]>();
   for (const { job, keys } of known) {
-    const key = JSON.stringify([keys.tried, job.task.snapshotID, job.task.source ?? null]);
+    const key = JSON.stringify([keys.tried, job.task.gpu, job.task.snapshotID, job.task.source ?? null]);
     groups.set(key, [...(groups.get(key) ?? []), job]);
   }
   return [...groups.values()]

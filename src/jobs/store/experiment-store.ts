@@ -17,9 +17,10 @@ export interface ExperimentEntry {
   readonly goal: Goal | null;
 }
 
-/** Runs of the same command, parameters and environment. */
+/** Runs of the same command, parameters, environment and GPU. */
 export interface Sought {
   readonly tried: string;
+  readonly gpuWanted: string | null;
   /** null = of all sessions. */
   readonly session: string | null;
   /** Jobs that are not meant. */
@@ -82,8 +83,12 @@ const groupRow = z.object({ grp: z.string() });
 const sessionRow = z.object({ session: z.string() });
 const branchRow = z.object({ branch: z.string().nullable() });
 
-const SOUGHT = "tried = ? AND (? IS NULL OR session = ?) AND job NOT IN (SELECT value FROM json_each(?))";
-const valuesOf = ({ tried, session, except }: Sought) => [tried, session, session, JSON.stringify(except)] as const;
+const SOUGHT = `tried = ? AND json_extract(record, '$.gpuWanted') IS ? AND (? IS NULL OR session = ?)
+  AND job NOT IN (SELECT value FROM json_each(?))`;
+const valuesOf = ({ tried, gpuWanted, session, except }: Sought) =>
+  [tried, gpuWanted, session, session, JSON.stringify(except)] as const;
+/** What starts from a job without any files yet waits until those of its sandbox are frozen. */
+const HAS_START = "(start IS NOT NULL OR parent IS NULL)";
 
 /** File of a project's experiments. @param projectID as `projectID` makes it */
 export const ledgerFile = (stateDir: string, projectID: string): string =>
@@ -133,7 +138,7 @@ export async function openExperimentStore(
     earlierRun: (sought, start) =>
       database.get(
         earlierRow,
-        `SELECT job AS id, record FROM experiments WHERE ${SOUGHT} AND start IS ?
+        `SELECT job AS id, record FROM experiments WHERE ${SOUGHT} AND start IS ? AND ${HAS_START}
            ORDER BY CASE json_extract(record, '$.standing') WHEN 'final' THEN 0 WHEN 'running' THEN 1 ELSE 2 END,
              created_at DESC LIMIT 1`,
         ...valuesOf(sought),
