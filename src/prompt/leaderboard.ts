@@ -89,7 +89,7 @@ function renderNoise({ noise, control, ranked }: Leaderboard): string[] {
       `${floor}, the deviation over seeds (${noise.n} measurements). Two single measurements differ by more than noise from ${single} on, means of several earlier.${against}`,
     ];
   return [
-    `${floor}, from the median absolute deviation of ${noise.n} experiments, because none was measured twice: this includes what the changes did. A difference above ${single} is taken for more than noise; seeds of the control would tell better.${against}`,
+    `${floor}, from the ${noise.isByMean ? "mean absolute deviation (the median one is 0)" : "median absolute deviation"} of ${noise.n} experiments, because none was measured twice: this includes what the changes did. A difference above ${single} is taken for more than noise; seeds of the control would tell better.${against}`,
   ];
 }
 

@@ -62,4 +62,16 @@ describe("what is compared in a leaderboard", () => {
       expect((await world.list({ metric: "bleu" })).views).toMatchObject([{ metric: "BLEU", mean: 30 }]);
     }),
   );
+
+  test(
+    "takes the noise from the mean deviation where most experiments have the same number, and says so",
+    withLedger(async (world) => {
+      for (const [LR, value] of [1, 1, 1, 1.01, 0.2].entries()) world.add({ ...loss(value), params: { LR } });
+      world.add({ ...loss(1), description: "the control", params: { LR: 9 } });
+      const { views, text } = await world.list();
+      expect(views.find(({ mean }) => mean === 1.01)?.verdict).toBe("noise");
+      expect(views[0]).toMatchObject({ mean: 0.2, verdict: "better" });
+      expect(text).toContain("from the mean absolute deviation (the median one is 0) of 6 experiments");
+    }),
+  );
 });
