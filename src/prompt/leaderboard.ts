@@ -226,7 +226,7 @@ function renderOthers(entries: readonly LeaderboardEntry[], board: Leaderboard):
 
 /** Why an experiment has no rank: words that follow "because". */
 export function reasonOf({ view, standing, isSameBenchmark }: LeaderboardEntry, { direction }: Leaderboard): string {
-  if (direction === null) return "it is not known which numbers are better";
+  if (direction === null && standing === "final") return "it is not known which numbers are better";
   if (!isSameBenchmark)
     return "they were measured by another benchmark, or by this one before it or the files that it protects were changed";
   if (standing === "running") return "these jobs have not ended";

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Standing } from "../../core/experiments/experiment.ts";
+import { BY_STANDING } from "../../core/experiments/score.ts";
 import type { Direction, MetricSource, MetricValue } from "../../core/run-task.ts";
 import type { Database } from "./database.ts";
 import { metricSource, standing } from "./experiment-record.ts";
@@ -54,7 +55,7 @@ export interface ScoreQueries {
   measures(session: string | null, metric: string): (Measure & { readonly n: number })[];
   /** The best of those that are final, then those whose mean is no number. */
   best(field: Field, direction: Direction, limit: number): ScoreRow[];
-  /** Those of one measure that are not ranked among `ranked`: not final, or of another measure. The newest first. */
+  /** Those of one measure that are not ranked among `ranked`: not final, or of another measure. By standing, the newest first. */
   others(field: Field, ranked: Measure, limit: number): ScoreRow[];
   /** How many are final in this measure. */
   countFinal(field: Field): number;
@@ -174,17 +175,26 @@ export function createScoreQueries(database: Database): ScoreQueries {
       const none = `SELECT ${COLUMNS} FROM scores WHERE ${IN_FIELD} AND standing = 'final' AND finite IS NULL LIMIT ?`;
       return left <= 0 ? finite : [...finite, ...database.all(scoreRow, none, ...fieldOf(field), left)];
     },
-    others: (field, ranked, limit) =>
-      database.all(
-        scoreRow,
-        `SELECT ${COLUMNS} FROM scores AS one WHERE ${IN_FIELD} AND NOT EXISTS (SELECT 1 FROM scores AS other
-           WHERE other.scope = one.scope AND other.grp = one.grp AND other.metric = one.metric AND other.source = ?
-           AND other.bench = ? AND other.standing = 'final') ORDER BY standing, at DESC LIMIT ?`,
-        ...fieldOf(field),
-        ranked.source,
-        ranked.bench,
-        limit,
-      ),
+    others(field, ranked, limit) {
+      const found: ScoreRow[] = [];
+      for (const one of BY_STANDING) {
+        const left = limit - found.length;
+        if (left <= 0) break;
+        const those = database.all(
+          scoreRow,
+          `SELECT ${COLUMNS} FROM scores AS one WHERE ${IN_FIELD} AND standing = ? AND NOT EXISTS (SELECT 1 FROM scores AS other
+             WHERE other.scope = one.scope AND other.grp = one.grp AND other.metric = one.metric AND other.source = ?
+             AND other.bench = ? AND other.standing = 'final') ORDER BY at DESC LIMIT ?`,
+          ...fieldOf(field),
+          one,
+          ranked.source,
+          ranked.bench,
+          left,
+        );
+        found.push(...those);
+      }
+      return found;
+    },
     countFinal: (field) =>
       database.get(
         countRow,

@@ -74,4 +74,19 @@ describe("what is compared in a leaderboard", () => {
       expect(text).toContain("from the mean absolute deviation (the median one is 0) of 6 experiments");
     }),
   );
+
+  test(
+    "shows final numbers before those of failed jobs, and marks these, where nobody said which values are better",
+    withLedger(async (world) => {
+      world.add({ metrics: { quux: 1 } });
+      const failure = { code: "command_failed", message: "x", retryable: false } as const;
+      for (const LR of [1, 2, 3])
+        world.add({ metrics: { quux: 9 }, params: { LR }, state: { kind: "failed", since: 9, failure } });
+      const { board, text } = await world.list({ limit: 2 });
+      expect(board.entries.map(({ standing }) => standing)).toEqual(["final", "failed"]);
+      expect(text).toMatch(
+        /because it is not known which numbers are better:(\n\|.*){3}\nNot ranked, because these jobs failed/,
+      );
+    }),
+  );
 });

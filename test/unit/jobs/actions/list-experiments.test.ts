@@ -176,8 +176,8 @@ describe("a leaderboard", () => {
       const { views, text } = await world.list();
       expect(views.map(({ mean, rank }) => [mean, rank])).toEqual([
         [1, 1],
-        [0.1, undefined],
         [0.2, undefined],
+        [0.1, undefined],
       ]);
       expect(text).toContain("these jobs failed or were cancelled");
     }),
