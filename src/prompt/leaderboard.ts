@@ -1,8 +1,9 @@
 import { leastDifference } from "../core/experiments/noise.ts";
+import { compareSources } from "../core/metric-source.ts";
 import type { MetricSource, MetricValue, Params } from "../core/run-task.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import type { ExperimentView } from "../views/experiment-view.ts";
-import type { Leaderboard, LeaderboardEntry } from "../views/leaderboard.ts";
+import { countExperiments, type Leaderboard, type LeaderboardEntry } from "../views/leaderboard.ts";
 import { toFact, toMarkdown, toQuoted } from "./quoted-text.ts";
 
 /** Bytes of the table. OpenCode cuts an answer off at 51,200. */
@@ -27,10 +28,10 @@ export function renderLeaderboard(board: Leaderboard): string {
   const others = entries.filter(({ view }) => view.rank === undefined);
   const table = [...renderTable(ranked), ...renderOthers(others, board)];
   const { shown, left } = fit(table);
-  const listed = entries.length - left;
+  const listed = countExperiments(entries) - left;
   const missing = board.count - listed;
   return [
-    renderHead(board, ranked[0]?.view.source ?? entries[0]?.view.source ?? "reported"),
+    renderHead(board),
     ...renderNoise(board),
     ...shown,
     ...(entries.some(({ view }) => renderVsParent(view) === NO_NUMBER) ? [PARENT_NOTE] : []),
@@ -56,15 +57,17 @@ function renderNone({ all, scope, missing, otherMetrics }: Leaderboard): string 
   return `This ${where} has no experiments yet. A job becomes one with its first metric: a line "METRIC name=value" of a run's output, a number of job_report, or a measurement of experiments_score.`;
 }
 
-function renderHead(board: Leaderboard, source: MetricSource): string {
-  const { metric, direction, directionBy, ranked, count, scope } = board;
+function renderHead({ metric, direction, directionBy, ranked, count, scope, entries }: Leaderboard): string {
+  const source = (entries.find(({ standing }) => standing === "final") ?? entries[0])?.view.source ?? "reported";
   const name = toFact(metric ?? "", NAME_LIMIT);
   const better =
     direction === null
       ? `whether a smaller or a larger value is better is not known, so nothing is ranked: pass "direction"`
       : `${direction === "min" ? "smaller" : "larger"} is better${BY[directionBy ?? "name"]}`;
   const of = scope === "project" ? "this project, over all its sessions" : "this session";
-  return `${name}: ${better}. ${count} ${count === 1 ? "experiment" : "experiments"} of ${of}, ${ranked} ranked. Their numbers: ${SOURCES[source]}.`;
+  const isStronger = ({ view }: LeaderboardEntry) => compareSources(view.source, source) > 0;
+  const stronger = entries.some(isStronger) ? " Stronger numbers stand below them, as none of these is final." : "";
+  return `${name}: ${better}. ${count} ${count === 1 ? "experiment" : "experiments"} of ${of}, ${ranked} ranked. Their numbers: ${SOURCES[source]}.${stronger}`;
 }
 
 const BY = {
@@ -141,7 +144,7 @@ export function renderLeaderboardView(board: Leaderboard): string {
   const better = direction === null ? "not ranked" : direction === "min" ? "smaller is better" : "larger is better";
   const floor = noise === null ? "" : `, noise ${formatNumber(noise.value, 2)}`;
   const shown = entries.slice(0, FOR_PEOPLE);
-  const left = count - shown.length;
+  const left = count - countExperiments(shown);
   return [
     `**${toMarkdown(metric, NAME_LIMIT)}**: ${count} ${count === 1 ? "experiment" : "experiments"}, ${better}${floor}`,
     "",
@@ -150,11 +153,11 @@ export function renderLeaderboardView(board: Leaderboard): string {
   ].join("\n");
 }
 
-function renderForPeople({ view, label }: LeaderboardEntry): string {
+function renderForPeople({ view, label, standing }: LeaderboardEntry): string {
   const { rank, n, source, verdict, usd } = view;
   const facts = [
     renderParams(view.params),
-    `n ${n}, ${source}`,
+    `n ${n}, ${source}${standing === "final" ? "" : `, ${standing}`}`,
     verdict === null ? "" : verdict,
     rank === 1 || view.deltaBest === undefined ? "" : `${signed(view.deltaBest)} to the best`,
     usd > 0 ? `$${usd.toFixed(2)}` : "",
@@ -180,7 +183,7 @@ export function renderExperimentsSummary(board: Leaderboard): string {
   const tried = entries.filter((entry) => !best.includes(entry)).map(({ view }) => renderTried(view));
   const lines = [
     "Experiments as they are recorded, which is what counts where the conversation says otherwise. Keep this list in the summary, with every number, job and snapshot as written.",
-    renderHead(board, entries[0]?.view.source ?? "reported"),
+    renderHead(board),
     ...renderNoise(board),
     ...best.map(renderBest),
     ...(tried.length > 0 ? [`Tried as well: ${toFact(tried.join("; "), 1_200)}.`] : []),

@@ -13,6 +13,7 @@ export interface Leaderboard {
   readonly direction: Direction | null;
   /** Who said which direction is better. */
   readonly directionBy: "call" | "benchmark" | "stop" | "name" | null;
+  /** An experiment is in it twice where a stronger number of it is not final. */
   readonly entries: readonly LeaderboardEntry[];
   /** Experiments with this metric, and those of them that are ranked. */
   readonly count: number;
@@ -33,3 +34,6 @@ export interface LeaderboardEntry {
   /** Measured by the benchmark that numbers of this kind are ranked by; false = by an earlier one. */
   readonly isSameBenchmark: boolean;
 }
+
+export const countExperiments = (entries: readonly LeaderboardEntry[]): number =>
+  new Set(entries.map(({ view }) => view.id)).size;
