@@ -1,9 +1,10 @@
 import { leastDifference } from "../core/experiments/noise.ts";
 import { compareSources } from "../core/metric-source.ts";
-import type { MetricSource, MetricValue, Params } from "../core/run-task.ts";
+import type { MetricSource, Params } from "../core/run-task.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import type { ExperimentView } from "../views/experiment-view.ts";
 import { countExperiments, type Leaderboard, type LeaderboardEntry } from "../views/leaderboard.ts";
+import { formatMean, formatNumber, formatValue, signed } from "./numbers.ts";
 import { toFact, toMarkdown, toQuoted } from "./quoted-text.ts";
 
 /** Bytes of the table. OpenCode cuts an answer off at 51,200. */
@@ -117,7 +118,7 @@ const PARENT_NOTE = `vs parent "${NO_NUMBER}": the job it started from has none 
 function renderRow({ view, label }: LeaderboardEntry): string {
   const cells = [
     view.rank === undefined ? "-" : String(view.rank),
-    renderMean(view),
+    formatMean(view),
     String(view.n),
     renderVsParent(view),
     view.rank === 1 || view.deltaBest === undefined ? "" : signed(view.deltaBest),
@@ -165,7 +166,7 @@ function renderForPeople({ view, label, standing }: LeaderboardEntry): string {
   ].filter((fact) => fact !== "");
   const place = rank === undefined ? "not ranked" : `#${rank}`;
   const name = toMarkdown(label, DESCRIPTION_LIMIT);
-  return `${place} **${renderMean(view)}** ${name} · ${facts.map((fact) => toMarkdown(fact)).join(" · ")}`;
+  return `${place} **${formatMean(view)}** ${name} · ${facts.map((fact) => toMarkdown(fact)).join(" · ")}`;
 }
 
 /** Bytes of what a summary keeps of experiments. */
@@ -202,7 +203,7 @@ export function renderExperimentsSummary(board: Leaderboard): string {
 function renderBest({ view, label }: LeaderboardEntry): string {
   const { rank, n, source, verdict, job, snapshot } = view;
   const facts = [
-    `${renderMean(view)} (${[`n ${n}`, source, ...(verdict === null ? [] : [verdict])].join(", ")})`,
+    `${formatMean(view)} (${[`n ${n}`, source, ...(verdict === null ? [] : [verdict])].join(", ")})`,
     describe(view, label),
     job,
     ...(snapshot === undefined ? [] : [`snapshot ${snapshot}`]),
@@ -240,9 +241,6 @@ export function reasonOf({ view, standing, isSameBenchmark }: LeaderboardEntry, 
   return `their numbers are weaker: ${SOURCES[view.source]}`;
 }
 
-const renderMean = ({ mean, deviation }: ExperimentView): string =>
-  deviation === undefined ? formatValue(mean) : `${formatValue(mean)} ± ${formatNumber(deviation, 2)}`;
-
 function renderCost({ usd, gpuSeconds, gpu }: ExperimentView): string {
   const gpus =
     gpuSeconds > 0 ? `, ${Math.round(gpuSeconds)} GPU s${gpu === undefined ? "" : ` ${toFact(gpu, 30)}`}` : "";
@@ -256,13 +254,6 @@ export const renderParams = (params: Params | undefined): string =>
       .join(" "),
     PARAMS_LIMIT,
   );
-
-export const formatValue = (value: MetricValue): string => (typeof value === "number" ? formatNumber(value, 6) : value);
-
-/** With so many significant digits, and no more zeros than needed. */
-export const formatNumber = (value: number, digits: number): string => String(Number(value.toPrecision(digits)));
-
-const signed = (change: number): string => `${change > 0 ? "+" : ""}${formatNumber(change, 3)}`;
 
 const names = (metrics: readonly string[]): string =>
   toFact(

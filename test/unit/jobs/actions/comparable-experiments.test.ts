@@ -89,4 +89,13 @@ describe("what is compared in a leaderboard", () => {
       );
     }),
   );
+
+  test(
+    "are told apart by their numbers, however large these are",
+    withLedger(async (world) => {
+      for (const [LR, tokens] of [12345678, 12345649].entries())
+        world.add({ metrics: { tokens_per_s: tokens }, params: { LR } });
+      expect((await world.list()).text).toMatch(/\| 1 \| 12345678 \|(.*\n){1}\| 2 \| 12345649 \| 1 \| {2}\| -29 \|/);
+    }),
+  );
 });
