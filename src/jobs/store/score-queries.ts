@@ -69,7 +69,7 @@ export interface ScoreQueries {
   namedControl(field: Field): ScoreRow | null;
   /** The newest that started from this job; null = from any or none. */
   startedFrom(field: Field, parent: string | null, limit: number): ScoreRow[];
-  /** Of an experiment's jobs the one with the best value. */
+  /** Of an experiment's jobs the one with the best mean over what was measured of it. */
   bestJob(field: Field, group: string, direction: Direction): string | null;
   /** What the jobs of an experiment and their measurements cost. */
   costOf(group: string, session: string | null): { readonly usd: number; readonly gpuSeconds: number };
@@ -241,8 +241,8 @@ export function createScoreQueries(database: Database): ScoreQueries {
         jobRow,
         `SELECT results.job FROM experiments CROSS JOIN results ON results.job = experiments.job AND results.metric = ?
            AND results.source = ? AND results.bench = ? WHERE experiments.grp = ? AND results.standing = 'final'
-           AND (? IS NULL OR experiments.session = ?) AND typeof(results.value) <> 'text'
-           ORDER BY results.value ${towards === "min" ? "ASC" : "DESC"} LIMIT 1`,
+           AND (? IS NULL OR experiments.session = ?)
+           GROUP BY results.job HAVING SUM(typeof(results.value) = 'text') = 0 ORDER BY AVG(results.value) ${towards === "min" ? "ASC" : "DESC"} LIMIT 1`,
         metric,
         source,
         bench,

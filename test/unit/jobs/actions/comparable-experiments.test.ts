@@ -17,6 +17,19 @@ describe("what is compared in a leaderboard", () => {
   );
 
   test(
+    "goes on from the job of an experiment that is best on average, and not from the one with the luckiest repeat",
+    withLedger(async (world) => {
+      const measured = { job_lucky: [0.1, 0.9], job_best: [0.3, 0.4], job_broken: [0.05, "NaN"] } as const;
+      for (const [index, [id, values]] of Object.entries(measured).entries()) {
+        world.add({ id, params: { SEED: index } });
+        for (const [at, value] of values.entries())
+          world.add({ metrics: { loss: value }, command: "eval", measures: { jobID: id, seed: at + 1 } });
+      }
+      expect((await world.list()).views).toMatchObject([{ job: "job_best", n: 3 }]);
+    }),
+  );
+
+  test(
     "does not mix what a benchmark measured before and after it was changed, nor what it did not declare",
     withLedger(async (world) => {
       world.add({ id: "job_old", params: { LR: 1 } });
