@@ -3,7 +3,7 @@ import { compareSources } from "../core/metric-source.ts";
 import type { MetricSource, Params } from "../core/run-task.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import type { ExperimentView } from "../views/experiment-view.ts";
-import { countExperiments, type Leaderboard, type LeaderboardEntry } from "../views/leaderboard.ts";
+import { countExperiments, type Leaderboard, type LeaderboardEntry, MOST_LISTED } from "../views/leaderboard.ts";
 import { formatMean, formatNumber, signed } from "./numbers.ts";
 import { toFact, toMarkdown, toQuoted } from "./quoted-text.ts";
 
@@ -31,15 +31,19 @@ export function renderLeaderboard(board: Leaderboard): string {
   const { shown, left } = fit(table);
   const listed = countExperiments(entries) - left;
   const missing = board.count - listed;
+  const more =
+    left > 0
+      ? "one answer has no room for them"
+      : entries.length >= MOST_LISTED
+        ? `no call shows more than ${MOST_LISTED}`
+        : 'a larger "limit" shows more';
   return [
     renderHead(board),
     ...renderNoise(board),
     ...shown,
     ...(entries.some(({ view }) => renderVsParent(view) === NO_NUMBER) ? [PARENT_NOTE] : []),
     ...(missing > 0
-      ? [
-          `${missing} more ${missing === 1 ? "experiment has" : "experiments have"} this metric; a larger "limit" shows more.`,
-        ]
+      ? [`${missing} more ${missing === 1 ? "experiment has" : "experiments have"} this metric; ${more}.`]
       : []),
     ...(board.otherMetrics.length > 0 ? [`Other metrics: ${names(board.otherMetrics)}.`] : []),
     QUOTES,

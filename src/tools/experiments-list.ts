@@ -3,7 +3,7 @@ import { listExperiments } from "../jobs/actions/list-experiments.ts";
 import { renderLeaderboard, renderLeaderboardView } from "../prompt/leaderboard.ts";
 import { toMarkdown } from "../prompt/quoted-text.ts";
 import { EXPERIMENTS_LIST } from "../prompt/tool-descriptions.ts";
-import { countExperiments } from "../views/leaderboard.ts";
+import { countExperiments, MOST_LISTED } from "../views/leaderboard.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 
 export const experimentsListTool = (deps: ToolDeps) =>
@@ -19,7 +19,13 @@ export const experimentsListTool = (deps: ToolDeps) =>
         .enum(["min", "max"])
         .optional()
         .describe('Whether a smaller ("min") or a larger ("max") value is better; default what the benchmark says.'),
-      limit: z.number().int().min(1).max(200).optional().describe("Experiments to show; default 20, at most 200."),
+      limit: z
+        .number()
+        .int()
+        .min(1)
+        .max(MOST_LISTED)
+        .optional()
+        .describe(`Experiments to show; default 20, at most ${MOST_LISTED}.`),
       scope: z
         .enum(["project", "session"])
         .optional()

@@ -3,6 +3,9 @@ import type { NoiseFloor } from "../core/experiments/noise.ts";
 import type { Direction } from "../core/run-task.ts";
 import type { ExperimentView } from "./experiment-view.ts";
 
+/** Entries that a model can ask for. */
+export const MOST_LISTED = 200;
+
 /** Experiments in one metric, the best first. */
 export interface Leaderboard {
   readonly scope: "project" | "session";

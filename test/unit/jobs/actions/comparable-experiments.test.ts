@@ -111,4 +111,17 @@ describe("what is compared in a leaderboard", () => {
       expect((await world.list()).text).toMatch(/\| 1 \| 12345678 \|(.*\n){1}\| 2 \| 12345649 \| 1 \| {2}\| -29 \|/);
     }),
   );
+
+  test(
+    "are said to be more than a call may show where there are",
+    withLedger(async (world) => {
+      for (let LR = 0; LR < 202; LR++) world.add({ ...loss(LR), params: { LR } });
+      expect((await world.list({ limit: 200 })).text).toContain(
+        "2 more experiments have this metric; no call shows more than 200.",
+      );
+      expect((await world.list({ limit: 199 })).text).toContain(
+        '3 more experiments have this metric; a larger "limit" shows more.',
+      );
+    }),
+  );
 });
