@@ -3,7 +3,7 @@ import { reasonOf } from "../prompt/leaderboard.ts";
 import { type Report, toReport } from "../report/report.ts";
 import type { Branches } from "../report/usage.ts";
 import { PluginError } from "../shared/error-code.ts";
-import { oneLine } from "../shared/plain-text.ts";
+import { nameList, oneLine } from "../shared/plain-text.ts";
 import type { Leaderboard } from "../views/leaderboard.ts";
 
 /** Experiments of one metric that are ranked; projects have a few thousand. */
@@ -57,7 +57,7 @@ export function gatherReport(lab: LabArchive, session: string, branches: Branche
     }
   };
   const experiments = attempt("The project's experiments", () => lab.experiments(session), []);
-  const leaderboards = attempt("The leaderboard", () => boardsOf(lab, session), []);
+  const leaderboards = attempt("The leaderboard", () => boardsOf(lab, session, problems), []);
   return toReport({
     view,
     jobs: lab.records(session),
@@ -70,9 +70,14 @@ export function gatherReport(lab: LabArchive, session: string, branches: Branche
   });
 }
 
-function boardsOf(lab: Lab, session: string): Leaderboard[] {
+function boardsOf(lab: Lab, session: string, problems: string[]): Leaderboard[] {
   const first = lab.leaderboard(session, null, MOST_EXPERIMENTS);
   if (!first || first.metric === null) return [];
-  const others = first.otherMetrics.slice(0, MOST_METRICS);
+  const others = first.otherMetrics.slice(0, MOST_METRICS - 1);
+  const left = first.otherMetrics.slice(others.length);
+  if (left.length > 0)
+    problems.push(
+      `Experiments of this project have ${first.otherMetrics.length + 1} metrics, and a report has ${MOST_METRICS} of them. Left out ${left.length === 1 ? "is" : "are"}: ${nameList(left)}.`,
+    );
   return [first, ...others.flatMap((metric) => lab.leaderboard(session, metric, MOST_EXPERIMENTS) ?? [])];
 }

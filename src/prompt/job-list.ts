@@ -3,6 +3,7 @@ import { describeOtherDevices } from "../core/gpu-devices.ts";
 import type { Metric } from "../core/job.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import { CANCELLED, type JobView } from "../views/job-view.ts";
+import { formatValue } from "./numbers.ts";
 import { toFact, toQuoted } from "./quoted-text.ts";
 
 /** Characters, per job. */
@@ -113,8 +114,7 @@ function shorten(names: readonly string[]): string {
 
 /** "loss 2.25 @2000" */
 export function renderMetric(name: string, { value, step }: Metric): string {
-  const number = typeof value === "number" ? Number(value.toPrecision(6)) : value;
-  return `${plainName(name, NAME_LIMIT)} ${number}${step === undefined ? "" : ` @${step}`}`;
+  return `${plainName(name, NAME_LIMIT)} ${formatValue(value)}${step === undefined ? "" : ` @${step}`}`;
 }
 
 export function renderMetrics({ metrics }: JobView, most: number = METRICS): string {

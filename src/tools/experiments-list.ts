@@ -3,6 +3,7 @@ import { listExperiments } from "../jobs/actions/list-experiments.ts";
 import { renderLeaderboard, renderLeaderboardView } from "../prompt/leaderboard.ts";
 import { toMarkdown } from "../prompt/quoted-text.ts";
 import { EXPERIMENTS_LIST } from "../prompt/tool-descriptions.ts";
+import { countExperiments, MOST_LISTED } from "../views/leaderboard.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 
 export const experimentsListTool = (deps: ToolDeps) =>
@@ -18,7 +19,13 @@ export const experimentsListTool = (deps: ToolDeps) =>
         .enum(["min", "max"])
         .optional()
         .describe('Whether a smaller ("min") or a larger ("max") value is better; default what the benchmark says.'),
-      limit: z.number().int().min(1).max(200).optional().describe("Experiments to show; default 20, at most 200."),
+      limit: z
+        .number()
+        .int()
+        .min(1)
+        .max(MOST_LISTED)
+        .optional()
+        .describe(`Experiments to show; default 20, at most ${MOST_LISTED}.`),
       scope: z
         .enum(["project", "session"])
         .optional()
@@ -30,7 +37,7 @@ export const experimentsListTool = (deps: ToolDeps) =>
       const board = await listExperiments(runtime, call.sessionID, request);
       const { metric, entries, count, noise } = board;
       return {
-        title: metric === null ? "no experiments" : `${entries.length} of ${count} experiments by ${metric}`,
+        title: metric === null ? "no experiments" : `${countExperiments(entries)} of ${count} experiments by ${metric}`,
         output: [renderLeaderboard(board), ...runtime.ledger.problems()].join("\n"),
         view: () =>
           [renderLeaderboardView(board), ...runtime.ledger.problems().map((one) => toMarkdown(one))].join("\n"),

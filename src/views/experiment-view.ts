@@ -12,7 +12,7 @@ import { oneLine } from "../shared/plain-text.ts";
  */
 export interface ExperimentView {
   readonly id: string;
-  /** The job to go on from: of several the one with the best number. */
+  /** The job to go on from: of several the one with the best mean. */
   readonly job: string;
   /** One line, as its orchestrator named it. */
   readonly description: string;

@@ -3,6 +3,9 @@ import type { NoiseFloor } from "../core/experiments/noise.ts";
 import type { Direction } from "../core/run-task.ts";
 import type { ExperimentView } from "./experiment-view.ts";
 
+/** Entries that a model can ask for. */
+export const MOST_LISTED = 200;
+
 /** Experiments in one metric, the best first. */
 export interface Leaderboard {
   readonly scope: "project" | "session";
@@ -13,6 +16,7 @@ export interface Leaderboard {
   readonly direction: Direction | null;
   /** Who said which direction is better. */
   readonly directionBy: "call" | "benchmark" | "stop" | "name" | null;
+  /** An experiment is in it twice where a stronger number of it is not final. */
   readonly entries: readonly LeaderboardEntry[];
   /** Experiments with this metric, and those of them that are ranked. */
   readonly count: number;
@@ -33,3 +37,6 @@ export interface LeaderboardEntry {
   /** Measured by the benchmark that numbers of this kind are ranked by; false = by an earlier one. */
   readonly isSameBenchmark: boolean;
 }
+
+export const countExperiments = (entries: readonly LeaderboardEntry[]): number =>
+  new Set(entries.map(({ view }) => view.id)).size;

@@ -10,7 +10,9 @@ import { toMetricValue, toNumber } from "../series.ts";
  *   three 1.13·s. Deviations of several experiments are pooled by their degrees of freedom, with c4 of all of them.
  * - Where everything was measured once, the floor is 1.4826 times the median absolute deviation of the group, which for
  *   normal noise estimates σ and is not moved by a few outliers (Rousseeuw and Croux, "Alternatives to the Median Absolute
- *   Deviation", JASA 88, 1993).
+ *   Deviation", JASA 88, 1993). Where more than half of the group are equal that is 0, though the others differ: then it is
+ *   √(π/2) times the mean absolute deviation, the usual fallback of the modified z-score (Iglewicz and Hoaglin, "How to
+ *   Detect and Handle Outliers", 1993). Where all are equal, nothing is known of noise.
  * - The difference of two means has the standard error σ·√(1/n + 1/m). Above two of them, which noise alone passes about
  *   one time in twenty, it counts. A floor from a group has the effects of the changes in it, so there one counts: between
  *   two single measurements that is 2.1 median absolute deviations, where pi-autoresearch calls a gain likely real at 2.
@@ -31,12 +33,15 @@ export interface NoiseFloor {
   /** Measurements that it is from. */
   readonly n: number;
   readonly source: "seeds" | "group";
+  /** From the mean absolute deviation of the group, because their median is 0. */
+  readonly isByMean?: true;
 }
 
 export type Verdict = "better" | "worse" | "noise";
 
 const STANDARD_ERRORS = { seeds: 2, group: 1 } as const;
-const MAD_TO_DEVIATION = 1.4826;
+const MEDIAN_TO_DEVIATION = 1.4826;
+const MEAN_TO_DEVIATION = 1.2533;
 
 /** Mean and deviation of values; null where there is none. */
 export function summarize(values: readonly MetricValue[]): Summary | null {
@@ -103,8 +108,12 @@ function ofGroup(group: readonly Summary[]): NoiseFloor | null {
   const means = group.map(({ mean }) => toNumber(mean)).filter(Number.isFinite);
   if (means.length < 2) return null;
   const middle = median(means);
-  const value = MAD_TO_DEVIATION * median(means.map((mean) => Math.abs(mean - middle)));
-  return Number.isFinite(value) ? { value, n: means.length, source: "group" } : null;
+  const deviations = means.map((mean) => Math.abs(mean - middle));
+  const byMedian = MEDIAN_TO_DEVIATION * median(deviations);
+  const byMean = (MEAN_TO_DEVIATION * deviations.reduce((sum, one) => sum + one)) / means.length;
+  const value = byMedian > 0 ? byMedian : byMean;
+  if (!Number.isFinite(value) || value === 0) return null;
+  return { value, n: means.length, source: "group", ...(byMedian === 0 && { isByMean: true }) };
 }
 
 function median(values: readonly number[]): number {

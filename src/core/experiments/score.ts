@@ -18,7 +18,8 @@ export interface Score extends Summary {
   readonly jobs: number;
 }
 
-const BY_STANDING: readonly Standing[] = ["final", "outdated", "running", "stopped", "failed"];
+/** From what counts most. */
+export const BY_STANDING: readonly Standing[] = ["final", "outdated", "running", "stopped", "failed"];
 
 /**
  * The number of an experiment: over its jobs, or over the measurements of its only job. Values that are final count alone

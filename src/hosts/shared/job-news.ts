@@ -1,7 +1,7 @@
 import { listExperiments } from "../../jobs/actions/list-experiments.ts";
 import type { Runtime } from "../../jobs/runtime.ts";
 import type { SessionJobs } from "../../jobs/session/session-jobs.ts";
-import { renderExperimentsSummary } from "../../prompt/leaderboard.ts";
+import { renderExperimentsSummary } from "../../prompt/experiments-summary.ts";
 import { renderReminder } from "../../prompt/notice.ts";
 import type { Log } from "../../shared/log.ts";
 import type { RecordedJobs } from "./recorded-jobs.ts";

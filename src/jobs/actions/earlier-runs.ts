@@ -10,7 +10,7 @@ import { within } from "../../shared/time-limit.ts";
 import type { Ledger } from "../project/ledger.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
-import type { ExperimentStore } from "../store/experiment-store.ts";
+import type { ExperimentStore, Sought } from "../store/experiment-store.ts";
 
 export interface EarlierRunsDeps {
   readonly options: Pick<Options, "environments" | "ledger">;
@@ -31,7 +31,7 @@ export interface Repeats {
 const ANSWER_MS = 5_000;
 
 /**
- * Finds runs that were run before: the same command, parameters, environment and files. They start all the same, with a
+ * Finds runs that were run before: the same command, parameters, environment, GPU and files. They start all the same, with a
  * note that names the earlier one. Never rejects: what cannot be found out is not said.
  * @param jobs of one call, as they were recorded
  */
@@ -47,11 +47,11 @@ export async function findRepeats(
   try {
     const store = await deps.ledger.open(sessionJobs.orchestrator);
     const session = deps.options.ledger.scope === "session" ? sessionJobs.orchestrator : null;
-    const own = new Set(jobs.map(({ id }) => id));
+    const except = jobs.map(({ id }) => id);
     const searches = known.flatMap(({ job, keys: { tried } }) => {
       if (!store || !tried) return [];
-      const candidates = () => earlierOf(store, tried, session, own);
-      return candidates().length === 0 ? [] : [search(job, candidates)];
+      const sought = { tried, gpuWanted: job.task.gpu, session, except };
+      return store.wasTried(sought) ? [search(job, store, sought)] : [];
     });
     if (searches.length > 0)
       await within(Promise.all(searches), { clock: deps.clock, limitMs: ANSWER_MS, doing: "Looking for earlier runs" });
@@ -64,26 +64,25 @@ export async function findRepeats(
    * Once it is known which files the job starts from. What those of another call of this moment start from is known only
    * then as well. The job is told also where the answer did not wait for it.
    */
-  async function search(job: Job, candidates: () => ReturnType<typeof earlierOf>): Promise<void> {
+  async function search(job: Job, store: ExperimentStore, sought: Sought): Promise<void> {
     const base = job.task.snapshotID === null ? await deps.trees.capturing(job.id)?.catch(() => null) : null;
-    const start = job.task.snapshotID ?? base?.tree ?? job.base?.tree ?? null;
     await deps.ledger.open(sessionJobs.orchestrator); // it has what others start from now
-    const found = candidates().find((one) => one.start === start);
-    if (!found) return;
-    earlier.push({ job, run: found.experiment });
-    sessionJobs.update(job.id, (current) => withNotes(current, [earlierRunNote(found.experiment)]));
+    const now = sessionJobs.get(job.id) ?? job; // its files may be known by now
+    const start = now.task.snapshotID ?? base?.tree ?? now.base?.tree ?? null;
+    if (start === null && now.task.source !== undefined && now.task.source.kind !== "image") return; // it is not frozen yet
+    const run = store.earlierRun(sought, start);
+    if (!run) return;
+    earlier.push({ job, run });
+    sessionJobs.update(job.id, (current) => withNotes(current, [earlierRunNote(run)]));
   }
 }
-
-const earlierOf = (store: ExperimentStore, tried: string, session: string | null, own: ReadonlySet<string>) =>
-  store.earlierRuns(tried, session).filter(({ experiment }) => !own.has(experiment.job));
 
 function sameInCall(
   known: readonly { readonly job: Job; readonly keys: ReturnType<typeof keysOf> }[],
 ): Repeats["within"] {
   const groups = new Map<string, Job[]>();
   for (const { job, keys } of known) {
-    const key = JSON.stringify([keys.tried, job.task.snapshotID, job.task.source ?? null]);
+    const key = JSON.stringify([keys.tried, job.task.gpu, job.task.snapshotID, job.task.source ?? null]);
     groups.set(key, [...(groups.get(key) ?? []), job]);
   }
   return [...groups.values()]

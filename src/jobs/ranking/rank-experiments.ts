@@ -8,7 +8,7 @@ import { toExperimentView } from "../../views/experiment-view.ts";
 import type { Leaderboard } from "../../views/leaderboard.ts";
 import type { ExperimentQueries } from "../store/experiment-queries.ts";
 import type { PoolStore } from "../store/pool-store.ts";
-import type { Field, ScoreRow } from "../store/score-queries.ts";
+import type { Field, Measure, ScoreRow } from "../store/score-queries.ts";
 
 export interface ListRequest {
   readonly metric?: string | undefined;
@@ -44,14 +44,15 @@ export function rankExperiments(
   request: ListRequest & { readonly scope: "project" | "session" },
 ): Leaderboard {
   const { scope, limit = USUAL_LIMIT } = request;
-  const known = store.metrics(session).map(({ metric }) => metric);
+  const usual = store.usualMetrics(session).map(({ metric }) => metric);
+  const known = [...new Set([...usual, ...store.allMetrics(session)])];
   const all = store.count(session);
   const metric = chooseMetric(store, session, request.metric, known);
   const measures = metric === null ? [] : store.measures(session, metric);
   const otherMetrics = known.filter((one) => one !== metric);
   // Of equally strong ones the newest: an earlier benchmark of the same name measured under other conditions.
   const byStrength = [...measures].sort((a, b) => compareSources(b.source, a.source));
-  const [strongest] = byStrength;
+  const strongest = byStrength.find((one) => store.countFinal({ ...one, session }) > 0) ?? byStrength[0];
   if (metric === null || strongest === undefined)
     return { ...NO_EXPERIMENTS, scope, missing: request.metric ?? null, all, otherMetrics: known };
 
@@ -67,7 +68,10 @@ export function rankExperiments(
       : guessed && "name";
   const field: Field = { session, metric, source: strongest.source, bench: strongest.bench };
 
-  const ranked = direction === null ? [] : store.best(field, direction, limit);
+  // Of stronger ones no number is final, as those that are outdated: they are not ranked, nor left out for weaker ones.
+  const stronger = byStrength.slice(0, byStrength.indexOf(strongest));
+  const notFinal = unranked(stronger, null, Math.floor(limit / 2), new Set());
+  const ranked = direction === null ? [] : store.best(field, direction, limit - notFinal.length);
   const control = findControl(store, field);
   const group =
     control?.isParent === true
@@ -76,21 +80,14 @@ export function rankExperiments(
   const noise = noiseFloor({ control: control?.score ?? null, group });
   const [best] = direction === null ? [] : store.best(field, direction, 1);
 
-  const seen = new Set(ranked.map((score) => score.group));
-  const others: ScoreRow[] = [];
-  // Nothing is ranked where it is not known which numbers are better.
-  const unranked = direction === null ? { source: strongest.source, bench: " " } : strongest;
-  for (const measure of byStrength) {
-    const left = limit - ranked.length - others.length;
-    if (left <= 0) break;
-    for (const score of store.others({ ...measure, session }, { ...unranked, metric }, left + seen.size)) {
-      if (seen.has(score.group) || ranked.length + others.length >= limit) continue;
-      seen.add(score.group);
-      others.push(score);
-    }
-  }
+  const others = unranked(
+    byStrength.slice(stronger.length),
+    direction === null ? null : strongest, // nothing is ranked where it is not known which numbers are better
+    limit - notFinal.length - ranked.length,
+    new Set(ranked.map((score) => score.group)),
+  );
 
-  const entries = [...ranked, ...others].flatMap((score, index) => {
+  const entries = [...ranked, ...notFinal, ...others].flatMap((score, index) => {
     const isRanked = index < ranked.length;
     const own: Field = { ...field, source: score.source, bench: score.bench };
     const job = (score.jobs > 1 && direction !== null && store.bestJob(own, score.group, direction)) || score.job;
@@ -128,6 +125,25 @@ export function rankExperiments(
     noise,
     control: control && { job: control.job, description: labelOf(store.experiment(control.job)) },
   };
+
+  /**
+   * Those that are not ranked, by the first of these measures that an experiment has.
+   * @param by what experiments are ranked by; null = nothing @param seen experiments that are left out
+   */
+  function unranked(measures: readonly Measure[], by: Measure | null, most: number, seen: Set<string>): ScoreRow[] {
+    const found: ScoreRow[] = [];
+    for (const measure of measures) {
+      if (found.length >= most) break;
+      const ranked = by ?? { ...measure, bench: " " };
+      for (const score of store.others({ ...measure, session }, ranked, most - found.length + seen.size)) {
+        if (found.length >= most) break;
+        if (seen.has(score.group)) continue;
+        seen.add(score.group);
+        found.push(score);
+      }
+    }
+    return found;
+  }
 }
 
 const labelOf = (experiment: Experiment | null): string =>
@@ -146,7 +162,7 @@ function chooseMetric(
   }
   const goal = store.newestGoal(session, null);
   if (goal && store.measures(session, goal.metric).length > 0) return goal.metric;
-  const counts = store.metrics(session);
+  const counts = store.usualMetrics(session);
   const most = counts[0]?.n ?? 0;
   // Runs print many metrics equally often. One whose name says what is better is what they are run for, and one of a
   // validation before one of the training.

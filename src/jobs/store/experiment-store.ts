@@ -17,11 +17,14 @@ export interface ExperimentEntry {
   readonly goal: Goal | null;
 }
 
-/** What an earlier run of the same came to. */
-export interface EarlierRun {
-  readonly experiment: Experiment;
-  readonly start: string | null;
-  readonly session: string;
+/** Runs of the same command, parameters, environment and GPU. */
+export interface Sought {
+  readonly tried: string;
+  readonly gpuWanted: string | null;
+  /** null = of all sessions. */
+  readonly session: string | null;
+  /** Jobs that are not meant. */
+  readonly except: readonly string[];
 }
 
 /**
@@ -36,8 +39,13 @@ export interface ExperimentStore extends ScoreStore, ExperimentQueries {
   sessionOf(job: string): string | null;
   /** Everything that is kept of a session's jobs, as it was written: by job. */
   recordsOf(session: string): ReadonlyMap<string, string>;
-  /** Runs of the same command, parameters and environment, the newest first. @param session null = of all sessions */
-  earlierRuns(tried: string, session: string | null): EarlierRun[];
+  /** Whether there is any, whatever files it started from. */
+  wasTried(sought: Sought): boolean;
+  /**
+   * Of those that started from the same files the one that says most: it has completed, or may still; of several the newest.
+   * @param start as in `ExperimentKeys`
+   */
+  earlierRun(sought: Sought, start: string | null): Experiment | null;
   saveBranch(job: string, branch: string): void;
   branchOf(job: string): string | null;
   /** Whether the file was made by this process, or made anew, since this was asked last: what was in it before is not in it now. */
@@ -64,23 +72,23 @@ const MIGRATIONS = [
 /** Of the file's tables. */
 export const LEDGER_VERSION = MIGRATIONS.length;
 
-/** Earlier runs that are looked at: of more the newest say enough. */
-const MOST_EARLIER = 20;
-
 /** What an experiment is called that others are compared with. */
 const CONTROL = /\b(control|baseline)\b/i;
 
 const recordRow = z.object({ job: z.string(), record: z.string() });
-const earlierRow = z.object({
-  id: z.string(),
-  session: z.string(),
-  start: z.string().nullable(),
-  record: json(experimentRecord),
-});
+const earlierRow = z.object({ id: z.string(), record: json(experimentRecord) });
 const measuredRow = z.object({ id: z.string(), record: json(measuredRecord) });
+const jobRow = z.object({ job: z.string() });
 const groupRow = z.object({ grp: z.string() });
 const sessionRow = z.object({ session: z.string() });
 const branchRow = z.object({ branch: z.string().nullable() });
+
+const SOUGHT = `tried = ? AND json_extract(record, '$.gpuWanted') IS ? AND (? IS NULL OR session = ?)
+  AND job NOT IN (SELECT value FROM json_each(?))`;
+const valuesOf = ({ tried, gpuWanted, session, except }: Sought) =>
+  [tried, gpuWanted, session, session, JSON.stringify(except)] as const;
+/** What starts from a job without any files yet waits until those of its sandbox are frozen. */
+const HAS_START = "(start IS NOT NULL OR parent IS NULL)";
 
 /** File of a project's experiments. @param projectID as `projectID` makes it */
 export const ledgerFile = (stateDir: string, projectID: string): string =>
@@ -125,17 +133,17 @@ export async function openExperimentStore(
           )
           .map(({ job, record }) => [job, record]),
       ),
-    earlierRuns: (tried, session) =>
-      database
-        .all(
-          earlierRow,
-          `SELECT job AS id, session, start, record FROM experiments WHERE tried = ? AND (? IS NULL OR session = ?)
-             ORDER BY created_at DESC LIMIT ${MOST_EARLIER}`,
-          tried,
-          session,
-          session,
-        )
-        .map(({ record, ...row }) => ({ ...row, experiment: record })),
+    wasTried: (sought) =>
+      database.get(jobRow, `SELECT job FROM experiments WHERE ${SOUGHT} LIMIT 1`, ...valuesOf(sought)) !== undefined,
+    earlierRun: (sought, start) =>
+      database.get(
+        earlierRow,
+        `SELECT job AS id, record FROM experiments WHERE ${SOUGHT} AND start IS ? AND ${HAS_START}
+           ORDER BY CASE json_extract(record, '$.standing') WHEN 'final' THEN 0 WHEN 'running' THEN 1 ELSE 2 END,
+             created_at DESC LIMIT 1`,
+        ...valuesOf(sought),
+        start,
+      )?.record ?? null,
     saveBranch: (job, branch) => database.run("UPDATE experiments SET branch = ? WHERE job = ?", branch, job),
     branchOf: (job) => database.get(branchRow, "SELECT branch FROM experiments WHERE job = ?", job)?.branch ?? null,
     wasMade() {

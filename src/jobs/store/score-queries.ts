@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Standing } from "../../core/experiments/experiment.ts";
+import { BY_STANDING } from "../../core/experiments/score.ts";
 import type { Direction, MetricSource, MetricValue } from "../../core/run-task.ts";
 import type { Database } from "./database.ts";
 import { metricSource, standing } from "./experiment-record.ts";
@@ -47,12 +48,14 @@ export interface Field extends Measure {
 export interface ScoreQueries {
   newestGoal(session: string | null, metric: string | null): Goal | null;
   /** Metrics of the newest experiments, the most frequent first, with how many have them. */
-  metrics(session: string | null): { readonly metric: string; readonly n: number }[];
+  usualMetrics(session: string | null): { readonly metric: string; readonly n: number }[];
+  /** Every metric that an experiment has, by name. */
+  allMetrics(session: string | null): string[];
   /** The ways in which a metric was measured, the one that measured last first. */
   measures(session: string | null, metric: string): (Measure & { readonly n: number })[];
   /** The best of those that are final, then those whose mean is no number. */
   best(field: Field, direction: Direction, limit: number): ScoreRow[];
-  /** Those of one measure that are not ranked among `ranked`: not final, or of another measure. The newest first. */
+  /** Those of one measure that are not ranked among `ranked`: not final, or of another measure. By standing, the newest first. */
   others(field: Field, ranked: Measure, limit: number): ScoreRow[];
   /** How many are final in this measure. */
   countFinal(field: Field): number;
@@ -66,7 +69,7 @@ export interface ScoreQueries {
   namedControl(field: Field): ScoreRow | null;
   /** The newest that started from this job; null = from any or none. */
   startedFrom(field: Field, parent: string | null, limit: number): ScoreRow[];
-  /** Of an experiment's jobs the one with the best value. */
+  /** Of an experiment's jobs the one with the best mean over what was measured of it. */
   bestJob(field: Field, group: string, direction: Direction): string | null;
   /** What the jobs of an experiment and their measurements cost. */
   costOf(group: string, session: string | null): { readonly usd: number; readonly gpuSeconds: number };
@@ -128,13 +131,26 @@ export function createScoreQueries(database: Database): ScoreQueries {
         metric,
         metric,
       ) ?? null,
-    metrics: (session) =>
+    usualMetrics: (session) =>
       database.all(
         z.object({ metric: z.string(), n: z.number() }),
         `SELECT metric, COUNT(*) AS n FROM (SELECT metric FROM scores WHERE scope = ? ORDER BY at DESC LIMIT ${MOST_RECENT})
            GROUP BY metric ORDER BY n DESC, metric`,
         scopeOf(session),
       ),
+    allMetrics: (session) =>
+      database
+        .all(
+          z.object({ metric: z.string() }),
+          // One step in an index for each metric: SQLite's DISTINCT would read the scores of all experiments.
+          `WITH RECURSIVE names (metric) AS (SELECT MIN(metric) FROM scores WHERE scope = ? UNION ALL
+             SELECT (SELECT MIN(metric) FROM scores WHERE scope = ? AND metric > names.metric) FROM names
+               WHERE metric IS NOT NULL)
+             SELECT metric FROM names WHERE metric IS NOT NULL`,
+          scopeOf(session),
+          scopeOf(session),
+        )
+        .map(({ metric }) => metric),
     measures: (session, metric) =>
       database.all(
         measureRow.extend({ n: z.number() }),
@@ -159,17 +175,26 @@ export function createScoreQueries(database: Database): ScoreQueries {
       const none = `SELECT ${COLUMNS} FROM scores WHERE ${IN_FIELD} AND standing = 'final' AND finite IS NULL LIMIT ?`;
       return left <= 0 ? finite : [...finite, ...database.all(scoreRow, none, ...fieldOf(field), left)];
     },
-    others: (field, ranked, limit) =>
-      database.all(
-        scoreRow,
-        `SELECT ${COLUMNS} FROM scores AS one WHERE ${IN_FIELD} AND NOT EXISTS (SELECT 1 FROM scores AS other
-           WHERE other.scope = one.scope AND other.grp = one.grp AND other.metric = one.metric AND other.source = ?
-           AND other.bench = ? AND other.standing = 'final') ORDER BY standing, at DESC LIMIT ?`,
-        ...fieldOf(field),
-        ranked.source,
-        ranked.bench,
-        limit,
-      ),
+    others(field, ranked, limit) {
+      const found: ScoreRow[] = [];
+      for (const one of BY_STANDING) {
+        const left = limit - found.length;
+        if (left <= 0) break;
+        const those = database.all(
+          scoreRow,
+          `SELECT ${COLUMNS} FROM scores AS one WHERE ${IN_FIELD} AND standing = ? AND NOT EXISTS (SELECT 1 FROM scores AS other
+             WHERE other.scope = one.scope AND other.grp = one.grp AND other.metric = one.metric AND other.source = ?
+             AND other.bench = ? AND other.standing = 'final') ORDER BY at DESC LIMIT ?`,
+          ...fieldOf(field),
+          one,
+          ranked.source,
+          ranked.bench,
+          left,
+        );
+        found.push(...those);
+      }
+      return found;
+    },
     countFinal: (field) =>
       database.get(
         countRow,
@@ -214,10 +239,10 @@ export function createScoreQueries(database: Database): ScoreQueries {
     bestJob: ({ metric, source, bench, session }, group, towards) =>
       database.get(
         jobRow,
-        `SELECT results.job FROM experiments JOIN results ON results.job = experiments.job AND results.metric = ?
+        `SELECT results.job FROM experiments CROSS JOIN results ON results.job = experiments.job AND results.metric = ?
            AND results.source = ? AND results.bench = ? WHERE experiments.grp = ? AND results.standing = 'final'
-           AND (? IS NULL OR experiments.session = ?) AND typeof(results.value) <> 'text'
-           ORDER BY results.value ${towards === "min" ? "ASC" : "DESC"} LIMIT 1`,
+           AND (? IS NULL OR experiments.session = ?)
+           GROUP BY results.job HAVING SUM(typeof(results.value) = 'text') = 0 ORDER BY AVG(results.value) ${towards === "min" ? "ASC" : "DESC"} LIMIT 1`,
         metric,
         source,
         bench,

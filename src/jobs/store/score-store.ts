@@ -66,8 +66,9 @@ export function createScoreStore(database: Database): ScoreStore {
     const session = scope === ALL ? [] : [scope];
     const values: ScoredValue[] = database.all(
       valueRow,
+      // In this order, which SQLite keeps: by an index of results it would read what all experiments have in the measure.
       `SELECT results.job, results.value, results.standing, experiments.seed FROM experiments
-         JOIN results ON results.job = experiments.job AND results.metric = ? AND results.source = ? AND results.bench = ?
+         CROSS JOIN results ON results.job = experiments.job AND results.metric = ? AND results.source = ? AND results.bench = ?
          WHERE experiments.grp = ? ${ofScope} ORDER BY experiments.created_at DESC, results.at DESC LIMIT ${MOST_VALUES}`,
       metric,
       source,

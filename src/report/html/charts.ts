@@ -1,5 +1,5 @@
 import type { MetricSource } from "../../core/run-task.ts";
-import { formatNumber, formatValue } from "../../prompt/leaderboard.ts";
+import { formatNumber, formatValue } from "../../prompt/numbers.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import type { ReportBoard, ReportSeries } from "../report.ts";
 import { type Html, html } from "./html.ts";

@@ -1,4 +1,4 @@
-import { formatValue } from "../../prompt/leaderboard.ts";
+import { formatValue } from "../../prompt/numbers.ts";
 import { oneLine, plainText } from "../../shared/plain-text.ts";
 import { jobGpuWords, percent } from "../../views/gpu-totals.ts";
 import type { JobView } from "../../views/job-view.ts";

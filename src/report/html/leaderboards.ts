@@ -1,10 +1,10 @@
 import { leastDifference } from "../../core/experiments/noise.ts";
-import { formatNumber } from "../../prompt/leaderboard.ts";
+import { formatMean, formatNumber } from "../../prompt/numbers.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import type { ReportBoard, ReportEntry } from "../report.ts";
 import { type Html, html } from "./html.ts";
 import { type Column, type Row, table } from "./table.ts";
-import { count, mean, SOURCE_WORDS, signed, usd } from "./words.ts";
+import { count, SOURCE_WORDS, signed, usd } from "./words.ts";
 
 const COLUMNS: readonly Column[] = [
   { title: "#", isNumber: true },
@@ -72,7 +72,7 @@ function noiseOf({ noise, control, ranked }: ReportBoard): Html | false {
 function toRow(entry: ReportEntry): Row {
   return [
     entry.rank ?? "",
-    { shown: mean(entry), by: String(entry.mean) },
+    { shown: formatMean(entry), by: String(entry.mean) },
     entry.n,
     entry.source,
     entry.verdict && html`<span class="v-${entry.verdict}">${entry.verdict}</span>`,

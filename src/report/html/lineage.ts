@@ -1,8 +1,9 @@
+import { formatMean } from "../../prompt/numbers.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import type { ReportEntry } from "../report.ts";
 import { type Html, html } from "./html.ts";
 import { table } from "./table.ts";
-import { count, mean } from "./words.ts";
+import { count } from "./words.ts";
 
 /** What a node of the tree says. */
 export interface Node {
@@ -48,7 +49,7 @@ ${shown.map(draw)}</svg><figcaption>Each job stands below the one whose files it
       node.id,
       node.parent ?? "",
       oneLine(node.label, 200),
-      node.entry ? mean(node.entry) : "",
+      node.entry ? formatMean(node.entry) : "",
       node.entry?.verdict ?? "",
     ]),
   )}</details>`;
@@ -61,7 +62,7 @@ function draw({ node, depth, row, parentRow }: Placed): Html {
     parentRow !== null && html`<path class="edge" d="M${x - INDENT} ${parentRow * ROW + 17}V${y}H${x - 5}"/>`;
   const { entry } = node;
   const facts = entry
-    ? ` · ${mean(entry)} (${[entry.source, ...(entry.verdict ? [entry.verdict] : [])].join(", ")})`
+    ? ` · ${formatMean(entry)} (${[entry.source, ...(entry.verdict ? [entry.verdict] : [])].join(", ")})`
     : "";
   return html`<g>${edge}<circle class="${toClass(entry)}" cx="${x}" cy="${y}" r="4.5"/><text x="${x + 10}" y="${y + 4}">${oneLine(node.label, 90)}${facts}</text></g>\n`;
 }

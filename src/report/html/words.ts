@@ -1,7 +1,6 @@
 import type { MetricSource } from "../../core/run-task.ts";
-import { formatNumber, formatValue } from "../../prompt/leaderboard.ts";
+import { formatNumber, signed as signedChange } from "../../prompt/numbers.ts";
 import type { JobView } from "../../views/job-view.ts";
-import type { ReportEntry } from "../report.ts";
 
 /** States by their mark, so that none is known by its colour alone. */
 export const STATE_MARKS: Readonly<Record<JobView["state"], string>> = {
@@ -34,13 +33,7 @@ export function duration(seconds: number): string {
   return `${Math.floor(minutes / 60)} h${minutes % 60 > 0 ? ` ${minutes % 60} min` : ""}`;
 }
 
-export const mean = (entry: Pick<ReportEntry, "mean" | "deviation">): string =>
-  entry.deviation === undefined
-    ? formatValue(entry.mean)
-    : `${formatValue(entry.mean)} ± ${formatNumber(entry.deviation, 2)}`;
-
-export const signed = (change: number | undefined): string =>
-  change === undefined ? "" : `${change > 0 ? "+" : ""}${formatNumber(change, 3)}`;
+export const signed = (change: number | undefined): string => (change === undefined ? "" : signedChange(change));
 
 /** A moment to the second. */
 export const moment = (iso: string | undefined): string => (iso ?? "").replace("T", " ").replace(/\.\d+Z$/, "Z");

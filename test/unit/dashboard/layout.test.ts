@@ -226,10 +226,11 @@ test("the forecast says when the ceiling is reached, where anything costs by the
 });
 
 test("numbers are short and still tell experiments apart", () => {
-  expect([1.071234567, 0.00001234, 1234567, 0, "NaN" as const, -0.5].map(number)).toEqual([
+  expect([1.071234567, 0.00001234, 1234567, 12345678901, 0, "NaN" as const, -0.5].map(number)).toEqual([
     "1.07123",
     "1.234e-5",
-    "1.235e+6",
+    "1234567",
+    "1.235e+10",
     "0",
     "NaN",
     "-0.5",

@@ -16,7 +16,8 @@ export function duration(ms: number): string {
 }
 
 /** With as many digits as tell numbers of experiments apart. */
-export const number = (value: MetricValue): string => digits(value, 6);
+export const number = (value: MetricValue): string =>
+  Number.isInteger(value) && Math.abs(Number(value)) < 1e9 ? String(value) : digits(value, 6);
 
 /** How far numbers lie apart: more digits than three would be noise. */
 export const spread = (value: number): string => digits(value, Math.abs(value) < 1_000 ? 3 : 6);

@@ -122,7 +122,7 @@ function Entries() {
           <tbody>
             <Gap height={above} />
             {list.slice(first, end).map(({ entry: { view, label, standing, isSameBenchmark } }, index) => (
-              <tr key={view.id} aria-rowindex={first + index + 2} style={{ height: `${ROW}px` }}>
+              <tr key={`${view.id} ${view.source}`} aria-rowindex={first + index + 2} style={{ height: `${ROW}px` }}>
                 <td class="number">{view.rank ?? "–"}</td>
                 <th scope="row" class="what">
                   <JobName id={view.job} name={[label, paramsOf(view.params)].filter(Boolean).join(" ")} />

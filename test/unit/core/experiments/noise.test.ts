@@ -97,6 +97,14 @@ describe("the noise floor", () => {
     const floor = noiseFloor({ control: of(1), group: [1, 1.1, 0.9, 1.3, 9].map((value) => of(value)) });
     expect(floor).toMatchObject({ n: 5, source: "group" });
     expect(floor?.value).toBeCloseTo(0.2 * 1.4826, 6);
+    expect(floor).not.toHaveProperty("isByMean");
+  });
+
+  test("is 1.2533 times the group's mean absolute deviation where more than half of it are equal, and not known where all are", () => {
+    const floor = noiseFloor({ control: of(1), group: [1, 1, 1, 1.2, 0.7].map((value) => of(value)) });
+    expect(floor).toMatchObject({ n: 5, source: "group", isByMean: true });
+    expect(floor?.value).toBeCloseTo(0.1 * 1.2533, 6);
+    expect(noiseFloor({ control: of(1), group: [of(1), of(1), of(1)] })).toBeNull();
   });
 
   test("is not known of one measurement, and numbers that are none are left out", () => {

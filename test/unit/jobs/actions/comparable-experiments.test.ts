@@ -17,6 +17,19 @@ describe("what is compared in a leaderboard", () => {
   );
 
   test(
+    "goes on from the job of an experiment that is best on average, and not from the one with the luckiest repeat",
+    withLedger(async (world) => {
+      const measured = { job_lucky: [0.1, 0.9], job_best: [0.3, 0.4], job_broken: [0.05, "NaN"] } as const;
+      for (const [index, [id, values]] of Object.entries(measured).entries()) {
+        world.add({ id, params: { SEED: index } });
+        for (const [at, value] of values.entries())
+          world.add({ metrics: { loss: value }, command: "eval", measures: { jobID: id, seed: at + 1 } });
+      }
+      expect((await world.list()).views).toMatchObject([{ job: "job_best", n: 3 }]);
+    }),
+  );
+
+  test(
     "does not mix what a benchmark measured before and after it was changed, nor what it did not declare",
     withLedger(async (world) => {
       world.add({ id: "job_old", params: { LR: 1 } });
@@ -46,6 +59,69 @@ describe("what is compared in a leaderboard", () => {
         ["job_c", 2],
         ["job_a", undefined],
       ]);
+    }),
+  );
+
+  test(
+    "a metric that only old experiments have is named, found in any case, and may be listed",
+    withLedger(async (world) => {
+      world.add({ metrics: { BLEU: 30 }, params: { LR: 0 } });
+      const names = Array.from({ length: 100 }, (_, index) => `layer_${index}`);
+      for (let LR = 1; LR <= 21; LR++)
+        world.add({ metrics: Object.fromEntries(names.map((name) => [name, LR])), params: { LR } });
+      const { otherMetrics } = (await world.list()).board;
+      expect(otherMetrics).toHaveLength(100);
+      expect(otherMetrics).toContain("BLEU");
+      expect((await world.list({ metric: "bleu" })).views).toMatchObject([{ metric: "BLEU", mean: 30 }]);
+    }),
+  );
+
+  test(
+    "takes the noise from the mean deviation where most experiments have the same number, and says so",
+    withLedger(async (world) => {
+      for (const [LR, value] of [1, 1, 1, 1.01, 0.2].entries()) world.add({ ...loss(value), params: { LR } });
+      world.add({ ...loss(1), description: "the control", params: { LR: 9 } });
+      const { views, text } = await world.list();
+      expect(views.find(({ mean }) => mean === 1.01)?.verdict).toBe("noise");
+      expect(views[0]).toMatchObject({ mean: 0.2, verdict: "better" });
+      expect(text).toContain("from the mean absolute deviation (the median one is 0) of 6 experiments");
+    }),
+  );
+
+  test(
+    "shows final numbers before those of failed jobs, and marks these, where nobody said which values are better",
+    withLedger(async (world) => {
+      world.add({ metrics: { quux: 1 } });
+      const failure = { code: "command_failed", message: "x", retryable: false } as const;
+      for (const LR of [1, 2, 3])
+        world.add({ metrics: { quux: 9 }, params: { LR }, state: { kind: "failed", since: 9, failure } });
+      const { board, text } = await world.list({ limit: 2 });
+      expect(board.entries.map(({ standing }) => standing)).toEqual(["final", "failed"]);
+      expect(text).toMatch(
+        /because it is not known which numbers are better:(\n\|.*){3}\nNot ranked, because these jobs failed/,
+      );
+    }),
+  );
+
+  test(
+    "are told apart by their numbers, however large these are",
+    withLedger(async (world) => {
+      for (const [LR, tokens] of [12345678, 12345649].entries())
+        world.add({ metrics: { tokens_per_s: tokens }, params: { LR } });
+      expect((await world.list()).text).toMatch(/\| 1 \| 12345678 \|(.*\n){1}\| 2 \| 12345649 \| 1 \| {2}\| -29 \|/);
+    }),
+  );
+
+  test(
+    "are said to be more than a call may show where there are",
+    withLedger(async (world) => {
+      for (let LR = 0; LR < 202; LR++) world.add({ ...loss(LR), params: { LR } });
+      expect((await world.list({ limit: 200 })).text).toContain(
+        "2 more experiments have this metric; no call shows more than 200.",
+      );
+      expect((await world.list({ limit: 199 })).text).toContain(
+        '3 more experiments have this metric; a larger "limit" shows more.',
+      );
     }),
   );
 });

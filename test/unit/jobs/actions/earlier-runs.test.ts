@@ -14,18 +14,19 @@ const loss = (value: number) => ({ metrics: { loss: value } });
 async function start(
   world: LedgerWorld,
   wanted: readonly Wanted[],
-  { scope = "project" as "project" | "session", session = "ses_1", meanwhile = () => {} } = {},
+  { scope = "project" as "project" | "session", session = "ses_1", meanwhile = (_jobs: Map<string, Job>) => {} } = {},
 ) {
   const jobs = new Map(
     wanted.map((one) => world.add({ state: QUEUED, ...one }, session)).map((job): [string, Job] => [job.id, job]),
   );
   const sessionJobs = {
     orchestrator: session,
+    get: (id: string) => jobs.get(id),
     update: (id: string, change: (job: Job) => Job) => void jobs.set(id, change(jobs.get(id) as Job)),
   } as unknown as SessionJobs;
   const bases = new Map([...jobs].map(([id, { base }]) => [id, base]));
   const capture = async (id: string): Promise<TreeBase | null> => {
-    meanwhile();
+    meanwhile(jobs);
     await Promise.resolve(); // the ledger writes in the next microtask
     return bases.get(id) ?? null;
   };
@@ -74,6 +75,33 @@ test(
 );
 
 test(
+  "a run is found that was run before on these files, however often it was run on others since and in the same call",
+  withLedger(async (world) => {
+    world.add({ id: "job_old", ...loss(1) });
+    for (let index = 0; index < 25; index++) world.add({ ...loss(2), tree: `tree_of_${index}` });
+    const call = Array.from({ length: 25 }, () => ({}));
+    const { repeats } = await start(world, call);
+    expect(repeats.earlier.map(({ run }) => run.job)).toEqual(call.map(() => "job_old"));
+  }),
+);
+
+test(
+  "of several earlier runs one that has completed is named, else one that goes on, else the newest",
+  withLedger(async (world) => {
+    const CANCELLED = { kind: "cancelled", since: 1, reason: null } as const;
+    const COMPLETED = { kind: "completed", since: 1, result: "" } as const;
+    /** Which of earlier runs that came to this is named. */
+    const namedOf = async (tree: string, ...states: readonly Job["state"][]) => {
+      const ids = states.map((state) => world.add({ tree, state }).id);
+      return (await start(world, [{ tree }])).repeats.earlier.map(({ run }) => ids.indexOf(run.job));
+    };
+    expect(await namedOf("tree_a", COMPLETED, COMPLETED, QUEUED, CANCELLED)).toEqual([1]);
+    expect(await namedOf("tree_b", CANCELLED, QUEUED, CANCELLED)).toEqual([1]);
+    expect(await namedOf("tree_c", CANCELLED, CANCELLED)).toEqual([1]);
+  }),
+);
+
+test(
   "other files, another command, environment or parameter is no repeat; how an earlier run failed is said",
   withLedger(async (world) => {
     world.add({ id: "job_old", ...loss(1), tree: "tree_old" });
@@ -91,6 +119,32 @@ test(
     expect(text).toBe("");
     expect((await start(world, [{ snapshotID: "snap_1" }])).text).toContain("job_snap");
     expect((await start(world, [{ command: "crash" }])).text).toContain("failed or cancelled");
+  }),
+);
+
+test(
+  "a run on another GPU is no repeat, nor are two of one call on different ones",
+  withLedger(async (world) => {
+    world.add({ id: "job_small", ...loss(1), gpu: "T4" });
+    const { repeats } = await start(world, [{ gpu: "H100" }, { gpu: "T4" }, {}]);
+    expect(repeats.earlier.map(({ job, run }) => [job.task.gpu, run.job])).toEqual([["T4", "job_small"]]);
+    expect(repeats.within).toEqual([]);
+  }),
+);
+
+test(
+  "a run from a running job is compared by the files it is frozen with, and by none until then",
+  withLedger(async (world) => {
+    const waiting = { from: { kind: "job", id: "job_live" }, parent: "job_live", tree: null } as const;
+    world.add({ id: "job_bare", tree: null });
+    world.add({ id: "job_frozen", snapshotID: "snap_1" });
+    expect((await start(world, [waiting])).repeats.earlier).toEqual([]);
+    const freeze = (jobs: Map<string, Job>) => {
+      for (const [id, job] of jobs) jobs.set(id, { ...job, task: { ...job.task, snapshotID: "snap_1" } });
+    };
+    expect((await start(world, [waiting], { meanwhile: freeze })).text).toContain("is the same as job_frozen");
+    world.add({ ...waiting, command: "b" });
+    expect((await start(world, [{ command: "b", tree: null }])).repeats.earlier).toEqual([]);
   }),
 );
 

@@ -176,8 +176,8 @@ describe("a leaderboard", () => {
       const { views, text } = await world.list();
       expect(views.map(({ mean, rank }) => [mean, rank])).toEqual([
         [1, 1],
-        [0.1, undefined],
         [0.2, undefined],
+        [0.1, undefined],
       ]);
       expect(text).toContain("these jobs failed or were cancelled");
     }),
@@ -263,7 +263,7 @@ describe("a leaderboard", () => {
     "stays short however many experiments there are and whatever they are called",
     withLedger(async (world) => {
       const long = `${"ö|\u202e<system>".repeat(200)}`;
-      for (let count = 0; count < 200; count++)
+      for (let count = 0; count < 201; count++)
         world.add({
           metrics: { loss: count, [`${long}${count}`]: 1, constructor: 2, ["__proto__"]: 3 },
           description: long,
@@ -271,10 +271,11 @@ describe("a leaderboard", () => {
         });
       const usual = await world.list({ metric: "loss" });
       expect(Buffer.byteLength(usual.text)).toBeLessThan(8_192);
-      expect(usual.text).toContain("180 more experiments have this metric");
+      expect(usual.text).toContain('181 more experiments have this metric; a larger "limit" shows more.');
       const all = await world.list({ metric: "loss", limit: 200 });
       expect(Buffer.byteLength(all.text)).toBeLessThan(50_000);
       expect(all.text.split("\n").length).toBeLessThan(2_000);
+      expect(all.text).toMatch(/\d+ more experiments have this metric; one answer has no room for them\./);
       expect(all.text).not.toContain("\u202e");
       expect((await world.list({ metric: "constructor", direction: "max" })).views[0]).toMatchObject({
         metric: "constructor",

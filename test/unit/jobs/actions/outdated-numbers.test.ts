@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { renderLeaderboardView } from "../../../../src/prompt/leaderboard.ts";
 import { withLedger } from "../project/ledger-support.ts";
 
 const loss = (value: number) => ({ metrics: { loss: value } });
@@ -51,6 +52,34 @@ describe("numbers that cannot be compared any more", () => {
         ["job_b", 1],
         ["job_a", undefined],
       ]);
+    }),
+  );
+
+  test(
+    "ranks by what is final where all that a benchmark has measured is outdated, and shows that as well",
+    withLedger(async (world) => {
+      const woken = { ...loss(9), id: "job_woken", command: null };
+      world.add({ ...woken, turns: 1 });
+      world.add({ ...loss(0.1), command: "eval", measures: { jobID: "job_woken", turns: 1 } });
+      for (const LR of [1, 2]) world.add({ ...loss(LR), id: `job_of_${LR}`, params: { LR } });
+      world.add({ ...woken, turns: 2 });
+      const { board, views, text } = await world.list();
+      expect(
+        board.entries.map(({ view, standing }) => [view.job, view.mean, view.source, view.rank, standing]),
+      ).toEqual([
+        ["job_of_1", 1, "output", 1, "final"],
+        ["job_of_2", 2, "output", 2, "final"],
+        ["job_woken", 0.1, "clean", undefined, "outdated"],
+        ["job_woken", 9, "reported", undefined, "final"],
+      ]);
+      expect(text).toContain("3 experiments of this project, over all its sessions, 2 ranked");
+      expect(text).toContain(
+        "(output), measured by nobody else. Stronger numbers stand below them, as none of these is final.",
+      );
+      expect(text).toContain("measured before a message woke their jobs");
+      expect(text).not.toContain("more experiment");
+      expect(renderLeaderboardView(board)).toContain("not ranked **0.1** a try · n 1, clean, outdated · job_woken");
+      expect((await world.list({ limit: 2 })).views).toEqual([views[0], views[2]] as typeof views);
     }),
   );
 });

@@ -6,6 +6,7 @@ import type { Job, JobState, Metric } from "../../../../src/core/job.ts";
 import type { JobTask } from "../../../../src/core/job-task.ts";
 import { newJob } from "../../../../src/core/new-job.ts";
 import type { Measurement, MetricSource, MetricValue, Params, StopRule } from "../../../../src/core/run-task.ts";
+import type { TaskSource } from "../../../../src/core/task-source.ts";
 import { listExperiments } from "../../../../src/jobs/actions/list-experiments.ts";
 import { createLedger, type Ledger } from "../../../../src/jobs/project/ledger.ts";
 import type { ListRequest } from "../../../../src/jobs/ranking/rank-experiments.ts";
@@ -27,7 +28,10 @@ export interface Wanted {
   readonly source?: MetricSource;
   readonly parent?: string;
   readonly snapshotID?: string;
-  readonly tree?: string;
+  /** Whose files it starts from, before they are frozen. */
+  readonly from?: TaskSource;
+  /** null = it has no files of a project. */
+  readonly tree?: string | null;
   readonly gpu?: string;
   readonly stop?: StopRule;
   readonly measures?: Partial<Measurement> & { readonly jobID: string };
@@ -114,7 +118,8 @@ export function openLedgerWorld(options: { readonly stateDir?: string } = {}) {
         ...job,
         startedAt: job.createdAt,
         state: wanted.state ?? { kind: "completed", since: job.createdAt + MINUTE, result: "done" },
-        base: { ...BASE, project: "/home/ada/secret-place", tree: wanted.tree ?? "tree_1" },
+        base:
+          wanted.tree === null ? null : { ...BASE, project: "/home/ada/secret-place", tree: wanted.tree ?? "tree_1" },
         metrics: Object.fromEntries(metrics),
         gpu: wanted.gpu ?? null,
         sandbox: wanted.sandbox ?? job.sandbox,
@@ -179,6 +184,7 @@ function taskOf({
   params = {},
   description = "a try",
   snapshotID,
+  from,
   gpu,
   stop,
   measures,
@@ -206,6 +212,7 @@ function taskOf({
     environment: "default",
     gpu: gpu ?? null,
     snapshotID: snapshotID ?? null,
+    source: from,
     skills: [],
     forbidden: [],
     rules: [],

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Database } from "../../../../src/jobs/store/database.ts";
 import type { SqlValue } from "../../../../src/jobs/store/driver.ts";
 import { openExperimentStore } from "../../../../src/jobs/store/experiment-store.ts";
-import { createScoreQueries } from "../../../../src/jobs/store/score-queries.ts";
+import { createScoreStore } from "../../../../src/jobs/store/score-store.ts";
 
 /* What is asked of ten thousand experiments must not read them all where an index can answer. */
 
@@ -21,15 +21,17 @@ test("every question of the scores is answered by an index", async () => {
     plans.push(...steps.map(({ detail }) => `${detail} in ${sql}`));
   };
   const database = {
+    run: (sql: string, ...values: SqlValue[]) => explain(sql, values),
     get: (_row: unknown, sql: string, ...values: SqlValue[]) => void explain(sql, values),
     all(_row: unknown, sql: string, ...values: SqlValue[]) {
       explain(sql, values);
       return [];
     },
   } as unknown as Database;
-  const queries = createScoreQueries(database);
+  const queries = createScoreStore(database);
   const field = { session: null, metric: "loss", source: "output", bench: "" } as const;
-  queries.metrics(null);
+  queries.usualMetrics(null);
+  queries.allMetrics(null);
   queries.measures(null, "loss");
   queries.newestGoal(null, null);
   queries.best(field, "min", 20);
@@ -43,10 +45,17 @@ test("every question of the scores is answered by an index", async () => {
   queries.startedFrom(field, null, 500);
   queries.bestJob(field, "group", "max");
   queries.costOf("group", null);
+  queries.score("ses_1", "group", [field]);
   real.close();
   rmSync(stateDir, { recursive: true, force: true });
   expect(plans.length).toBeGreaterThan(14);
-  expect(plans.filter((plan) => /^SCAN (?!\(|SUBQUERY)/.test(plan))).toEqual([]);
+  // `names` are the metrics found so far.
+  expect(plans.filter((plan) => /^SCAN (?!\(|SUBQUERY|names )/.test(plan))).toEqual([]);
+  expect(plans.filter((plan) => plan.includes("(scope=? AND metric>?) in WITH RECURSIVE names"))).toHaveLength(1);
+  // It has a value of each experiment: only what looks for the newest reads it.
+  const byTime = plans.filter((plan) => plan.includes("INDEX results_by_time"));
+  expect(byTime.filter((plan) => !plan.includes("ORDER BY results.at DESC LIMIT 1"))).toEqual([]);
+  expect(byTime).not.toEqual([]);
   // The best are read in the order of an index, not sorted.
   expect(plans.filter((plan) => plan.startsWith("USE TEMP B-TREE") && plan.includes("ORDER BY finite"))).toEqual([]);
 });
