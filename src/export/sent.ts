@@ -7,6 +7,9 @@ import type { TrackedRun, TrackedValue } from "./runs.ts";
 /** How far a tracker has got, in the state directory: what was sent is not sent again. */
 export interface Sent {
   of(job: string): SentRun | null;
+  /** The id of what the tracker has the project in. If it was another one, nothing counts as sent. */
+  isIn(experiment: string): void;
+  forgetAll(): void;
   /** @throws where nothing can be kept: then nothing is to be sent, or it would be sent twice */
   prepare(): void;
   /** Kept at once, so that what is sent after an error is only the rest. */
@@ -24,17 +27,35 @@ export interface SentRun {
   readonly facts?: string;
 }
 
-/** @param place the tracker and the project there, without credentials */
-export function openSent(stateDir: string, place: readonly string[]): Sent {
+/** What sending a run has come to. */
+export interface SentNow {
+  /** Values that the tracker did not have. */
+  readonly values: number;
+  /** Whether anything was sent. */
+  readonly isNews: boolean;
+}
+
+/**
+ * @param place the tracker and the project there, without credentials
+ * @param isAgain whether nothing counts as sent
+ */
+export function openSent(stateDir: string, place: readonly string[], isAgain: boolean): Sent {
   const folder = join(stateDir, "exports");
   const path = join(folder, `${mark(place)}.json`);
-  const runs = new Map<string, SentRun>(existsSync(path) ? parse(readPrivateFile(path)) : []);
+  const kept = parse(existsSync(path) && !isAgain ? readPrivateFile(path) : null);
+  const runs = new Map(kept.runs);
+  let { experiment } = kept;
   const write = () => {
     ensurePrivateFolder(folder);
-    writePrivateFile(path, JSON.stringify({ version: 1, place, runs: [...runs] }));
+    writePrivateFile(path, JSON.stringify({ version: 1, place, experiment, runs: [...runs] }));
   };
   return {
     of: (job) => runs.get(job) ?? null,
+    isIn(id) {
+      if (experiment !== id) runs.clear();
+      experiment = id;
+    },
+    forgetAll: () => runs.clear(),
     prepare: write,
     save(job, run) {
       runs.set(job, run);
@@ -44,14 +65,20 @@ export function openSent(stateDir: string, place: readonly string[]): Sent {
 }
 
 /** What cannot be read counts as nothing: trackers take what they have already without doubling it, but for the note in their own files. */
-function parse(text: string | null): [string, SentRun][] {
+function parse(text: string | null): {
+  readonly runs: readonly [string, SentRun][];
+  readonly experiment: string | null;
+} {
   try {
-    const { runs } = JSON.parse(text ?? "") as { runs: [string, SentRun][] };
-    return runs.filter(
-      ([job, run]) => typeof job === "string" && typeof run.id === "string" && typeof run.newest === "object",
-    );
+    const { runs, experiment = null } = JSON.parse(text ?? "") as { runs: [string, SentRun][]; experiment?: string };
+    return {
+      experiment,
+      runs: runs.filter(
+        ([job, run]) => typeof job === "string" && typeof run.id === "string" && typeof run.newest === "object",
+      ),
+    };
   } catch {
-    return [];
+    return { runs: [], experiment: null };
   }
 }
 

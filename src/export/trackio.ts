@@ -1,7 +1,7 @@
 import { oneLine } from "../shared/plain-text.ts";
 import { request, sendInParts, TrackerError } from "./request.ts";
 import { type TrackedRun, type TrackedValue, toStep } from "./runs.ts";
-import { type Sent, type SentRun, unsent, withSent } from "./sent.ts";
+import { type Sent, type SentNow, type SentRun, unsent, withSent } from "./sent.ts";
 
 const MOST_ENTRIES = 500;
 
@@ -21,7 +21,7 @@ export function createTrackio(
   const token = base.searchParams.get("write_token") ?? env.TRACKIO_WRITE_TOKEN;
   const url = new URL("api/bulk_log", `${base.origin}${base.pathname.replace(/\/*$/, "/")}`).href;
   return {
-    async send(run: TrackedRun): Promise<number> {
+    async send(run: TrackedRun): Promise<SentNow> {
       let known: SentRun = sent.of(run.job) ?? { id: run.job, newest: {}, state: "" };
       const values = unsent(run, known);
       await sendInParts(values, MOST_ENTRIES, async (part) => {
@@ -36,7 +36,7 @@ export function createTrackio(
         known = withSent({ ...known, state: run.state }, part);
         sent.save(run.job, known);
       });
-      return values.length;
+      return { values: values.length, isNews: values.length > 0 };
     },
   };
 }
