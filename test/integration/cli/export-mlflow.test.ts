@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Job } from "../../../src/core/job.ts";
+import type { Measurement } from "../../../src/core/run-task.ts";
 import { serveMlflow, useTracker } from "./export-support.ts";
 
 const tracker = useTracker();
@@ -114,4 +115,27 @@ test("--again sends MLflow everything once more, and its store in SQL doubles no
   const all = everything(made);
   expect((await tracker.report("--mlflow", tracker.url, "--again")).out).toStartWith("Sent 4 new values of 2 of");
   expect([everything(made), made.runs.size]).toEqual([all, 2]);
+});
+
+test("MLflow's latest value is of what measured last, and an export of all doubles none", async () => {
+  const made = serveMlflow(tracker);
+  const measure = async (loss: number, measures: Partial<Measurement>) => {
+    tracker.world.add({ measures: { jobID: "job_1", ...measures }, metrics: { loss }, source: "clean" });
+    await tracker.world.ledger.open("ses_1");
+  };
+  for (const [loss, measures] of [
+    [9, { benchmark: "another", seed: 2 }], // its repeats end in any order
+    [8, { benchmark: "another", seed: 1 }],
+    [7, { benchmark: "another", seed: 1 }], // again
+    [6, { benchmark: "another", seed: 3, turns: 1 }],
+    [5, { benchmark: "eval", seed: 1 }],
+  ] as const) {
+    await measure(loss, measures);
+    await tracker.report("--mlflow", tracker.url);
+    expect(made.latest("job_1", "clean/loss")).toBe(loss === 8 ? 9 : loss);
+  }
+  const steps = () => made.of("job_1")?.metrics.flatMap(({ key, step }) => (key === "clean/loss" ? [step] : []));
+  expect(steps()).toEqual([3, 5, 4, 6, 9, 10]);
+  await tracker.report("--mlflow", tracker.url, "--again");
+  expect(steps()).toEqual([3, 5, 4, 6, 9, 10]);
 });

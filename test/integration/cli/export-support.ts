@@ -142,6 +142,12 @@ export function serveMlflow(tracker: Tracker) {
     /** The run that the server would show of a job. */
     of: (job: string) =>
       [...made.runs.values()].find(({ tags, isDeleted }) => !isDeleted && tags["opencode.job"] === job),
+    /** What it shows as the latest value, as its stores choose it. */
+    latest(job: string, key: string) {
+      const order = (one: Record<string, unknown>) => [Number(one.step), Number(one.timestamp)] as const;
+      const values = made.of(job)?.metrics.filter((one) => one.key === key) ?? [];
+      return values.sort((a, b) => order(a)[0] - order(b)[0] || order(a)[1] - order(b)[1]).at(-1)?.value;
+    },
   };
   const NAME = /^[\w\-. :/]{1,250}$/;
   tracker.answer = (call, body) => {
