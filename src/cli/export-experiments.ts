@@ -22,6 +22,8 @@ export interface Exported {
   /** Those of which something was sent. */
   readonly experiments: number;
   readonly values: number;
+  /** Experiments that have no values, for which the tracker has no place. */
+  readonly withoutValues: number;
 }
 
 /**
@@ -56,13 +58,14 @@ export async function exportExperiments(
   const sent = openSent(stateDir, [name, place, project], isAgain);
   const tracker = create(base, env, project, sent);
   remember(stateDir, sent);
-  let [done, values, changed] = [0, 0, 0];
+  let [done, values, changed, withoutValues] = [0, 0, 0, 0];
   for (const row of rows) {
     try {
       const sentNow = await tracker.send(toTrackedRun(row, (one, job) => lab.series(one, job)));
       values += sentNow.values;
       changed += Number(sentNow.isNews);
-      done++;
+      withoutValues += Number(sentNow.isLeftOut);
+      done += Number(!sentNow.isLeftOut);
     } catch (error) {
       if (!(error instanceof TrackerError)) throw error instanceof PluginError ? error : notKept(stateDir, error);
       throw new PluginError(
@@ -72,7 +75,7 @@ export async function exportExperiments(
       );
     }
   }
-  return { place, all: rows.length, experiments: changed, values };
+  return { place, all: rows.length, experiments: changed, values, withoutValues };
 }
 
 function remember(stateDir: string, sent: Pick<Sent, "prepare">): void {

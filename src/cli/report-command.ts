@@ -127,10 +127,12 @@ async function sendTo(call: CommandCall, name: "trackio" | "mlflow"): Promise<nu
 }
 
 /** What was done. What the server has of what it was sent before, it was not asked. */
-const toSentence = ({ place, all, experiments, values }: Exported): string =>
-  experiments > 0
-    ? `Sent ${values} new values of ${experiments} of the project's ${all} experiments to ${place}.`
-    : `Sent nothing to ${place}: nothing is new since the last export. If it has lost what it was sent, --again sends all of it once more.`;
+function toSentence({ place, all, experiments, values, withoutValues }: Exported): string {
+  const leftOut = withoutValues === 0 ? "" : ` Not sent: ${withoutValues} without values, which it has no place for.`;
+  if (experiments > 0)
+    return `Sent ${values} new values of ${experiments} of the project's ${all} experiments to ${place}.${leftOut}`;
+  return `Sent nothing to ${place}: nothing is new since the last export. If it has lost what it was sent, --again sends all of it once more.${leftOut}`;
+}
 
 async function write(call: CommandCall, out: string | null, session: string, report: Report) {
   const { writeReport } = await import("./report-file.ts");

@@ -92,7 +92,7 @@ export function createMlflow(
       current = { ...current, state: run.state };
       sent.save(run.job, current);
     }
-    return { values: values.length, isNews: current !== former };
+    return { values: values.length, isNews: current !== former, isLeftOut: false };
   }
 
   async function begin(run: TrackedRun, experimentID: string): Promise<SentRun> {

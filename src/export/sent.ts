@@ -33,6 +33,8 @@ export interface SentNow {
   readonly values: number;
   /** Whether anything was sent. */
   readonly isNews: boolean;
+  /** Whether the tracker has no place for it, as it has no values. */
+  readonly isLeftOut: boolean;
 }
 
 /**
@@ -87,6 +89,10 @@ export const unsent = ({ values }: TrackedRun, sent: SentRun | null): TrackedVal
     const last = sent && Object.hasOwn(sent.newest, key) ? sent.newest[key] : undefined;
     return last === undefined || at > last[0] || (at === last[0] && report > last[1]);
   });
+
+/** Whether the value is the newest of its key that the tracker has. */
+export const isNewest = ({ key, at, report }: TrackedValue, { newest }: SentRun): boolean =>
+  Object.hasOwn(newest, key) && newest[key]?.[0] === at && newest[key][1] === report;
 
 export const withSent = (run: SentRun, values: readonly TrackedValue[]): SentRun => ({
   ...run,

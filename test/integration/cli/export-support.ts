@@ -94,11 +94,17 @@ export function useTracker(): Tracker {
   return tracker;
 }
 
-export type Entry = Record<string, unknown> & { log_id: string; metrics: Record<string, unknown> };
+export type Entry = Record<string, unknown> & {
+  log_id: string;
+  run_id: string;
+  metrics: Record<string, unknown>;
+  config: Record<string, unknown>;
+};
 
 /** As Trackio's own: one call, its token, entries with known fields alone, doubles known by their id. */
 export function serveTrackio(tracker: Tracker, token: string) {
   const entries = new Map<string, Entry>();
+  const configs = new Map<string, Entry["config"]>();
   let failing = Number.POSITIVE_INFINITY;
   tracker.answer = (call, body, request) => {
     if (call !== "POST /api/bulk_log") return [404, { error: `Unknown API: ${call}` }];
@@ -112,10 +118,11 @@ export function serveTrackio(tracker: Tracker, token: string) {
       );
       if (unknown.length > 0 || !Number.isInteger(entry.step)) return [500, { error: `bad entry ${unknown}` }];
       if (!entries.has(entry.log_id)) entries.set(entry.log_id, entry);
+      configs.set(entry.run_id, entry.config);
     }
     return [200, { data: null }];
   };
-  return { entries, failAfter: (n: number) => (failing = n) };
+  return { entries, configs, failAfter: (n: number) => (failing = n) };
 }
 
 interface MlflowRun {

@@ -40,6 +40,26 @@ test("claims nothing of what a Trackio server that was not asked has, and sends 
   expect(await tracker.report("--again")).toMatchObject({ code: 2, err: expect.stringContaining('"--again" is of') });
 });
 
+test("tells Trackio the state of a run, again once that has changed, and counts those without values apart", async () => {
+  const { entries, configs } = serveTrackio(tracker, "t0k");
+  const address = `${tracker.url}/?write_token=t0k`;
+  const known = { description: "at work", metrics: { loss: 4 } };
+  const failure = { code: "command_failed", message: "exit code 1", retryable: false } as const;
+  tracker.world.add({ description: "breaks", state: { kind: "failed", since: 5, failure } });
+  const job = tracker.world.add({ ...known, state: { kind: "running", since: 5, leaseID: "l" } });
+  await tracker.world.ledger.open("ses_1");
+  expect((await tracker.report("--trackio", address)).out).toBe(
+    `Sent 5 new values of 3 of the project's 4 experiments to ${tracker.url}. Not sent: 1 without values, which it has no place for.\n`,
+  );
+  expect(configs.get(job.id)).toMatchObject({ "opencode.state": "running" });
+  tracker.world.add({ ...known, id: job.id });
+  await tracker.world.ledger.open("ses_1");
+  expect((await tracker.report("--trackio", address)).out).toStartWith("Sent 0 new values of 1 of");
+  expect(configs.get(job.id)).toMatchObject({ "opencode.state": "completed" });
+  expect(entries.size).toBe(5);
+  expect((await tracker.report("--trackio", address)).out).toContain("nothing is new");
+});
+
 test("says what was sent and what not, names no token, and sends the rest the next time", async () => {
   const { entries, failAfter } = serveTrackio(tracker, "t0k");
   failAfter(1);
