@@ -2,9 +2,10 @@ import { mark } from "../core/experiments/experiment.ts";
 import { createMlflow } from "../export/mlflow.ts";
 import { TrackerError } from "../export/request.ts";
 import { toTrackedRun } from "../export/runs.ts";
-import { openSent, type Sent } from "../export/sent.ts";
+import { openSent } from "../export/sent.ts";
 import { createTrackio } from "../export/trackio.ts";
 import type { LabArchive } from "../lab/lab.ts";
+import { systemClock } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { UsageError } from "./command.ts";
 
@@ -55,9 +56,9 @@ export async function exportExperiments(
   const place = `${base.origin}${base.pathname.replace(/\/+$/, "")}`;
   const project = mark(lab.sessions(null).find(({ id }) => id === session)?.project ?? session);
   const rows = lab.experiments(session);
-  const sent = openSent(stateDir, [name, place, project], isAgain);
+  const sent = openSent(stateDir, [name, place, project], { isAgain, clock: systemClock });
   const tracker = create(base, env, project, sent);
-  remember(stateDir, sent);
+  keep(stateDir, sent.prepare);
   let [done, values, changed, withoutValues] = [0, 0, 0, 0];
   for (const row of rows) {
     try {
@@ -67,6 +68,7 @@ export async function exportExperiments(
       withoutValues += Number(sentNow.isLeftOut);
       done += Number(!sentNow.isLeftOut);
     } catch (error) {
+      keep(stateDir, sent.close);
       if (!(error instanceof TrackerError)) throw error instanceof PluginError ? error : notKept(stateDir, error);
       throw new PluginError(
         "collect_failed",
@@ -75,12 +77,13 @@ export async function exportExperiments(
       );
     }
   }
+  keep(stateDir, sent.close);
   return { place, all: rows.length, experiments: changed, values, withoutValues };
 }
 
-function remember(stateDir: string, sent: Pick<Sent, "prepare">): void {
+function keep(stateDir: string, write: () => void): void {
   try {
-    sent.prepare();
+    write();
   } catch (error) {
     throw error instanceof PluginError ? error : notKept(stateDir, error);
   }

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { mark } from "../core/experiments/experiment.ts";
+import type { Clock } from "../shared/clock.ts";
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from "../shared/private-files.ts";
 import type { TrackedRun, TrackedValue } from "./runs.ts";
 
@@ -12,9 +13,14 @@ export interface Sent {
   forgetAll(): void;
   /** @throws where nothing can be kept: then nothing is to be sent, or it would be sent twice */
   prepare(): void;
-  /** Kept at once, so that what is sent after an error is only the rest. */
+  /** Written within a second of the next ones, as all runs are written each time. */
   save(job: string, run: SentRun): void;
+  /** Writes what is not yet written, so that what is sent after an error is only the rest. */
+  close(): void;
 }
+
+/** After a kill, what was sent in this time is sent again. */
+const WRITE_EVERY_MS = 1_000;
 
 export interface SentRun {
   /** Its id at the tracker. */
@@ -41,15 +47,21 @@ export interface SentNow {
  * @param place the tracker and the project there, without credentials
  * @param isAgain whether nothing counts as sent
  */
-export function openSent(stateDir: string, place: readonly string[], isAgain: boolean): Sent {
+export function openSent(
+  stateDir: string,
+  place: readonly string[],
+  { isAgain, clock }: { readonly isAgain: boolean; readonly clock: Pick<Clock, "now"> },
+): Sent {
   const folder = join(stateDir, "exports");
   const path = join(folder, `${mark(place)}.json`);
   const kept = parse(existsSync(path) && !isAgain ? readPrivateFile(path) : null);
   const runs = new Map(kept.runs);
   let { experiment } = kept;
+  let [writtenAt, isWritten] = [Number.NEGATIVE_INFINITY, false];
   const write = () => {
     ensurePrivateFolder(folder);
     writePrivateFile(path, JSON.stringify({ version: 1, place, experiment, runs: [...runs] }));
+    [writtenAt, isWritten] = [clock.now(), true];
   };
   return {
     of: (job) => runs.get(job) ?? null,
@@ -61,7 +73,11 @@ export function openSent(stateDir: string, place: readonly string[], isAgain: bo
     prepare: write,
     save(job, run) {
       runs.set(job, run);
-      write();
+      isWritten = false;
+      if (Math.abs(clock.now() - writtenAt) >= WRITE_EVERY_MS) write();
+    },
+    close() {
+      if (!isWritten) write();
     },
   };
 }
