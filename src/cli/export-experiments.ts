@@ -2,9 +2,10 @@ import { mark } from "../core/experiments/experiment.ts";
 import { createMlflow } from "../export/mlflow.ts";
 import { TrackerError } from "../export/request.ts";
 import { toTrackedRun } from "../export/runs.ts";
-import { openSent, type Sent } from "../export/sent.ts";
+import { openSent } from "../export/sent.ts";
 import { createTrackio } from "../export/trackio.ts";
 import type { LabArchive } from "../lab/lab.ts";
+import { systemClock } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { UsageError } from "./command.ts";
 
@@ -15,10 +16,22 @@ const TRACKERS = {
 
 export type TrackerName = keyof typeof TRACKERS;
 
+export interface Exported {
+  readonly place: string;
+  /** Experiments of the project. */
+  readonly all: number;
+  /** Those of which something was sent. */
+  readonly experiments: number;
+  readonly values: number;
+  /** Experiments that have no values, for which the tracker has no place. */
+  readonly withoutValues: number;
+}
+
 /**
  * Sends the experiments of a session's project to a tracker, as far as it does not have them.
  * @param address "" = the one of its variable, or else its usual place on this machine
- * @returns how much was new to it @throws UsageError; PluginError that says what was sent and what was not
+ * @param isAgain whether to send it what it was sent before, too
+ * @throws UsageError; PluginError that says what was sent and what was not
  */
 export async function exportExperiments(
   lab: LabArchive,
@@ -26,32 +39,36 @@ export async function exportExperiments(
     name,
     address,
     session,
+    isAgain,
     stateDir,
     env,
   }: {
     readonly name: TrackerName;
     readonly address: string;
     readonly session: string;
+    readonly isAgain: boolean;
     readonly stateDir: string;
     readonly env: Readonly<Record<string, string | undefined>>;
   },
-): Promise<{ readonly place: string; readonly all: number; readonly experiments: number; readonly values: number }> {
+): Promise<Exported> {
   const { create, variable, usual } = TRACKERS[name];
   const base = toUrl(address || env[variable] || usual, name);
   const place = `${base.origin}${base.pathname.replace(/\/+$/, "")}`;
   const project = mark(lab.sessions(null).find(({ id }) => id === session)?.project ?? session);
   const rows = lab.experiments(session);
-  const sent = openSent(stateDir, [name, place, project]);
+  const sent = openSent(stateDir, [name, place, project], { isAgain, clock: systemClock });
   const tracker = create(base, env, project, sent);
-  remember(stateDir, sent);
-  let [done, values, changed] = [0, 0, 0];
+  keep(stateDir, sent.prepare);
+  let [done, values, changed, withoutValues] = [0, 0, 0, 0];
   for (const row of rows) {
     try {
       const sentNow = await tracker.send(toTrackedRun(row, (one, job) => lab.series(one, job)));
-      values += sentNow;
-      changed += Number(sentNow > 0);
-      done++;
+      values += sentNow.values;
+      changed += Number(sentNow.isNews);
+      withoutValues += Number(sentNow.isLeftOut);
+      done += Number(!sentNow.isLeftOut);
     } catch (error) {
+      keep(stateDir, sent.close);
       if (!(error instanceof TrackerError)) throw error instanceof PluginError ? error : notKept(stateDir, error);
       throw new PluginError(
         "collect_failed",
@@ -60,12 +77,13 @@ export async function exportExperiments(
       );
     }
   }
-  return { place, all: rows.length, experiments: changed, values };
+  keep(stateDir, sent.close);
+  return { place, all: rows.length, experiments: changed, values, withoutValues };
 }
 
-function remember(stateDir: string, sent: Pick<Sent, "prepare">): void {
+function keep(stateDir: string, write: () => void): void {
   try {
-    sent.prepare();
+    write();
   } catch (error) {
     throw error instanceof PluginError ? error : notKept(stateDir, error);
   }

@@ -1,6 +1,7 @@
 import type { Report } from "../report/report.ts";
 import { STATE_DIR_HELP } from "./cli-options.ts";
 import { type Command, type CommandCall, UsageError } from "./command.ts";
+import type { Exported } from "./export-experiments.ts";
 import { createProgress, during } from "./progress.ts";
 
 export const reportCommand: Command = {
@@ -29,7 +30,8 @@ ${STATE_DIR_HELP}
   --redact            leave out prompts, commands, outputs, results, names of branches and paths
   --trackio [url]     send the project's experiments to Trackio instead (TRACKIO_SERVER_URL, TRACKIO_WRITE_TOKEN)
   --mlflow [url]      send them to MLflow instead (MLFLOW_TRACKING_URI, and _USERNAME and _PASSWORD, or _TOKEN)
-                      Neither is sent prompts, commands, outputs or results, nor twice what it has got.
+                      Neither is sent prompts, commands, outputs or results, nor what it was sent before.
+  --again             with --trackio or --mlflow: send what was sent before too, as to a server that has lost it
   --help              print this
 `,
   options: {
@@ -40,6 +42,7 @@ ${STATE_DIR_HELP}
     redact: { type: "boolean" },
     trackio: { type: "string" },
     mlflow: { type: "string" },
+    again: { type: "boolean" },
   },
   optionalValues: ["trackio", "mlflow"],
   mostWords: 1,
@@ -54,6 +57,7 @@ ${STATE_DIR_HELP}
       if (local.length > 0) throw new UsageError(`"--${local[0]}" is of a file, and "--${tracker}" writes none.`);
       return sendTo(call, tracker);
     }
+    if (call.has("again")) throw new UsageError('"--again" is of "--trackio" and "--mlflow".');
     const out = call.text("out");
     if (out === "") throw new UsageError('"--out" is empty; name a file.');
     return writeOut(call, out);
@@ -112,17 +116,22 @@ async function sendTo(call: CommandCall, name: "trackio" | "mlflow"): Promise<nu
     const session = chooseSession(lab, project, call.words[0] ?? null);
     const address = call.text(name) ?? "";
     const progress = createProgress(process.stderr, systemClock, call.has("json"));
-    const send = () => exportExperiments(lab, { name, address, session, stateDir, env: process.env });
+    const isAgain = call.has("again");
+    const send = () => exportExperiments(lab, { name, address, session, isAgain, stateDir, env: process.env });
     const sent = await during(progress, `Sending the project's experiments to ${name}`, send);
-    call.print(
-      call.has("json")
-        ? JSON.stringify(sent, null, 2)
-        : `Sent ${sent.values} new values of ${sent.experiments} experiments to ${sent.place}, which now has all ${sent.all} experiments of the project.`,
-    );
+    call.print(call.has("json") ? JSON.stringify(sent, null, 2) : toSentence(sent));
     return 0;
   } finally {
     lab.close();
   }
+}
+
+/** What was done. What the server has of what it was sent before, it was not asked. */
+function toSentence({ place, all, experiments, values, withoutValues }: Exported): string {
+  const leftOut = withoutValues === 0 ? "" : ` Not sent: ${withoutValues} without values, which it has no place for.`;
+  if (experiments > 0)
+    return `Sent ${values} new values of ${experiments} of the project's ${all} experiments to ${place}.${leftOut}`;
+  return `Sent nothing to ${place}: nothing is new since the last export. If it has lost what it was sent, --again sends all of it once more.${leftOut}`;
 }
 
 async function write(call: CommandCall, out: string | null, session: string, report: Report) {

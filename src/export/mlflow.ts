@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { mark } from "../core/experiments/experiment.ts";
 import { request, sendInParts, TrackerError } from "./request.ts";
 import { type TrackedRun, toStep } from "./runs.ts";
-import { type Sent, type SentRun, unsent, withSent } from "./sent.ts";
+import { type Sent, type SentNow, type SentRun, unsent, withSent } from "./sent.ts";
 
 /** @source MLflow, "REST API", Log Batch, Request Limits: 1,000 metrics, 100 params and 100 tags; a name has 250 characters, a param 500 in older versions */
 const MOST = { metrics: 1_000, params: 100, name: 250, value: 500 };
@@ -24,19 +24,30 @@ export function createMlflow(
   let experiment: Promise<string> | null = null;
   const post = (path: string, body: object) => request("POST", `${root}/${path}`, headers, body);
 
+  /** Asked in every export: where the experiment is another one, the server has lost what it was sent. */
   async function findExperiment(): Promise<string> {
     const name = `opencode-parallel-agents ${project}`;
-    try {
-      const found = await request(
-        "GET",
-        `${root}/experiments/get-by-name?experiment_name=${encodeURIComponent(name)}`,
-        headers,
-      );
-      return idOf((found.experiment as Record<string, unknown> | undefined)?.experiment_id, "experiments/get-by-name");
-    } catch (error) {
-      if (!(error instanceof TrackerError) || error.status !== 404) throw error;
-      return idOf((await post("experiments/create", { name })).experiment_id, "experiments/create");
+    const asked = `${root}/experiments/get-by-name?experiment_name=${encodeURIComponent(name)}`;
+    const found = await request("GET", asked, headers).catch((error) => {
+      if (error instanceof TrackerError && error.status === 404) return null;
+      throw error;
+    });
+    if (found === null) {
+      // A server that begins anew also counts anew, so this one may have the id of the one that is lost.
+      sent.forgetAll();
+      const made = idOf((await post("experiments/create", { name })).experiment_id, "experiments/create");
+      sent.isIn(made);
+      return made;
     }
+    const { experiment_id, lifecycle_stage } = (found.experiment ?? {}) as Record<string, unknown>;
+    const id = idOf(experiment_id, "experiments/get-by-name");
+    if (lifecycle_stage === "deleted")
+      throw new TrackerError(
+        `the experiment "${name}" (${id}) was deleted there, and its name stays taken: restore it, or remove it for good with mlflow gc`,
+        null,
+      );
+    sent.isIn(id);
+    return id;
   }
 
   /** One that was made before, and not remembered, is found by its tag. */
@@ -54,48 +65,70 @@ export function createMlflow(
     return idOf((made.run as { info?: { run_id?: string } } | undefined)?.info?.run_id, "runs/create");
   }
 
+  async function sendRun(run: TrackedRun, experimentID: string, former: SentRun | null): Promise<SentNow> {
+    let current = former ?? (await begin(run, experimentID));
+    const values = unsent(run, current);
+    await sendInParts(values, MOST.metrics, async (part) => {
+      const metrics = part.map(({ key, value, at, step }) => ({
+        key: toMlflowName(key),
+        value,
+        timestamp: at,
+        step: toStep(step),
+      }));
+      await post("runs/log-batch", { run_id: current.id, metrics, params: [], tags: [] });
+      current = withSent(current, part);
+      sent.save(run.job, current);
+    });
+    // Those of a job at work, such as its cost, change. A tag that is sent again replaces the former one.
+    const facts = mark([run.facts]);
+    if (current.facts !== facts) {
+      await post("runs/log-batch", { run_id: current.id, metrics: [], params: [], tags: toTags(run.facts) });
+      current = { ...current, facts };
+      sent.save(run.job, current);
+    }
+    if (current.state !== run.state) {
+      const end = run.endedAt === null ? {} : { end_time: run.endedAt };
+      await post("runs/update", { run_id: current.id, status: STATUS[run.state] ?? "RUNNING", ...end });
+      current = { ...current, state: run.state };
+      sent.save(run.job, current);
+    }
+    return { values: values.length, isNews: current !== former, isLeftOut: false };
+  }
+
+  async function begin(run: TrackedRun, experimentID: string): Promise<SentRun> {
+    const id = await findRun(run, experimentID);
+    const params = Object.entries(run.params).map(([key, value]) => ({ key: toMlflowName(key), value: String(value).slice(0, MOST.value) })); // biome-ignore format: one line
+    await sendInParts(params, MOST.params, async (part) => {
+      await post("runs/log-batch", { run_id: id, metrics: [], params: part, tags: [] });
+    });
+    const begun = { id, newest: {}, state: "" };
+    sent.save(run.job, begun);
+    return begun;
+  }
+
   return {
-    async send(run: TrackedRun): Promise<number> {
-      let known: SentRun | null = sent.of(run.job);
-      if (!known) {
-        experiment ??= findExperiment();
-        const id = await findRun(run, await experiment);
-        const params = Object.entries(run.params).map(([key, value]) => ({ key: toMlflowName(key), value: String(value).slice(0, MOST.value) })); // biome-ignore format: one line
-        await sendInParts(params, MOST.params, async (part) => {
-          await post("runs/log-batch", { run_id: id, metrics: [], params: part, tags: [] });
-        });
-        known = { id, newest: {}, state: "" };
-        sent.save(run.job, known);
+    async send(run: TrackedRun): Promise<SentNow> {
+      experiment ??= findExperiment();
+      const experimentID = await experiment;
+      const known = sent.of(run.job);
+      try {
+        return await sendRun(run, experimentID, known);
+      } catch (error) {
+        if (known === null || !isGone(error)) throw error;
+        return await sendRun(run, experimentID, null);
       }
-      const values = unsent(run, known);
-      let current: SentRun = known;
-      await sendInParts(values, MOST.metrics, async (part) => {
-        const metrics = part.map(({ key, value, at, step }) => ({
-          key: toMlflowName(key),
-          value,
-          timestamp: at,
-          step: toStep(step),
-        }));
-        await post("runs/log-batch", { run_id: current.id, metrics, params: [], tags: [] });
-        current = withSent(current, part);
-        sent.save(run.job, current);
-      });
-      // Those of a job at work, such as its cost, change. A tag that is sent again replaces the former one.
-      const facts = mark([run.facts]);
-      if (current.facts !== facts) {
-        await post("runs/log-batch", { run_id: current.id, metrics: [], params: [], tags: toTags(run.facts) });
-        current = { ...current, facts };
-        sent.save(run.job, current);
-      }
-      if (current.state !== run.state) {
-        const end = run.endedAt === null ? {} : { end_time: run.endedAt };
-        await post("runs/update", { run_id: current.id, status: STATUS[run.state] ?? "RUNNING", ...end });
-        sent.save(run.job, { ...current, state: run.state });
-      }
-      return values.length;
     },
   };
 }
+
+/**
+ * Whether the server says that it does not have the run any more, or that somebody has deleted it.
+ * @source MLflow, `mlflow/store/tracking/sqlalchemy_store.py` and `mlflow/entities/run_info.py`: for a deleted run it has no
+ * code of its own, but words
+ */
+const isGone = (error: unknown): boolean =>
+  error instanceof TrackerError &&
+  (error.status === 404 || /\brun \S+ must be in (the )?'active'/i.test(error.message));
 
 const TAG = "opencode.";
 const toTags = (facts: Readonly<Record<string, string>>) =>

@@ -1,7 +1,7 @@
 import type { Experiment } from "../core/experiments/experiment.ts";
 import type { MetricValue, Params } from "../core/run-task.ts";
 import { positionOf, type SeriesRecord } from "../core/series.ts";
-import type { ExperimentRow } from "../jobs/store/experiment-rows.ts";
+import type { ExperimentRow, MeasuredRow } from "../jobs/store/experiment-rows.ts";
 import { oneLine } from "../shared/plain-text.ts";
 
 /** An experiment as trackers of experiments know one: no prompt, no command, no output and no path of its files. */
@@ -49,9 +49,6 @@ export function toTrackedRun(
       ...toValue(source, metric, value, Date.parse(at)),
       step: step ?? 0,
     }));
-  const repeats = measured.flatMap(({ source, values, at, seed: nth }) =>
-    values.map(([metric, value]) => ({ ...toValue(source, metric, value, at), step: nth, report: nth })),
-  );
   const known = { job, session, seed, environment, image, provider, parent, commit: baseHead, gpu: experiment.devices[0] ?? experiment.gpu, usd: String(usd), gpu_seconds: String(gpuSeconds) }; // biome-ignore format: one line
   return {
     job,
@@ -61,8 +58,33 @@ export function toTrackedRun(
     state: experiment.state,
     createdAt: experiment.createdAt,
     endedAt: experiment.endedAt,
-    values: [...own, ...latest, ...repeats].sort((a, b) => a.at - b.at || a.report - b.report),
+    values: [...own, ...latest, ...toRepeats(measured)].sort((a, b) => a.at - b.at || a.report - b.report),
   };
+}
+
+/**
+ * What benchmarks measured, in the order in which they did. A repeat's step is its number, and the numbers go on where the
+ * job is measured once more, under other conditions or anew: trackers take the value with the highest step for the latest.
+ */
+function toRepeats(measured: readonly MeasuredRow[]): TrackedValue[] {
+  const measurements = new Map<string, { conditions: string; seeds: Set<number>; after: number; highest: number }>();
+  return [...measured]
+    .sort((a, b) => a.at - b.at || a.seed - b.seed)
+    .flatMap(({ source, bench, turns, seed, at, values }) =>
+      values.map(([metric, value]) => {
+        const tracked = toValue(source, metric, value, at);
+        const conditions = `${bench} ${turns}`;
+        const former = measurements.get(tracked.key);
+        const isSame = former?.conditions === conditions && !former.seeds.has(seed);
+        const highest = former?.highest ?? 0;
+        const current = isSame ? former : { conditions, seeds: new Set<number>(), after: highest, highest };
+        const step = current.after + seed;
+        current.seeds.add(seed);
+        current.highest = Math.max(highest, step);
+        measurements.set(tracked.key, current);
+        return { ...tracked, step, report: step };
+      }),
+    );
 }
 
 /** Trackers count steps in whole numbers of 64 bits; a job may print any. */

@@ -1,7 +1,8 @@
+import { mark } from "../core/experiments/experiment.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { request, sendInParts, TrackerError } from "./request.ts";
 import { type TrackedRun, type TrackedValue, toStep } from "./runs.ts";
-import { type Sent, type SentRun, unsent, withSent } from "./sent.ts";
+import { isNewest, type Sent, type SentNow, type SentRun, unsent, withSent } from "./sent.ts";
 
 const MOST_ENTRIES = 500;
 
@@ -10,7 +11,8 @@ const MOST_ENTRIES = 500;
  * @source gradio-app/trackio 0.31, `trackio/asgi_app.py`: `POST /api/<name>` with `{ "kwargs": … }`, answered with
  * `{ "data" }` or `{ "error" }`; `trackio/server.py`, `bulk_log(logs, hf_token)`, with the header `x-trackio-write-token`;
  * `trackio/typehints.py`, `LogEntry`: `log_id` is what doubles are known by; `trackio/utils.py`: NaN and infinities are the
- * texts that we have for them. It takes the time of arrival as the time of a value.
+ * texts that we have for them; `trackio/sqlite_storage.py`, `bulk_log`: the config is replaced whatever becomes of the values.
+ * It takes the time of arrival as the time of a value, and has no run without one.
  */
 export function createTrackio(
   base: URL,
@@ -21,10 +23,14 @@ export function createTrackio(
   const token = base.searchParams.get("write_token") ?? env.TRACKIO_WRITE_TOKEN;
   const url = new URL("api/bulk_log", `${base.origin}${base.pathname.replace(/\/*$/, "/")}`).href;
   return {
-    async send(run: TrackedRun): Promise<number> {
+    async send(run: TrackedRun): Promise<SentNow> {
       let known: SentRun = sent.of(run.job) ?? { id: run.job, newest: {}, state: "" };
       const values = unsent(run, known);
-      await sendInParts(values, MOST_ENTRIES, async (part) => {
+      const facts = mark([run.facts, run.state]);
+      // What is known of a run is replaced along with any value, also with one that is known by its id and not taken again.
+      const carrier = known.facts === facts ? undefined : run.values.findLast((value) => isNewest(value, known));
+      const news = values.length === 0 && carrier ? [carrier] : values;
+      await sendInParts(news, MOST_ENTRIES, async (part) => {
         const logs = part.map((value) => toEntry(run, project, value));
         const answer = await request("POST", url, token ? { "x-trackio-write-token": token } : {}, {
           kwargs: { logs, hf_token: null },
@@ -33,16 +39,16 @@ export function createTrackio(
           throw new TrackerError(`POST ${url} was refused: ${oneLine(String(answer.error), 300)}`, null);
         if (!("data" in answer))
           throw new TrackerError(`POST ${url} was not answered as Trackio does, so this may be no such server`, null);
-        known = withSent({ ...known, state: run.state }, part);
+        known = withSent({ ...known, state: run.state, facts }, part);
         sent.save(run.job, known);
       });
-      return values.length;
+      return { values: values.length, isNews: news.length > 0, isLeftOut: run.values.length === 0 };
     },
   };
 }
 
 const toEntry = (
-  { job, name, params, facts }: TrackedRun,
+  { job, name, params, facts, state }: TrackedRun,
   project: string,
   { key, step, value, at, report }: TrackedValue,
 ) => ({
@@ -53,7 +59,7 @@ const toEntry = (
   step: toStep(step),
   config: {
     ...params,
-    ...Object.fromEntries(Object.entries(facts).map(([fact, words]) => [`opencode.${fact}`, words])),
+    ...Object.fromEntries(Object.entries({ ...facts, state }).map(([fact, words]) => [`opencode.${fact}`, words])),
   },
   log_id: [job, key, step, at, report].join(":"),
 });

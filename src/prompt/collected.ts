@@ -23,6 +23,8 @@ export interface CollectedChanges {
   readonly branch: string | null;
   /** Whether there is a branch or a patch: none is made of nothing. */
   readonly isWritten: boolean;
+  /** Patterns that match no changed file. */
+  readonly unmatched: readonly string[];
   readonly stat: { readonly files: number; readonly insertions: number; readonly deletions: number };
   readonly preview: MergePreview;
   /** Paths that other jobs changed too, by job id. */
@@ -85,7 +87,7 @@ export function renderWork(work: Work): Answer {
  * @param root absolute root of the project, which paths are relative to; null where OpenCode is open in it
  */
 export function renderCollected(collected: CollectedChanges, patch: string | null, root: string | null = null): Answer {
-  const { job, source, built, branch, isWritten, stat, preview, overlaps } = collected;
+  const { job, source, built, branch, isWritten, unmatched, stat, preview, overlaps } = collected;
   const size = `${stat.files} file${stat.files === 1 ? "" : "s"}, +${stat.insertions} -${stat.deletions}`;
   const { base } = built;
   const commits = built.commits.map(({ id, subject }) => ({ id, subject: oneLine(subject, 200) }));
@@ -99,10 +101,13 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
     toSourceLine(source),
     ...shorten(commits.map(({ id, subject }) => `${id.slice(0, 12)} ${toQuoted(subject, 200)}`)),
     ...toAttention(built.attention, patch !== null ? "apply the patch" : "check the branch out or merge it"),
-    preview.kind === "clean" && !isEmpty ? "It merges cleanly with the project as it is now." : "",
+    ...unmatched.map((pattern) => toUnmatched(pattern, "No changed file is at")),
+    preview.kind === "clean" && isWritten && !isEmpty ? "It merges cleanly with the project as it is now." : "",
     branch !== null && base !== null && base !== built.head ? toUncommitted(base, branch) : "",
     conflicts.length > 0 ? `It conflicts with the project as it is now in ${nameList(conflicts)}.` : "",
-    preview.kind === "unknown" && !isEmpty ? "Whether it merges cleanly is not known: that takes git 2.38." : "",
+    preview.kind === "unknown" && isWritten && !isEmpty
+      ? "Whether it merges cleanly is not known: that takes git 2.38."
+      : "",
     ...others.slice(0, OTHERS).map(([id, paths]) => `${id} changed the same files: ${nameList(paths)}.`),
     others.length > OTHERS ? `So did ${others.length - OTHERS} other jobs.` : "",
     ...(left.length > 0 ? [`Left out ${left.length}:`, ...shorten(left)] : []),
@@ -123,6 +128,7 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
       preview: preview.kind === "conflicts" ? { ...preview, paths: conflicts.map((path) => plainName(path)) } : preview,
       overlaps: Object.fromEntries(others.map(([id, paths]) => [id, paths.map((path) => plainName(path))])),
       leftOut: built.leftOut.slice(0, RECORDED).map(toLeftOut),
+      ...(unmatched.length === 0 ? {} : { unmatched }),
       attention: built.attention.slice(0, RECORDED).map(toName),
       notes: [...built.notes, ...built.remarks],
     },
@@ -133,7 +139,7 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
       return `Branch ${branch} of ${job.id}: ${commits.length} commit${commits.length === 1 ? "" : "s"}, ${size}. Look at it with git diff ${base?.slice(0, 12)}..${branch}.`;
     if (isWritten) return `Patch ${patch} of ${job.id}: ${size}. ${toApply(patch ?? "", root)}`;
     const what = left.length > 0 ? "has no changes that can be taken" : "changed nothing";
-    return `${job.id} ${what}${isEmpty ? "" : " in these paths"}, so no ${patch === null ? "branch" : "patch"} was made.`;
+    return `${job.id} ${what}${isEmpty ? "" : " in these paths"}, so no ${patch === null ? "branch" : "patch"} was made${patch !== null && unmatched.length > 0 ? `; one that was at ${patch} before is still there` : ""}.`;
   }
 }
 
@@ -160,10 +166,7 @@ const TAKEN_NAME = "It is called that because your other branches leave no place
 export function renderFiles(collected: CollectedFiles, target: string, root: string | null = null): Answer {
   const { job, files, leftOut, unmatched, source } = collected;
   const notes = collected.notes.map((note) => `Not among them: ${toFact(note, 2_000)}.`);
-  const missing = unmatched.map(
-    (pattern) =>
-      `Nothing is at ${plainName(pattern)}.${/[[\]]/.test(pattern) ? " Brackets in paths stand for themselves." : ""}`,
-  );
+  const missing = unmatched.map((pattern) => toUnmatched(pattern, "Nothing is at"));
   const left = leftOut.map(toLeftLine);
   if (files.length === 0) {
     const why = [...missing, ...notes, ...left.slice(0, SHOWN).map((one) => `Left out ${one}.`)];
@@ -203,6 +206,9 @@ function toJobNotes(job: Pick<Job, "id" | "base" | "notes">): string {
   const notes = notesOf(job);
   return notes.length === 0 ? "" : `Notes on ${job.id}: ${toNotes(notes)}`;
 }
+
+const toUnmatched = (pattern: string, what: string): string =>
+  `${what} ${plainName(pattern)}.${/[[\]]/.test(pattern) ? " Brackets in paths stand for themselves." : ""}`;
 
 /** As a list, cut after `SHOWN` lines. */
 const shorten = (lines: readonly string[]): string[] => [

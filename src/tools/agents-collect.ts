@@ -21,7 +21,7 @@ export const agentsCollectTool = (deps: ToolDeps) =>
         .max(100)
         .optional()
         .describe(
-          'patch: only these files and folders. files: files, folders and patterns of *, ? and ** such as "runs/**/*.json", relative to the job\'s work directory.',
+          'Files, folders and patterns of *, ? and ** such as "runs/**/*.json", relative to the job\'s work directory. patch: only what changed there.',
         ),
       into: pathArgument()
         .optional()

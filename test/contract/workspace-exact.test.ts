@@ -26,7 +26,7 @@ describe.skipIf(!bubblewrap)("a job's changes come back as the user's git would 
     const { store, base, built, branch, preview } = await jobs.job("work", script);
     expect(git("work", "ls-files", "--stage", "-v")).toBe(before);
     const patch = join(home, "work", "job.patch");
-    if (branch !== null) await writePatch(store, built, "job.patch", [], "patch");
+    if (branch !== null) await writePatch(store, built, "job.patch", "patch");
     const said = { notes: base.notes.join("\n"), leftOut: new Map(built.leftOut.map(({ path, why }) => [path, why])) };
     return { base, built, branch: branch ?? "", preview, patch, ...said };
   }

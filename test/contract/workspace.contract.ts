@@ -192,7 +192,7 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
     test("comes back as a patch that applies to the tree that the job started from", async () => {
       const { base, built } = await collect("job_patch");
       const git = (...args: string[]) => project.git("-c", "core.fsmonitor=false", ...args);
-      await writePatch(store, built, decideTarget(store.root, "out/work.patch"), [], "patch");
+      await writePatch(store, built, decideTarget(store.root, "out/work.patch"), "patch");
       git("apply", "--check", "out/work.patch");
       const preview = { scratchID: "preview", identity: await identityOf(store) };
       expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "clean" });
@@ -200,8 +200,8 @@ export function workspaceContract({ name, open, spec }: WorkspacePlace): void {
       project.write("changed.txt", "the user went on\n");
       expect(await previewMerge(store, base, built, preview)).toEqual({ kind: "conflicts", paths: ["changed.txt"] });
       project.write("changed.txt", was);
-      await writePatch(store, built, "out/work.patch", [], "patch"); // again: in place of the earlier one
-      await expect(writePatch(store, built, "changed.txt", [], "patch")).rejects.toThrow("is not a patch");
+      await writePatch(store, built, "out/work.patch", "patch"); // again: in place of the earlier one
+      await expect(writePatch(store, built, "changed.txt", "patch")).rejects.toThrow("is not a patch");
       expect(readFileSync(join(project.root, "changed.txt"), "utf8")).toBe(was);
       rmSync(join(project.root, "out"), { recursive: true });
     });

@@ -197,8 +197,20 @@ sandboxTest("names files of a branch that tools load by themselves, and what the
     expect(output).toContain("Left out 1:\n- part/own: the job made it a repository of its own");
     expect(output).toContain("spoke for somebody (sign-offs, reviews): 1");
   }
-  const some = await ask(server, session.id, call("agents_collect", { job, mode: "patch", paths: ["./part/"] }));
-  expect(some.metadata as unknown).toMatchObject({ attention: ["part/AGENTS.md"] });
+  const some = (...paths: string[]) => ask(server, session.id, call("agents_collect", { job, mode: "patch", paths }));
+  const patch = join(home.project, `.opencode/collected/${job}.patch`);
+  const part = { attention: ["part/AGENTS.md"], stat: { files: 1, insertions: 1, deletions: 0 } };
+  for (const path of ["./part/", "/workspace/part"]) {
+    const { output, metadata } = await some(path, "nowhere");
+    expect(metadata as unknown).toMatchObject({ ...part, unmatched: ["nowhere"] });
+    expect(output).toContain("1 file, +1 -0.");
+    expect(output).toContain("No changed file is at nowhere.");
+  }
+  const before = readFileSync(patch, "utf8");
+  expect(before).toContain("+++ b/part/AGENTS.md");
+  expect((await some("nowhere")).output).toContain("so no patch was made; one that was at .opencode/collected/");
+  expect(readFileSync(patch, "utf8")).toBe(before);
+  expect((await some("/etc/passwd")).metadata.error).toMatchObject({ code: "invalid_task" });
   expect(home.git("log", "-1", "--format=%B", `agents/${job}`)).toBe(`Add settings\n\nJob: ${job}`);
 });
 

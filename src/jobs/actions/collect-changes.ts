@@ -3,10 +3,11 @@ import type { Job } from "../../core/job.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { BuiltCommits } from "../../workspace/collect/build-commits.ts";
 import { createBranch } from "../../workspace/collect/create-branch.ts";
-import type { AutoLoadedFile } from "../../workspace/collect/find-auto-loaded.ts";
+import { narrowCommits } from "../../workspace/collect/narrow-commits.ts";
 import { type MergePreview, previewMerge } from "../../workspace/collect/preview-merge.ts";
+import { type FileRequest, parsePatterns } from "../../workspace/collect/select-files.ts";
 import { writePatch } from "../../workspace/collect/write-patch.ts";
-import { fromText, splitRecords, toText } from "../../workspace/paths.ts";
+import { splitRecords, toText } from "../../workspace/paths.ts";
 import { identityOf } from "../../workspace/project/identity.ts";
 import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { changesEnv, readChanges } from "../../workspace/project/stored-changes.ts";
@@ -22,7 +23,7 @@ export interface CollectChangesDeps extends ChangesDeps, SessionOpener {
 
 export type CollectRequest =
   | { readonly mode: "branch" }
-  /** `target` is relative to the project's root, from `decideTarget`; without `paths` all changes are taken. */
+  /** `target` is relative to the project's root, from `decideTarget`. `paths`: patterns; without any, all changes are taken. */
   | { readonly mode: "patch"; readonly target: string; readonly paths: readonly string[] };
 
 export interface Collected {
@@ -32,6 +33,8 @@ export interface Collected {
   readonly branch: string | null;
   /** Whether there is a branch or a patch: none is made of nothing. */
   readonly isWritten: boolean;
+  /** Patterns that match no changed file. */
+  readonly unmatched: readonly string[];
   readonly stat: { readonly files: number; readonly insertions: number; readonly deletions: number };
   readonly preview: MergePreview;
   /** Other jobs that changed the same files, by job id. */
@@ -52,31 +55,38 @@ export async function collectChanges(
   const sessionJobs = await deps.sessionJobs(orchestrator);
   const job = findJob(sessionJobs, jobID);
   await requireBase(deps, job); // first of all, as it takes no sandbox
-  const { based, work, source } = await currentWork(deps, sessionJobs, jobID);
+  const { based, work, source, workdir } = await currentWork(deps, sessionJobs, jobID);
   const { store } = based;
   try {
-    const built = await buildWork(deps, based, work);
+    const whole = await buildWork(deps, based, work);
+    const paths = request.mode === "patch" ? request.paths : [];
+    const { built, unmatched } =
+      paths.length === 0
+        ? { built: whole, unmatched: [] }
+        : await narrowCommits(store, whole, toPatterns(paths, workdir), deps.ids("narrow"));
+    // Of paths that match nothing no patch is made, and one that is there already is worth more.
+    const isMissed = paths.length > 0 && built.changed.length === 0;
     const branch = request.mode === "branch" ? await createBranch(store, jobID, built, deps.ids("pack")) : null;
     if (branch !== null) await deps.ledger.saveBranch(sessionJobs.orchestrator, jobID, branch);
     const isWritten =
       request.mode === "branch"
         ? branch !== null
-        : await writePatch(store, built, request.target, request.paths, deps.ids("patch"));
+        : !isMissed && (await writePatch(store, built, request.target, deps.ids("patch")));
     const identity = await identityOf(store);
     const preview = await previewMerge(store, baseOf(based, work), built, {
       scratchID: deps.ids("tree"),
       identity,
     });
     const overlaps = await findOverlaps(sessionJobs, store, job, built);
-    const attention = request.mode === "patch" ? underPaths(built.attention, request.paths) : built.attention;
     const isByOurs = branch !== null && built.commits.length > 0 && identity.invented !== null;
     const remarks = [...built.remarks, ...(isByOurs ? [identity.invented] : [])];
     return {
       job,
       source,
-      built: { ...built, attention, remarks },
+      built: { ...built, remarks },
       branch,
       isWritten,
+      unmatched,
       stat: await statOf(store, built),
       preview,
       overlaps,
@@ -88,11 +98,17 @@ export async function collectChanges(
   }
 }
 
-/** Keeps the files that a patch of some paths contains. A path is a file, or a folder with everything in it. */
-function underPaths(files: readonly AutoLoadedFile[], paths: readonly string[]): readonly AutoLoadedFile[] {
-  const wanted = paths.map((path) => posix.normalize(fromText(path)).replace(/\/+$/, ""));
-  if (wanted.length === 0 || wanted.includes(".")) return files;
-  return files.filter(({ path }) => wanted.some((one) => path === one || path.startsWith(`${one}/`)));
+/** @throws PluginError `invalid_task` */
+function toPatterns(paths: readonly string[], workdir: string | null): FileRequest {
+  if (workdir === null && paths.some((path) => posix.isAbsolute(path) || posix.normalize(path).startsWith("..")))
+    throw new PluginError(
+      "invalid_task",
+      "Give paths relative to the job's work directory: it is not known any more.",
+      {
+        retryable: false,
+      },
+    );
+  return parsePatterns(paths, workdir ?? "/");
 }
 
 async function findOverlaps(sessionJobs: SessionJobs, store: ProjectStore, job: Job, { changed }: BuiltCommits) {

@@ -49,6 +49,8 @@ export interface JobWork {
   readonly based: BasedJob;
   readonly work: JobChanges;
   readonly source: FilesSource;
+  /** The job's work directory, absolute; null where an earlier version has not kept it. */
+  readonly workdir: string | null;
 }
 
 /**
@@ -58,16 +60,17 @@ export interface JobWork {
 export function currentWork(deps: ChangesDeps, sessionJobs: SessionJobs, jobID: string): Promise<JobWork> {
   // Looked up now that nothing else is done to the job: it may have waited for an update of the job's files.
   const basedNow = () => requireBase(deps, findJob(sessionJobs, jobID));
-  return deps.jobFiles.read(sessionJobs, jobID, {
+  return deps.jobFiles.read<JobWork>(sessionJobs, jobID, {
     async kept() {
       const based = await basedNow();
       const work = await readChanges(based.store, jobID);
-      return work && { based, work, source: { kind: "sandbox" } };
+      const workdir = findJob(sessionJobs, jobID).briefing?.workdir ?? null;
+      return work && { based, work, source: { kind: "sandbox" }, workdir };
     },
     async use(sandbox, source) {
       const based = await basedNow();
       const work = await fetchChanges({ ...based, sandbox, clock: deps.clock, scratchID: deps.ids("work") });
-      return { based, work, source };
+      return { based, work, source, workdir: sandbox.workdir };
     },
   });
 }

@@ -19,7 +19,11 @@ export interface MeasuredRow {
   /** The run that measured. */
   readonly by: string;
   readonly source: MetricSource;
+  /** The same for all measurements under the same conditions. */
+  readonly bench: string;
   readonly seed: number;
+  /** Those that the job had had; null = not known. */
+  readonly turns: number | null;
   /** Epoch ms. */
   readonly at: number;
   readonly values: readonly (readonly [metric: string, value: MetricValue])[];
@@ -40,7 +44,9 @@ const measuredRow = z.object({
       job: z.string(),
       source: metricSource,
       direction,
+      bench: z.string().catch(""),
       seed: z.number().catch(0),
+      turns: z.number().nullable().catch(null),
       at: z.number().catch(0),
       values: z.array(z.tuple([z.string(), metricValue])).default([]),
     }),

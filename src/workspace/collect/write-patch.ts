@@ -13,7 +13,6 @@ const PATCH_BYTES = 256 * 1024 * 1024;
  * Writes a job's changes as a patch for `git apply`, which refuses an empty one, so without changes there is none. An
  * earlier patch at the target is replaced, any other file is not.
  * @param target relative to the project's root, from `decideTarget`
- * @param paths limits the patch to these files and folders; empty = everything
  * @param scratchID names the file that is written first
  * @returns whether there were changes to write
  * @throws PluginError `collect_failed`, GitError
@@ -22,7 +21,6 @@ export async function writePatch(
   store: ProjectStore,
   { baseTree, tree, env }: BuiltCommits,
   target: string,
-  paths: readonly string[],
   scratchID: string,
 ): Promise<boolean> {
   await openTarget(store.root, target);
@@ -38,15 +36,11 @@ export async function writePatch(
   const partial = join(dirname(file), `.${scratchID.replace(/\W/g, "_")}.patch-partial`);
   await rm(partial, { force: true });
   try {
-    await store.toFile(
-      ["diff", ...how, "--src-prefix=a/", "--dst-prefix=b/", baseTree, tree, "--", ...paths],
-      partial,
-      {
-        env,
-        maxBytes: PATCH_BYTES,
-        isUntrusted: true,
-      },
-    );
+    await store.toFile(["diff", ...how, "--src-prefix=a/", "--dst-prefix=b/", baseTree, tree, "--"], partial, {
+      env,
+      maxBytes: PATCH_BYTES,
+      isUntrusted: true,
+    });
     const isEmpty = (await lstat(partial)).size === 0;
     if (isEmpty) await rm(file, { force: true });
     else await rename(partial, file);

@@ -57,12 +57,14 @@ test("names, subjects and notes in a collected branch cannot begin a line", () =
         isWritten: true,
         stat: { files: 1, insertions: 1, deletions: 1 },
         preview: paths.length === 0 ? { kind: "unknown" } : { kind: "conflicts", paths },
+        unmatched: paths,
         overlaps: others,
       } as unknown as CollectedChanges;
       expectLines(renderCollected(collected, null).output, [
         "Branch agents/job_1 of job_1: ",
         ...some.commits.map(() => '- 0123456789ab "'),
         ...listed("Attention: ", some.attention),
+        ...paths.map(() => "No changed file is at "),
         paths.length === 0 ? "Whether it merges cleanly is not known" : "It conflicts with the project",
         ...[...others].map(() => "job_2 changed the same files: "),
         ...listed("Left out ", some.leftOut),

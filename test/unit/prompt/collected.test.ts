@@ -7,6 +7,7 @@ const nothing = {
   built: { base: "b".repeat(40), commits: [], leftOut: [], attention: [], notes: [], remarks: [] },
   branch: null,
   isWritten: false,
+  unmatched: [],
   stat: { files: 0, insertions: 0, deletions: 0 },
   preview: { kind: "clean" },
   overlaps: new Map(),
@@ -64,6 +65,19 @@ test("a patch names the folder to apply it in where OpenCode is open below it: g
   expect(renderCollected(patch, "work.patch").output).toContain("Apply it with git apply.");
   const { output } = renderCollected(patch, "work.patch", "/home/me/it's mine");
   expect(output).toContain("Apply it with git -C '/home/me/it'\\''s mine' apply work.patch: in a folder below");
+});
+
+test("a patch of some paths names those under which no changed file lies, and says that an earlier one stays where none was made", () => {
+  const patch = { ...branchOn("b".repeat(40)), branch: null, unmatched: ["docs/", "a[1].txt"] };
+  const made = renderCollected(patch, "work.patch");
+  expect(made.output).toContain("\nNo changed file is at docs/.\nNo changed file is at a[1].txt. Brackets in paths");
+  expect(made.metadata).toMatchObject({ unmatched: ["docs/", "a[1].txt"] });
+  const none = { ...patch, isWritten: false, stat: { files: 0, insertions: 0, deletions: 0 } };
+  const { output } = renderCollected(none, "work.patch");
+  expect(output).toStartWith(
+    "job_1 changed nothing in these paths, so no patch was made; one that was at work.patch before is still there.",
+  );
+  expect(output).not.toContain("merges");
 });
 
 test("copied files are named with the root that their paths start from, and small ones with their bytes", () => {
