@@ -58,6 +58,7 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
     terminate: (id) =>
       inTime(provider.terminate(id), { clock, limitMs: REMOVE_MS, doing: `Ending sandbox ${id}` }, "sandbox_lost"),
     list: () => inTime(provider.list(), { clock, limitMs: LIST_MS, doing: "Listing the sandboxes" }, "sandbox_lost"),
+    hasEnded: provider.hasEnded && ((id) => orNull(provider.hasEnded?.(id), `Asking for sandbox ${id}`, clock)),
     place: provider.place,
     lent: provider.lent,
     // Prices and meters only make estimates better, so nothing waits long for them.

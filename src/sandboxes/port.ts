@@ -157,6 +157,11 @@ export interface SandboxProvider {
   terminate(sandboxID: string): Promise<void>;
   /** The sandboxes that exist, for garbage collection. */
   list(): Promise<readonly ListedSandbox[]>;
+  /**
+   * Whether a sandbox that `list` does not name has ended; null = the account does not know it, which may be another one than
+   * it was made with. null in place of the function: `list` names every one that exists.
+   */
+  readonly hasEnded: ((sandboxID: string) => Promise<boolean | null>) | null;
   /** Where the folders of a sandbox with this working directory will be. null = only the sandbox itself tells. */
   readonly place: ((workdir: string) => Place) | null;
   /** null = the provider cannot take snapshots. */

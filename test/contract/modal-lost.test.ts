@@ -13,6 +13,7 @@ import {
   UNAVAILABLE,
   withGpu,
 } from "./modal-faults-support.ts";
+import { MODAL_OPTIONS } from "./modal-support.ts";
 
 const KINDS: Readonly<Record<string, Partial<SandboxSpec>>> = { V2: {}, "V1, with a GPU": withGpu(gpu("T4")) };
 
@@ -25,6 +26,17 @@ const readWork = async (made: SandboxProvider, snapshotID: string) => {
 
 afterEach(async () => {
   await modal().faults.clear();
+});
+
+modalTest("whether a sandbox has ended is known in another app too, and of an unknown one it is not", async () => {
+  const sandbox = await provider().create(specOf());
+  const elsewhere = provider({ options: { ...MODAL_OPTIONS, app: "another" } });
+  expect((await elsewhere.list()).map(({ id }) => id)).not.toContain(sandbox.id);
+  const look = (id: string) => elsewhere.hasEnded?.(id);
+  expect([await look(sandbox.id), await look("sb-0000000000000000000000")]).toEqual([false, null]);
+  await modal().kill(sandbox.id);
+  await sandbox.ended;
+  expect(await look(sandbox.id)).toBe(true);
 });
 
 describe("the last files of a lost sandbox:", () => {

@@ -21,6 +21,7 @@ export function createProviderRecorder(create: () => SandboxProvider): ProviderR
         place: provider.place,
         lent: provider.lent,
         prices: provider.prices,
+        hasEnded: provider.hasEnded,
         async create(spec, signal) {
           const sandbox = await provider.create(spec, signal);
           sandboxes.add(sandbox.id);

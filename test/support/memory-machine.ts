@@ -33,6 +33,8 @@ export interface MemoryMachine {
   onCreate: (spec: SandboxSpec) => void | Promise<void>;
   /** Called before each snapshot is taken; may reject or delay it. */
   onSnapshot: (sandboxID: string) => void | Promise<void>;
+  /** What is known of a sandbox that is not listed, as of another app; null: all are listed. */
+  hasEnded: ((sandboxID: string) => boolean | null) | null;
   /** Host paths that its sandboxes can read; null: its providers do not report them. */
   lent: readonly LentPath[] | null;
   /** When the snapshots that are taken from now on expire, epoch ms; null: never. They stay until they are removed. */
@@ -185,7 +187,15 @@ export function createMemoryMachine(): MemoryMachine {
     onCreate: () => {},
     onSnapshot: () => {},
     leftOut: [],
-    ...{ snapshotsExpireAt: null, derives: false, retires: false, lent: null, untilEnd: null, onMeter: null },
+    ...{
+      snapshotsExpireAt: null,
+      derives: false,
+      retires: false,
+      lent: null,
+      hasEnded: null,
+      untilEnd: null,
+      onMeter: null,
+    },
     charges: [],
     onRead: () => {},
     onReload: () => ({ kind: "reloaded" }),
@@ -205,6 +215,7 @@ export function createMemoryMachine(): MemoryMachine {
       return {
         name: "local",
         prices: null,
+        hasEnded: machine.hasEnded && (async (id) => machine.hasEnded?.(id) ?? null),
         place: (workdir) => ({ workdir, home: "/home/agent" }),
         lent: machine.lent && (async () => ({ lent: machine.lent ?? [], refused: [] })),
         create(spec, signal) {

@@ -53,6 +53,9 @@ export interface GarbageCollectorDeps {
   readonly log: Log;
 }
 
+/** A day, the most that Modal allows, and a margin. */
+const LONGEST_LIFE_MS = 25 * 60 * 60_000;
+
 interface Owned extends ListedSandbox {
   readonly orchestrator: string;
   readonly jobID: string;
@@ -126,8 +129,11 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     const recorded = new Map(pool.sandboxes().map((row) => [row.id, row]));
     const listed = await provider.list();
     const present = new Set(listed.map(({ id }) => id));
-    for (const { id, provider: itsProvider } of recorded.values()) {
-      if (itsProvider === name && !present.has(id)) pool.deleteSandbox(id); // it has ended
+    const absent = [...recorded.values()].filter((row) => row.provider === name && !present.has(row.id));
+    for (const { id, createdAt } of absent) {
+      // Processes that share these records may use another app, environment or account of the provider.
+      const ended = provider.hasEnded ? await provider.hasEnded(id) : true;
+      if (ended === true || (ended === null && clock.now() - createdAt > LONGEST_LIFE_MS)) pool.deleteSandbox(id);
     }
     const warm = listed.filter(
       ({ id, tags }) => tags.warm !== undefined && tags.lab === pool.identity() && !recorded.has(id),

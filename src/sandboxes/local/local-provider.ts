@@ -68,6 +68,7 @@ class LocalProvider implements SandboxProvider {
   readonly prices = null;
   readonly snapshots;
   readonly lent = async () => (await this.#backend()).lent?.() ?? { lent: [], refused: [] };
+  readonly hasEnded = null;
   readonly place;
   readonly #deps: LocalProviderDeps;
   readonly #watch: DiskWatch;

@@ -65,3 +65,22 @@ export async function findSandbox(
     throw new PluginError("sandbox_lost", message, { cause: error, retryable: isRetryable(kind) ?? true });
   }
 }
+
+/** Whether a sandbox has ended; null = Modal does not know it, or not with these credentials. @throws what the SDK throws */
+export async function hasEnded(
+  connect: () => Promise<ModalClient>,
+  sandboxID: string,
+  { clock, limits }: CallDeps,
+): Promise<boolean | null> {
+  if (!isSandboxID(sandboxID)) return null;
+  const sandbox = await (await connect()).sandboxes.fromId(sandboxID);
+  try {
+    const limit = { clock, limitMs: limits.callMs, doing: `Asking for sandbox ${sandboxID}` };
+    return (await within(sandbox.poll(), limit)) !== null;
+  } catch (error) {
+    if (isNoMore(kindOf(error)) || kindOf(error) === "invalid") return null;
+    throw error;
+  } finally {
+    sandbox.detach();
+  }
+}

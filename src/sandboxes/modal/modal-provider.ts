@@ -5,7 +5,7 @@ import { type CreationLimiter, createOwnLimiter } from "../creation-limiter.ts";
 import type { StepListener } from "../creation-steps.ts";
 import type { ListedSandbox, Sandbox, SandboxGpu, SandboxPort, SandboxProvider, SandboxSpec } from "../port.ts";
 import { askedOf } from "./asked-of-modal.ts";
-import { findSandbox, isSandboxID } from "./attach.ts";
+import { findSandbox, hasEnded, isSandboxID } from "./attach.ts";
 import { readBillingRates } from "./billing-rates.ts";
 import { type CreateDeps, createSandbox } from "./create.ts";
 import { createFailure } from "./create-failure.ts";
@@ -265,11 +265,12 @@ class ModalProvider implements SandboxProvider {
   }
 
   readonly prices = async () => readBillingRates(await this.#access.client(), this.#callDeps());
+  readonly hasEnded = (id: string) => hasEnded(() => this.#access.client(), id, this.#callDeps());
 
   async list(): Promise<readonly ListedSandbox[]> {
     const client = await this.#access.client();
-    const { environment } = this.#deps.options;
-    return withApp(this.#access, ({ appId }) => listSandboxes(client, appId, environment, this.#callDeps()));
+    const list = ({ appId }: App) => listSandboxes(client, appId, this.#deps.options.environment, this.#callDeps());
+    return withApp(this.#access, list);
   }
 
   async close(): Promise<void> {

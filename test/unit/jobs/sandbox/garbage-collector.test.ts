@@ -27,6 +27,26 @@ async function createOrphan({ machine }: World, tags: Record<string, string>): P
 }
 
 test(
+  "a sandbox that is recorded and not listed is forgotten once it is known to have ended, or after a day where nobody knows",
+  inWorld(async (world) => {
+    const { pool } = world.runtime;
+    const left = async () => {
+      await world.runtime.collectGarbage();
+      return pool.sandboxes().map(({ id }) => id);
+    };
+    pool.insertSandbox("of another app", "local", "job_9", "ses_9", world.clock.now());
+    pool.insertSandbox("of another account", "local", "job_8", "ses_8", world.clock.now());
+    const known: Record<string, boolean> = { "of another app": false };
+    world.machine.hasEnded = (id) => known[id] ?? null;
+    expect(await left()).toEqual(["of another app", "of another account"]);
+    known["of another app"] = true;
+    expect(await left()).toEqual(["of another account"]);
+    await world.clock.advance(26 * 60 * MINUTE);
+    expect(await left()).toEqual([]);
+  }),
+);
+
+test(
   "garbage collection keeps sandboxes of jobs, of other state directories and without tags",
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 20000 1");
