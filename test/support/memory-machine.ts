@@ -186,17 +186,8 @@ export function createMemoryMachine(): MemoryMachine {
     },
     onCreate: () => {},
     onSnapshot: () => {},
-    leftOut: [],
-    ...{
-      snapshotsExpireAt: null,
-      derives: false,
-      retires: false,
-      lent: null,
-      hasEnded: null,
-      untilEnd: null,
-      onMeter: null,
-    },
-    charges: [],
+    ...{ snapshotsExpireAt: null, lent: null, hasEnded: null, untilEnd: null, onMeter: null },
+    ...{ derives: false, retires: false, leftOut: [], charges: [] },
     onRead: () => {},
     onReload: () => ({ kind: "reloaded" }),
     onCall: () => {},
@@ -209,6 +200,7 @@ export function createMemoryMachine(): MemoryMachine {
         detachers.push(detach);
         return sandbox;
       };
+      const billing = () => ({ createdAt: null, billedSince: machine.billedSince });
       const requireOpen = () => {
         if (closed) throw new Error("the provider is closed");
       };
@@ -237,10 +229,7 @@ export function createMemoryMachine(): MemoryMachine {
           await machine.onCall("terminate", id);
           beginEnd(id);
         },
-        list: async () => {
-          const { billedSince } = machine;
-          return [...live.values()].map(({ id, spec: { tags } }) => ({ id, tags, createdAt: null, billedSince }));
-        },
+        list: async () => [...live.values()].map(({ id, spec: { tags } }) => ({ id, tags, ...billing() })),
         snapshots: {
           derives: () => machine.derives,
           keep(sandbox) {
