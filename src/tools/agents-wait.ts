@@ -36,7 +36,10 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       const caller = await findCaller(runtime, call, "agents_wait");
       const { sessionJobs, job } = caller;
       const { orchestrator } = sessionJobs;
-      const ids = findJobs(sessionJobs, jobs).map(({ id }) => id);
+      const found = findJobs(sessionJobs, jobs);
+      const ids = found.map(({ id }) => id);
+      /** Whether the caller has started it: of a run that another job's agent has started, that agent is told. */
+      const isOfCaller = ({ startedBy }: Job) => startedBy === (job?.id ?? null);
       const release = runtime.outbox.hold(orchestrator, ids); // this call tells the ends that happen meanwhile
       const endLending = job ? runtime.waiting.begin(job.id) : () => {};
       const progress = call.progress();
@@ -49,6 +52,8 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       try {
         const result = await waitForJobs(waitDepsOf(runtime, caller), call.sessionID, {
           jobs: ids,
+          // What another job's agent tries is no answer to whoever waits for the first of its own.
+          counted: jobs || until === "all" ? undefined : new Set(found.filter(isOfCaller).map(({ id }) => id)),
           until,
           timeoutMs: timeout_seconds * 1000,
           messageID: call.messageID,
@@ -65,7 +70,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         // The answer to a call that the user stopped reaches nobody.
         const isHeard = result.reason !== "interrupted";
         const endedIDs = finished.map(({ id }) => id);
-        const news = isHeard ? await runtime.outbox.claim(orchestrator, endedIDs, call) : [];
+        const news = isHeard ? await runtime.outbox.claim(orchestrator, endedIDs, call, job?.id ?? null) : [];
         const newIDs = new Set(news.map(({ id }) => id));
         const isEmpty = finished.length + pending.length === 0;
         const facts = {
@@ -75,8 +80,9 @@ export const agentsWaitTool = (deps: ToolDeps) =>
           lowBudget: result.lowBudget,
           budgetUsd: runtime.options.budget.usdPerSession,
           news,
-          toldBefore: finished.filter(({ id }) => !newIDs.has(id)),
+          toldBefore: finished.filter((one) => !newIDs.has(one.id) && (jobs !== undefined || isOfCaller(one))),
           isNamed: jobs !== undefined,
+          isWoken: job !== null && job.turns > 1,
           pending: pendingViews.filter(({ id }) => isOwn.has(id)),
           pendingOthers: statesOf(own.filter((one) => !isKept.has(one))),
           pendingRuns: folded,

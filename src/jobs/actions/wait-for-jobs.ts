@@ -23,6 +23,8 @@ export interface WaitDeps extends SessionOpener {
 
 export interface WaitRequest {
   readonly jobs?: readonly string[] | undefined;
+  /** Those of them whose ends count; absent = all. */
+  readonly counted?: ReadonlySet<string> | undefined;
   readonly until: WaitUntil;
   readonly timeoutMs: number;
   /** Id of the model's message that contains the call. */
@@ -83,7 +85,8 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
   let userWrote = hasUserWritten();
   let lowBudget: Spend | null = null;
   const current = () => ids.flatMap((id) => sessionJobs.get(id) ?? []);
-  let count = countJobs(current());
+  const counts = (jobID: string) => request.counted === undefined || request.counted.has(jobID);
+  let count = countJobs(current().filter(({ id }) => counts(id)));
   const reason = await new Promise<WaitReason>((resolve) => {
     const finish = (why: WaitReason) => {
       for (const unsubscribe of subscriptions) unsubscribe();
@@ -114,7 +117,7 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
       deps.registry.onChange(({ before, job }) => {
         if (!wanted.has(job.id)) return;
         show(job.id);
-        if (before?.state === job.state) return;
+        if (!counts(job.id) || before?.state === job.state) return;
         count = recount(count, before?.state ?? null, job.state);
         look();
       }),

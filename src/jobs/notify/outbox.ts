@@ -29,9 +29,11 @@ export interface Outbox {
   hold(orchestrator: string, jobIDs: readonly string[]): () => void;
   /**
    * Lets a tool call report jobs in its answer, and records the call as their delivery.
-   * @returns those of the jobs that have ended and that the session has not been told of, as they ended
+   * @param caller the job in whose session the call is made; null = it is an orchestrator's. Only what the caller itself has
+   * started is told it: the end of a run belongs in the conversation that started it
+   * @returns those of the jobs that have ended and that the caller has not been told of, as they ended
    */
-  claim(orchestrator: string, jobIDs: readonly string[], call: CallRef): Promise<readonly Job[]>;
+  claim(orchestrator: string, jobIDs: readonly string[], call: CallRef, caller: string | null): Promise<readonly Job[]>;
   /** Text to add to a new message of the user's; null when there is nothing to tell, or the message is the plugin's own. */
   attach(orchestrator: string, messageID: string): Promise<string | null>;
   /** Sends nothing from now on. Requests under way are not awaited: a host that is ending may never answer them. */
@@ -178,11 +180,12 @@ export function createOutbox(deps: OutboxDeps): Outbox {
         if (holds.delete(hold)) look(orchestrator);
       };
     },
-    claim: (orchestrator, jobIDs, { sessionID, messageID, callID }) =>
+    claim: (orchestrator, jobIDs, { sessionID, messageID, callID }, caller) =>
       queue.run(orchestrator, async () => {
         const sessionJobs = await registry.inUse(orchestrator);
         const wanted = new Set(jobIDs);
-        const notices = sessionJobs?.notices().filter(({ job }) => wanted.has(job.id)) ?? [];
+        const isWanted = ({ id, startedBy }: Job) => startedBy === caller && wanted.has(id);
+        const notices = sessionJobs?.notices().filter(({ job }) => isWanted(job)) ?? [];
         if (!sessionJobs || notices.length === 0) return [];
         const isInDoubt = notices.some(({ delivery }) => delivery !== null);
         // Where the session cannot be read, only notices without a delivery are certain to be untold.

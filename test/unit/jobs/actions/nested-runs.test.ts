@@ -1,39 +1,11 @@
 import { expect, test } from "bun:test";
 import type { Options } from "../../../../src/config/schema.ts";
-import { NOTHING_GIVEN } from "../../../../src/core/job.ts";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
-import { startJobs } from "../../../../src/jobs/actions/start-jobs.ts";
-import { createFakeProcess, type FakeProcess } from "../../tools/fake-process.ts";
-import { CATALOG, inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
+import type { FakeProcess } from "../../tools/fake-process.ts";
+import { followRuns, startRuns } from "../nested-support.ts";
+import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 /* Runs that the agent of a job has started, in the whole runtime: how they end with it, and what a restart does to them. */
-
-/** Has the machine's commands be those of runs. What ends an earlier try finds nothing. */
-function followRuns(world: World): FakeProcess[] {
-  const started: FakeProcess[] = [];
-  world.machine.onStart = ({ argv }) => {
-    const process = createFakeProcess(`${started.length}`, "/logs/1.log");
-    if (argv.join(" ").includes("/proc/")) process.end({ kind: "exited", code: 0 });
-    else started.push(process);
-    return process;
-  };
-  return started;
-}
-
-async function startRuns(world: World, jobID: string, count: number, startedBy = world.job(jobID)): Promise<string[]> {
-  const requests = Array.from({ length: count }, (_, n) => ({ description: `run ${n}`, command: "train" }));
-  const jobs = await startJobs(world.runtime, requests, {
-    orchestrator: ORCHESTRATOR,
-    origin: { sessionID: "ses_child", messageID: "msg_1", callID: `call_${count}` },
-    catalog: CATALOG,
-    orchestratorModel: null,
-    orchestratorVariant: null,
-    given: { ...NOTHING_GIVEN, notes: [] },
-    forbidden: [],
-    startedBy,
-  });
-  return jobs.map(({ id }) => id);
-}
 
 const inNestedWorld = (
   body: (world: World, id: string, started: FakeProcess[]) => Promise<void>,
