@@ -1,3 +1,4 @@
+import { isSameCall } from "../../core/call-key.ts";
 import { decideStops, type Entrant, highestRung, isSameRule, rungsOf } from "../../core/early-stopping.ts";
 import { isEnded, type Job } from "../../core/job.ts";
 import type { Stopped, StopRule } from "../../core/run-task.ts";
@@ -144,10 +145,8 @@ export function createEarlyStopping({ pool, owner, clock, log }: EarlyStoppingDe
 
 /** The runs of the same call with the same rule, this one too. */
 function groupOf(sessionJobs: SessionJobs, job: Job, rule: StopRule): readonly Job[] {
-  const { origin } = job;
-  if (!origin) return [job];
-  return sessionJobs.whole.all().filter(({ origin: other, task }) => {
-    const isSameCall = other?.callID === origin.callID && other.messageID === origin.messageID;
-    return isSameCall && task.run?.stop && isSameRule(task.run.stop, rule);
-  });
+  if (!job.origin) return [job];
+  return sessionJobs.whole
+    .all()
+    .filter(({ origin, task }) => task.run?.stop && isSameCall(origin, job.origin) && isSameRule(task.run.stop, rule));
 }
