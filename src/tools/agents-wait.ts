@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Job } from "../core/job.ts";
+import { isEnded, type Job } from "../core/job.ts";
 import { foldRuns } from "../core/run-groups.ts";
 import { type WaitResult, waitForJobs } from "../jobs/actions/wait-for-jobs.ts";
 import type { Runtime } from "../jobs/runtime.ts";
@@ -7,7 +7,7 @@ import { findJobs } from "../jobs/session/find-jobs.ts";
 import { renderCounts } from "../prompt/job-list.ts";
 import { AGENTS_WAIT } from "../prompt/tool-descriptions.ts";
 import { renderWait } from "../prompt/wait-answer.ts";
-import { findCaller, waitDepsOf } from "./caller.ts";
+import { type Caller, findCaller, waitDepsOf } from "./caller.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { showBoard, statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
 
@@ -22,7 +22,9 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       until: z
         .union([z.enum(["all", "any"]), z.number().int().min(1)], { error: '"all", "any" or a whole number from 1' })
         .default("all")
-        .describe('How many of them must have ended: "all" (default), "any", or a number.'),
+        .describe(
+          'How many of them must have ended: "all" (default), "any", or a number. Without jobs, "any" and a number wait for an end that you were not told yet, while jobs are open.',
+        ),
       timeout_seconds: z
         .number()
         .positive()
@@ -38,8 +40,6 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       const { orchestrator } = sessionJobs;
       const found = findJobs(sessionJobs, jobs);
       const ids = found.map(({ id }) => id);
-      /** Whether the caller has started it: of a run that another job's agent has started, that agent is told. */
-      const isOfCaller = ({ startedBy }: Job) => startedBy === (job?.id ?? null);
       const release = runtime.outbox.hold(orchestrator, ids); // this call tells the ends that happen meanwhile
       const endLending = job ? runtime.waiting.begin(job.id) : () => {};
       const progress = call.progress();
@@ -52,8 +52,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       try {
         const result = await waitForJobs(waitDepsOf(runtime, caller), call.sessionID, {
           jobs: ids,
-          // What another job's agent tries is no answer to whoever waits for the first of its own.
-          counted: jobs || until === "all" ? undefined : new Set(found.filter(isOfCaller).map(({ id }) => id)),
+          ...(jobs === undefined && until !== "all" && (await countedOf(runtime, caller, found))),
           until,
           timeoutMs: timeout_seconds * 1000,
           messageID: call.messageID,
@@ -80,7 +79,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
           lowBudget: result.lowBudget,
           budgetUsd: runtime.options.budget.usdPerSession,
           news,
-          toldBefore: finished.filter((one) => !newIDs.has(one.id) && (jobs !== undefined || isOfCaller(one))),
+          toldBefore: finished.filter((one) => !newIDs.has(one.id) && (jobs !== undefined || isOfCaller(caller, one))),
           isNamed: jobs !== undefined,
           isWoken: job !== null && job.turns > 1,
           pending: pendingViews.filter(({ id }) => isOwn.has(id)),
@@ -106,6 +105,21 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       }
     },
   });
+
+/** Whether the caller has started it. Of a run that another job's agent has started, that agent is told. */
+const isOfCaller = ({ job }: Caller, { startedBy }: Job): boolean => startedBy === (job?.id ?? null);
+
+/**
+ * What counts for a wait for the first ends, without names. It would be over at once, each time, by an end that the caller's
+ * conversation has already, and by a run of another job's agent, of which it is told nothing.
+ */
+async function countedOf(runtime: Runtime, caller: Caller, found: readonly Job[]) {
+  const own = found.filter((one) => isOfCaller(caller, one));
+  const ended = own.filter(({ state }) => isEnded(state)).map(({ id }) => id);
+  const { orchestrator } = caller.sessionJobs;
+  const untold = new Set(await runtime.outbox.untold(orchestrator, ended, caller.job?.id ?? null));
+  return { counted: new Set(own.map(({ id }) => id)), told: new Set(ended.filter((id) => !untold.has(id))) };
+}
 
 /** What stays in the conversation: the jobs as they are now, and why the wait ended without all of them. */
 function viewOf(runtime: Runtime, result: WaitResult, viewer: string | null): string {
