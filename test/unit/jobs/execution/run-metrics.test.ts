@@ -71,6 +71,25 @@ describe("early stopping", () => {
   );
 
   test(
+    "finds its metric also behind a hundred others",
+    inWorld(async (world) => {
+      const commands = followRuns(world);
+      const ids = await world.start(run("a"), run("b"));
+      const print = await runs(world, commands, ids);
+      const others = Array.from({ length: 100 }, (_, layer) => `METRIC grad/layer${layer}=1 step=10\n`).join("");
+      for (const [index, id] of ids.entries()) await print(id, `${others}METRIC loss=${index} step=10\n`);
+      expect(ids.map((id) => stateOf(world, id))).toEqual(["running", "cancelled"]);
+      const [a = ""] = ids;
+      commands.get(a)?.end({ kind: "exited", code: 0 });
+      const { notes, metrics } = await world.reaches(a, "completed");
+      expect(metrics.loss?.value).toBe(0);
+      expect(notes).toEqual([
+        expect.stringContaining("Metrics not kept, because a job has at most 100: grad/layer99."),
+      ]);
+    }),
+  );
+
+  test(
     "compares only runs of one call that name the same rule, and ended ones too",
     inWorld(async (world) => {
       const commands = followRuns(world);
