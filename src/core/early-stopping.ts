@@ -1,6 +1,7 @@
 import { oneLine } from "../shared/plain-text.ts";
-import type { Direction, MetricValue, Stopped, StopRule } from "./run-task.ts";
-import { LONGEST_NAME, type Point, positionOf, toMetricValue, toNumber } from "./series.ts";
+import { compareMeans } from "./experiments/noise.ts";
+import type { MetricValue, Stopped, StopRule } from "./run-task.ts";
+import { LONGEST_NAME, type Point, positionOf } from "./series.ts";
 
 /*
  * Asynchronous successive halving: runs are compared at rungs, and of those that have reached one only a share goes on. No
@@ -47,14 +48,14 @@ export function decideStops(rule: StopRule, entrants: readonly Entrant[]): Reado
   for (const rung of rungs) {
     const there = entrants.flatMap((entrant) => {
       const point = lost.has(entrant.id) || isStoppedBefore(entrant, rung) ? undefined : pointAt(entrant.points, rung);
-      return point ? [{ entrant, value: toNumber(point.value) }] : [];
+      return point ? [{ entrant, value: point.value }] : [];
     });
-    const ranked = there.map(({ value }) => value).sort((a, b) => compare(a, b, direction));
+    const ranked = there.map(({ value }) => value).sort((a, b) => compareMeans(a, b, direction));
     const cut = ranked[placesOf(ranked.length, keep) - 1];
     if (cut === undefined) continue;
     for (const { entrant, value } of there) {
-      if (!isJudged(entrant, rung, rungs) || compare(value, cut, direction) <= 0) continue;
-      lost.set(entrant.id, { rung, value: toMetricValue(value), cut: toMetricValue(cut) });
+      if (!isJudged(entrant, rung, rungs) || compareMeans(value, cut, direction) <= 0) continue;
+      lost.set(entrant.id, { rung, value, cut });
     }
   }
   return lost;
@@ -89,10 +90,3 @@ const pointAt = (points: readonly Point[], rung: number): Point | undefined =>
 
 /** How many of `n` go on, without the error of binary fractions: of 10 with 0.7 it is 7. */
 const placesOf = (n: number, keep: number): number => Math.max(1, Math.ceil(n * keep - 1e-9));
-
-/** Below 0 where `a` is better; NaN is worst. */
-function compare(a: number, b: number, direction: Direction): number {
-  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
-  if (a === b) return 0;
-  return a < b === (direction === "min") ? -1 : 1;
-}

@@ -2,6 +2,7 @@ import { nameList } from "../shared/plain-text.ts";
 import { summarize } from "./experiments/noise.ts";
 import { isEnded, type Job, type Metric } from "./job.ts";
 import type { MeasuredNumbers } from "./measured-value.ts";
+import { callOf } from "./run-groups.ts";
 
 /** The metrics of a run that has measured: those of the benchmark. Others that it printed are not. */
 export function withMeasured({ task, metrics }: Job, { value, others }: MeasuredNumbers, at: string): Job["metrics"] {
@@ -26,7 +27,7 @@ export function measuredMetric(run: Job, all: readonly Job[]): Metric | null {
       measures?.jobID === own.jobID &&
       measures.metric === own.metric &&
       measures.setting === own.setting &&
-      job.origin?.callID === run.origin?.callID &&
+      callOf(job) === callOf(run) &&
       isEnded(job.state)
     );
   });

@@ -25,10 +25,9 @@ export function metricNotes(
   seen: SeenMetrics,
 ): readonly string[] {
   const wanted = [...new Set([...Object.keys(metrics), ...(stop ? [stop.metric] : [])])];
-  const missing = wanted.filter((name) => !seen.names.includes(name));
-  const misplaced = joinLines(
-    [...seen.misplaced].flatMap(([name, lines]) => (seen.names.includes(name) ? [] : [lines])),
-  );
+  const came = new Set([...seen.names, ...seen.refused]);
+  const missing = wanted.filter((name) => !came.has(name));
+  const misplaced = joinLines([...seen.misplaced].flatMap(([name, lines]) => (came.has(name) ? [] : [lines])));
   return [
     ...missing.map((name) => {
       const text = Object.hasOwn(metrics, name) ? metrics[name] : undefined;

@@ -15,6 +15,13 @@ export const runsOf = (jobs: readonly Job[], starterID: string): Job[] =>
 /** Why a run is cancelled whose job has ended. */
 export const JOB_ENDED = "its job has ended";
 
+/** Why a run is cancelled whose job is at its limit, and ends as soon as its files are kept. */
+export const JOB_STOPPED = "its job was stopped";
+
+/** Whether a run ends with its job. */
+const endsWithJob = ({ state }: Job): boolean =>
+  !isEnded(state) || (state.kind === "cancelled" && state.reason === JOB_STOPPED);
+
 /** Runs of a job that are named in its notes. */
 const NAMED = 10;
 
@@ -22,9 +29,9 @@ const NAMED = 10;
 export function withRuns(job: Job, jobs: () => readonly Job[]): Job {
   const runs = job.task.run === null ? runsOf(jobs(), job.id) : [];
   if (runs.length === 0) return job;
-  const open = runs.filter(({ state }) => !isEnded(state));
+  const open = runs.filter(endsWithJob);
   const counts = (["completed", "failed", "cancelled"] as const).flatMap((kind) => {
-    const count = runs.filter(({ state }) => state.kind === kind).length;
+    const count = runs.filter((run) => run.state.kind === kind && !endsWithJob(run)).length;
     return count === 0 ? [] : [`${count} ${kind}`];
   });
   if (open.length > 0) counts.push(`${open.length} cancelled because the job ended`);

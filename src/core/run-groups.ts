@@ -1,3 +1,4 @@
+import { callKey } from "./call-key.ts";
 import { compareMeans } from "./experiments/noise.ts";
 import { isEnded, type Job } from "./job.ts";
 import type { Direction, MetricValue, Params } from "./run-task.ts";
@@ -18,7 +19,8 @@ export function objectiveOf({ task }: Job): Objective | null {
 }
 
 /** What the runs of one call share; null for an agent's job. */
-export const callOf = ({ task, origin, id }: Job): string | null => (task.run === null ? null : (origin?.callID ?? id));
+export const callOf = ({ task, origin, id }: Job): string | null =>
+  task.run === null ? null : origin === null ? id : callKey(origin);
 
 /** Of the orchestrator's calls: null also for a run that a job's agent started, of whose end that agent is told. */
 export const groupOf = (job: Job): string | null => (job.startedBy === null ? callOf(job) : null);

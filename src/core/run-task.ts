@@ -17,6 +17,11 @@ export interface RunTask {
   readonly measures: Measurement | null;
 }
 
+/** Metrics that a run is to report: whoever started it has named them. */
+export const declaredMetrics = ({ metrics, stop, measures }: RunTask): string[] => [
+  ...new Set([...Object.keys(metrics), ...[stop, measures].flatMap((named) => named?.metric ?? [])]),
+];
+
 export type Params = Readonly<Record<string, string | number>>;
 
 /** Early stopping among the runs of one call that have the same rule: asynchronous successive halving. */

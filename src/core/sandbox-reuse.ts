@@ -1,4 +1,5 @@
 import type { Sandbox } from "../sandboxes/port.ts";
+import { callKey } from "./call-key.ts";
 import type { Job } from "./job.ts";
 
 /*
@@ -12,7 +13,7 @@ export function reuseKey({ task, origin, provider }: Job): string | null {
   // The GPUs of a sandbox count for its job until it has ended, so with GPUs the next run would not be admitted before that.
   if (!run?.reuse || run.measures !== null || origin === null || task.gpu !== null) return null;
   const from = task.source ?? task.snapshotID;
-  return JSON.stringify([origin.callID, provider, task.environment, from, task.skills, run.files]);
+  return JSON.stringify([callKey(origin), provider, task.environment, from, task.skills, run.files]);
 }
 
 /** Whether the sandbox of a run may be given to another, as far as the run is concerned: its command has succeeded. */

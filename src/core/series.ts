@@ -51,10 +51,19 @@ export const toMetricValue = (value: number): MetricValue =>
 export class JobSeries {
   readonly #metrics: Map<string, MetricSeries>;
   readonly #marks: readonly number[];
+  readonly #declared: ReadonlySet<string>;
 
-  /** @param marks positions whose points are always kept */
-  constructor(marks: readonly number[] = [], stored: ReadonlyMap<string, SeriesRecord> = new Map()) {
+  /**
+   * @param marks positions whose points are always kept
+   * @param declared metrics that were asked for, which have a place however many others come first
+   */
+  constructor(
+    marks: readonly number[] = [],
+    stored: ReadonlyMap<string, SeriesRecord> = new Map(),
+    declared: Iterable<string> = [],
+  ) {
     this.#marks = marks;
+    this.#declared = new Set(declared);
     this.#metrics = new Map([...stored].map(([name, record]) => [name, new MetricSeries(marks, record)]));
   }
 
@@ -62,7 +71,7 @@ export class JobSeries {
   add({ name, ...point }: MetricPoint): Point | null {
     let metric = this.#metrics.get(name);
     if (!metric) {
-      if (this.#metrics.size >= MOST_METRICS) return null;
+      if (!this.#declared.has(name) && this.#undeclared() >= MOST_METRICS - this.#declared.size) return null;
       metric = new MetricSeries(this.#marks);
       this.#metrics.set(name, metric);
     }
@@ -75,6 +84,13 @@ export class JobSeries {
    */
   restart(): void {
     for (const metric of this.#metrics.values()) metric.restart();
+  }
+
+  /** Metrics that nobody asked for. */
+  #undeclared(): number {
+    let count = this.#metrics.size;
+    for (const name of this.#declared) if (this.#metrics.has(name)) count--;
+    return count;
   }
 
   has(name: string): boolean {

@@ -27,9 +27,9 @@ const REMINDED_CHARACTERS = 400;
 /** Runs of a task that have a line each. */
 const FEW_RUNS = 4;
 
-/** What a summary of the conversation must keep of its jobs. */
-export function renderReminder(jobs: readonly Job[], now: number): string {
-  const { own, folded } = foldRuns(jobs, { few: FEW_RUNS });
+/** What a summary of the conversation must keep of its jobs. @param viewer the job whose conversation it is; null = none's */
+export function renderReminder(jobs: readonly Job[], now: number, viewer: string | null = null): string {
+  const { own, folded } = foldRuns(jobs, { few: FEW_RUNS, viewer });
   const lines = viewRecords(own.slice(-REMINDED_JOBS)).map((job) => {
     const { result } = job;
     const came = result === "" ? "printed nothing" : `result: ${toQuoted(result ?? "", REMINDED_CHARACTERS)}`;

@@ -12,7 +12,7 @@ The work directory holds the project's files as they are now, uncommitted ones i
 
 export const AGENTS_STATUS = `Shows this session's jobs: state, what each runs or waits for, its own status and metrics, cost, and the snapshots. Returns at once; to wait, use agents_wait instead of calling this repeatedly, and to compare experiments, experiments_list.`;
 
-export const AGENTS_WAIT = `Waits until jobs have ended and returns their results, runs of one call together and best first. Waiting costs nothing, and ends early when the user writes. Call it before you end your turn whenever a job you need is still running. With until "any" you get the first result and can act on it while the others work.`;
+export const AGENTS_WAIT = `Waits until jobs have ended and returns their results, runs of one call together and best first. Waiting costs nothing, and ends early when the user writes. Call it before you end your turn whenever a job you need is still running. With until "any" you get the first result and can act on it while the others work; call it again for the next one.`;
 
 export const AGENTS_MESSAGE = `Sends a job its next prompt. A running job gets it after its current turn (with interrupt: at once); an ended one wakes up in its own session with its files and its memory. Use it to steer, correct or continue a job instead of starting a new one. The answer says whether the project has changed since the job took its files; with update: true they are brought up to date first. A run takes no messages: correct its command and start it anew.`;
 

@@ -18,10 +18,12 @@ export interface WaitFacts {
   readonly budgetUsd: number | null;
   /** Ended jobs whose results the session was not told before. */
   readonly news: readonly Job[];
-  /** Ended jobs whose results it was told before. */
+  /** Ended jobs whose results it was told before; for a woken job, also those that ended too late for its former turn. */
   readonly toldBefore: readonly Job[];
   /** Whether the call names its jobs: then it asks for their results, told before or not. */
   readonly isNamed: boolean;
+  /** Whether the call is that of a job that may have ended before: then nobody was told of runs that ended about then. */
+  readonly isWoken: boolean;
   /** Jobs that have not ended: those with a line each, and runs that share one. */
   readonly pending: readonly JobView[];
   readonly pendingRuns: readonly FoldedRuns[];
@@ -41,7 +43,7 @@ export function renderWait(facts: WaitFacts, ids: IdGenerator): string {
     lowBudget ? renderLowBudget({ ...lowBudget, budgetUsd }) : userWrote ? "" : openingOf(facts),
   ];
   const lists = [
-    ...(toldBefore.length > 0 && !isNamed ? [renderToldBefore(toldBefore)] : []),
+    ...(toldBefore.length > 0 && !isNamed ? [renderToldBefore(toldBefore, facts.isWoken)] : []),
     ...(pending.length + pendingRuns.length > 0 ? ["Not ended yet:"] : []),
     ...renderGroups(pendingRuns, facts.now),
     ...renderOverview(pending, PENDING_LIMIT),
@@ -61,10 +63,13 @@ const PENDING_LIMIT = 8_000;
 const NO_JOBS = "This session has started no jobs, so there is nothing to wait for. agents_start starts some.";
 
 /** Their results are in the conversation already; `agents_wait` with their ids tells them once more. */
-const renderToldBefore = (jobs: readonly Job[]): string => {
+const renderToldBefore = (jobs: readonly Job[], isWoken: boolean): string => {
   const states = jobs.map(({ id, state }) => ({ id, state: state.kind }));
   const each = states.map(({ id, state }) => `${id} ${state}`).join(", ");
-  return `Ended and told before: ${states.length > NAMED ? renderCounts(states) : each}.`;
+  const list = states.length > NAMED ? renderCounts(states) : each;
+  return isWoken
+    ? `Ended before: ${list}. Call agents_wait with their ids for results that you were not told.`
+    : `Ended and told before: ${list}.`;
 };
 
 /** Jobs that are named one by one. */

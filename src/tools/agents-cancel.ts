@@ -22,7 +22,7 @@ export const agentsCancelTool = (deps: ToolDeps) =>
       const release = runtime.outbox.hold(sessionID, ids); // this call tells what the jobs had said
       try {
         const jobs = viewJobs(runtime, await cancelJobs(runtime, sessionID, ids, reason ?? null));
-        const news = await runtime.outbox.claim(sessionID, ids, call);
+        const news = await runtime.outbox.claim(sessionID, ids, call, null);
         const results = news.filter(
           ({ state, answers }) => state.kind !== "cancelled" || state.result !== undefined || answers.length > 0,
         );

@@ -38,7 +38,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       const isNamed = ids !== undefined;
       const found = findJobs(sessionJobs, ids);
       const ended = found.filter(({ state }) => isEnded(state)).map(({ id }) => id);
-      const news = await runtime.outbox.claim(orchestrator, ended, call);
+      const news = await runtime.outbox.claim(orchestrator, ended, call, job?.id ?? null);
       // Read again, because claiming takes a while in which jobs go on, and all that follows is of one moment.
       const all = findJobs(sessionJobs, ids);
       const { own, folded } = foldRuns(all, {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Job } from "../core/job.ts";
+import { isEnded, type Job } from "../core/job.ts";
 import { foldRuns } from "../core/run-groups.ts";
 import { type WaitResult, waitForJobs } from "../jobs/actions/wait-for-jobs.ts";
 import type { Runtime } from "../jobs/runtime.ts";
@@ -7,7 +7,7 @@ import { findJobs } from "../jobs/session/find-jobs.ts";
 import { renderCounts } from "../prompt/job-list.ts";
 import { AGENTS_WAIT } from "../prompt/tool-descriptions.ts";
 import { renderWait } from "../prompt/wait-answer.ts";
-import { findCaller, waitDepsOf } from "./caller.ts";
+import { type Caller, findCaller, waitDepsOf } from "./caller.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { showBoard, statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
 
@@ -22,7 +22,9 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       until: z
         .union([z.enum(["all", "any"]), z.number().int().min(1)], { error: '"all", "any" or a whole number from 1' })
         .default("all")
-        .describe('How many of them must have ended: "all" (default), "any", or a number.'),
+        .describe(
+          'How many of them must have ended: "all" (default), "any", or a number. Without jobs, "any" and a number wait for an end that you were not told yet, while jobs are open.',
+        ),
       timeout_seconds: z
         .number()
         .positive()
@@ -36,7 +38,8 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       const caller = await findCaller(runtime, call, "agents_wait");
       const { sessionJobs, job } = caller;
       const { orchestrator } = sessionJobs;
-      const ids = findJobs(sessionJobs, jobs).map(({ id }) => id);
+      const found = findJobs(sessionJobs, jobs);
+      const ids = found.map(({ id }) => id);
       const release = runtime.outbox.hold(orchestrator, ids); // this call tells the ends that happen meanwhile
       const endLending = job ? runtime.waiting.begin(job.id) : () => {};
       const progress = call.progress();
@@ -49,6 +52,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       try {
         const result = await waitForJobs(waitDepsOf(runtime, caller), call.sessionID, {
           jobs: ids,
+          ...(jobs === undefined && until !== "all" && (await countedOf(runtime, caller, found))),
           until,
           timeoutMs: timeout_seconds * 1000,
           messageID: call.messageID,
@@ -65,7 +69,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         // The answer to a call that the user stopped reaches nobody.
         const isHeard = result.reason !== "interrupted";
         const endedIDs = finished.map(({ id }) => id);
-        const news = isHeard ? await runtime.outbox.claim(orchestrator, endedIDs, call) : [];
+        const news = isHeard ? await runtime.outbox.claim(orchestrator, endedIDs, call, job?.id ?? null) : [];
         const newIDs = new Set(news.map(({ id }) => id));
         const isEmpty = finished.length + pending.length === 0;
         const facts = {
@@ -75,8 +79,9 @@ export const agentsWaitTool = (deps: ToolDeps) =>
           lowBudget: result.lowBudget,
           budgetUsd: runtime.options.budget.usdPerSession,
           news,
-          toldBefore: finished.filter(({ id }) => !newIDs.has(id)),
+          toldBefore: finished.filter((one) => !newIDs.has(one.id) && (jobs !== undefined || isOfCaller(caller, one))),
           isNamed: jobs !== undefined,
+          isWoken: job !== null && job.turns > 1,
           pending: pendingViews.filter(({ id }) => isOwn.has(id)),
           pendingOthers: statesOf(own.filter((one) => !isKept.has(one))),
           pendingRuns: folded,
@@ -100,6 +105,21 @@ export const agentsWaitTool = (deps: ToolDeps) =>
       }
     },
   });
+
+/** Whether the caller has started it. Of a run that another job's agent has started, that agent is told. */
+const isOfCaller = ({ job }: Caller, { startedBy }: Job): boolean => startedBy === (job?.id ?? null);
+
+/**
+ * What counts for a wait for the first ends, without names. It would be over at once, each time, by an end that the caller's
+ * conversation has already, and by a run of another job's agent, of which it is told nothing.
+ */
+async function countedOf(runtime: Runtime, caller: Caller, found: readonly Job[]) {
+  const own = found.filter((one) => isOfCaller(caller, one));
+  const ended = own.filter(({ state }) => isEnded(state)).map(({ id }) => id);
+  const { orchestrator } = caller.sessionJobs;
+  const untold = new Set(await runtime.outbox.untold(orchestrator, ended, caller.job?.id ?? null));
+  return { counted: new Set(own.map(({ id }) => id)), told: new Set(ended.filter((id) => !untold.has(id))) };
+}
 
 /** What stays in the conversation: the jobs as they are now, and why the wait ended without all of them. */
 function viewOf(runtime: Runtime, result: WaitResult, viewer: string | null): string {

@@ -1,3 +1,4 @@
+import { runsOf } from "../../core/nested-runs.ts";
 import { listExperiments } from "../../jobs/actions/list-experiments.ts";
 import type { Runtime } from "../../jobs/runtime.ts";
 import type { SessionJobs } from "../../jobs/session/session-jobs.ts";
@@ -16,7 +17,7 @@ export interface JobNews {
 }
 
 export interface JobNewsDeps {
-  readonly access: Pick<RuntimeAccess, "runtime">;
+  readonly access: Pick<RuntimeAccess, "runtime" | "opened">;
   readonly recorded: Pick<RecordedJobs, "startedBy">;
   readonly log: Log;
 }
@@ -25,17 +26,20 @@ export interface JobNewsDeps {
 const SUMMARIZED = 40;
 
 export function createJobNews({ access, recorded, log }: JobNewsDeps): JobNews {
-  async function ofJobs(
-    sessionID: string,
-    tell: (jobs: SessionJobs) => Promise<string | null>,
-  ): Promise<string | null> {
+  async function unlessFailed(sessionID: string, tell: () => Promise<string | null>): Promise<string | null> {
     try {
-      const jobs = await recorded.startedBy(sessionID);
-      return jobs && (await tell(jobs));
+      return await tell();
     } catch (error) {
       log("warn", "could not tell a session of its jobs", { sessionID, reason: String(error) });
       return null;
     }
+  }
+  async function ofJobs(
+    sessionID: string,
+    tell: (jobs: SessionJobs) => Promise<string | null>,
+  ): Promise<string | null> {
+    const jobs = await recorded.startedBy(sessionID);
+    return jobs && (await tell(jobs));
   }
   /** The list of jobs is not to be lost with what the ledger cannot say. */
   async function ofExperiments(runtime: Runtime, sessionID: string): Promise<string> {
@@ -47,17 +51,32 @@ export function createJobNews({ access, recorded, log }: JobNewsDeps): JobNews {
     }
   }
 
+  /** The runs that the agent of a job has started, for that job's own session, which has no file; null = it is no job's. */
+  async function ofWorker(sessionID: string): Promise<string | null> {
+    const runtime = await access.opened()?.catch(() => null);
+    const worker = runtime?.worker(sessionID);
+    if (!runtime || !worker) return null;
+    const { jobID, sessionJobs } = worker;
+    const runs = runsOf(sessionJobs.whole.all(), jobID);
+    return runs.length === 0 ? null : renderReminder(runs, runtime.clock.now(), jobID);
+  }
+
   return {
     forMessage: (sessionID, messageID) =>
-      ofJobs(sessionID, async () => (await access.runtime()).outbox.attach(sessionID, messageID)),
+      unlessFailed(sessionID, () =>
+        ofJobs(sessionID, async () => (await access.runtime()).outbox.attach(sessionID, messageID)),
+      ),
     forSummary: (sessionID) =>
-      ofJobs(sessionID, async (jobs) => {
-        if (jobs.all().length === 0) return null;
-        const runtime = await access.runtime();
-        const experiments = await ofExperiments(runtime, sessionID);
-        return [renderReminder(jobs.all(), runtime.clock.now()), experiments]
-          .filter((text) => text !== "")
-          .join("\n\n");
-      }),
+      unlessFailed(
+        sessionID,
+        async () => (await ofWorker(sessionID)) ?? (await ofJobs(sessionID, (jobs) => summaryOf(sessionID, jobs))),
+      ),
   };
+
+  async function summaryOf(sessionID: string, jobs: SessionJobs): Promise<string | null> {
+    if (jobs.all().length === 0) return null;
+    const runtime = await access.runtime();
+    const experiments = await ofExperiments(runtime, sessionID);
+    return [renderReminder(jobs.all(), runtime.clock.now()), experiments].filter((text) => text !== "").join("\n\n");
+  }
 }

@@ -1,5 +1,5 @@
 import type { Options } from "../../config/schema.ts";
-import type { GivenFiles, Job, JobOrigin } from "../../core/job.ts";
+import { type GivenFiles, isHeld, type Job, type JobOrigin } from "../../core/job.ts";
 import { BARE_TASK, type JobTask } from "../../core/job-task.ts";
 import { GPU_OF_RUNS, NESTED_TOOLS, runsOf } from "../../core/nested-runs.ts";
 import { COMMANDS_ONLY, createNestedStart, type NestedStart } from "../../core/nested-start.ts";
@@ -89,10 +89,10 @@ export async function startJobs(
   if (startedBy !== null) refuseEnded(startedBy);
   return recordJobs(deps, sessionJobs, requests.flatMap(toJobs));
 
-  /** Runs end with the job that started them, so one that has ended while this call waited starts none. @throws PluginError */
+  /** Runs end with the job that started them, so one that ended or was stopped while this call waited starts none. @throws PluginError */
   function refuseEnded(jobID: string): void {
-    const kind = sessionJobs.get(jobID)?.state.kind;
-    if (kind === "starting" || kind === "running") return;
+    const starter = sessionJobs.get(jobID);
+    if (starter && isHeld(starter.state) && starter.stopFailure == null) return;
     const message = `${jobID} does not run any more, so nothing was started.`;
     throw new PluginError("not_found", message, { retryable: false });
   }

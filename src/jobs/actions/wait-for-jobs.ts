@@ -23,6 +23,10 @@ export interface WaitDeps extends SessionOpener {
 
 export interface WaitRequest {
   readonly jobs?: readonly string[] | undefined;
+  /** Those of them whose ends count; absent = all. */
+  readonly counted?: ReadonlySet<string> | undefined;
+  /** Those of them whose ends were told before: while others are open, the wait is not over without a new end. */
+  readonly told?: ReadonlySet<string> | undefined;
   readonly until: WaitUntil;
   readonly timeoutMs: number;
   /** Id of the model's message that contains the call. */
@@ -65,9 +69,13 @@ function recount({ all, ended, interrupted }: WaitCount, before: JobState | null
   };
 }
 
-/** Whether a wait is over. An interrupted job never ends by itself, so waiting for it alone asks for attention. */
-export function decideWait(count: WaitCount, until: WaitUntil): "satisfied" | "attention" | "wait" {
-  const wanted = until === "all" ? count.all : Math.min(until === "any" ? 1 : until, count.all);
+/**
+ * Whether a wait is over. An interrupted job never ends by itself, so waiting for it alone asks for attention.
+ * @param told how many of the jobs have ended of which the caller was told before
+ */
+export function decideWait(count: WaitCount, until: WaitUntil, told = 0): "satisfied" | "attention" | "wait" {
+  const named = until === "all" ? count.all : until === "any" ? 1 : until;
+  const wanted = Math.min(Math.max(named, told + 1), count.all);
   if (count.ended >= wanted) return "satisfied";
   return count.all - count.interrupted < wanted ? "attention" : "wait";
 }
@@ -83,7 +91,9 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
   let userWrote = hasUserWritten();
   let lowBudget: Spend | null = null;
   const current = () => ids.flatMap((id) => sessionJobs.get(id) ?? []);
-  let count = countJobs(current());
+  const told = new Set(request.told);
+  const counts = (jobID: string) => request.counted === undefined || request.counted.has(jobID);
+  let count = countJobs(current().filter(({ id }) => counts(id)));
   const reason = await new Promise<WaitReason>((resolve) => {
     const finish = (why: WaitReason) => {
       for (const unsubscribe of subscriptions) unsubscribe();
@@ -94,7 +104,7 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
     };
     const interrupted = () => finish("interrupted");
     const look = () => {
-      const decision = decideWait(count, request.until);
+      const decision = decideWait(count, request.until, told.size);
       if (decision === "satisfied") return finish(decision);
       if (userWrote || decision === "attention") return finish("attention");
       lowBudget = deps.watchdog.takeWarning(sessionJobs.orchestrator);
@@ -114,7 +124,8 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
       deps.registry.onChange(({ before, job }) => {
         if (!wanted.has(job.id)) return;
         show(job.id);
-        if (before?.state === job.state) return;
+        if (!counts(job.id) || before?.state === job.state) return;
+        if (!isEnded(job.state)) told.delete(job.id); // it was woken, and its next end is a new one
         count = recount(count, before?.state ?? null, job.state);
         look();
       }),

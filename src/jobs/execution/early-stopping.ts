@@ -1,3 +1,4 @@
+import { isSameCall } from "../../core/call-key.ts";
 import { decideStops, type Entrant, highestRung, isSameRule, rungsOf } from "../../core/early-stopping.ts";
 import { isEnded, type Job } from "../../core/job.ts";
 import type { Stopped, StopRule } from "../../core/run-task.ts";
@@ -17,16 +18,19 @@ export interface EarlyStop {
 
 /** Compares the runs of a call that have the same rule for early stopping. A process stops only runs of its own. */
 export interface EarlyStopping {
-  /** The run has new points. Compares only where that may change something. */
-  judge(sessionJobs: SessionJobs, jobID: string): void;
+  /**
+   * The run has new points. Compares only where that may change something.
+   * @param begunAt when this try of its command began, epoch ms
+   */
+  judge(sessionJobs: SessionJobs, jobID: string, begunAt: number): void;
   /** The run's command has ended. */
   leave(jobID: string): void;
   onStop(listener: (stop: EarlyStop) => void): () => void;
 }
 
-/** A run whose command runs in this process. */
+/** A run whose command runs in this process, and has reported the rule's metric in this try. */
 interface Runner {
-  /** The highest rung at which it was good enough. */
+  /** The highest rung at which it was good enough, in an earlier try too. */
   passed: number | null;
   judgedAt: number;
 }
@@ -62,15 +66,22 @@ export function createEarlyStopping({ pool, owner, clock, log }: EarlyStoppingDe
     return others.ids;
   }
 
-  function judge(sessionJobs: SessionJobs, jobID: string): void {
+  function judge(sessionJobs: SessionJobs, jobID: string, begunAt: number): void {
     const job = requireJob(sessionJobs, jobID);
     const rule = job.task.run?.stop;
     if (!rule || job.state.kind !== "running") return;
-    const runner = runners.get(jobID) ?? { passed: null, judgedAt: clock.now() };
+    const points = sessionJobs.points(jobID, rule.metric);
+    const known = runners.get(jobID);
+    // Points of an earlier try are left where the command goes on behind them, which its first new one shows.
+    const earlier = known ? [] : points.filter(({ at }) => at < begunAt);
+    if (!known && earlier.length === points.length) return;
+    const runner = known ?? { passed: highestRung(earlier, rule), judgedAt: clock.now() };
     runners.set(jobID, runner);
-    const isHigher = highestRung(sessionJobs.points(jobID, rule.metric), rule) !== runner.passed;
+    // While it was away, others may have come to where it is.
+    const isBack = !known && runner.passed !== null;
+    const isHigher = highestRung(points, rule) !== runner.passed;
     const isLookDue = clock.now() - runner.judgedAt >= LOOK_MS;
-    if (!isHigher && (!isLookDue || runElsewhere().size === 0)) return;
+    if (!isBack && !isHigher && (!isLookDue || runElsewhere().size === 0)) return;
     const group = groupOf(sessionJobs, job, rule).map((one) =>
       runElsewhere().has(one.id) ? sessionJobs.reload(one.id) : one,
     );
@@ -116,9 +127,9 @@ export function createEarlyStopping({ pool, owner, clock, log }: EarlyStoppingDe
   }
 
   return {
-    judge(sessionJobs, jobID) {
+    judge(sessionJobs, jobID, begunAt) {
       try {
-        judge(sessionJobs, jobID);
+        judge(sessionJobs, jobID, begunAt);
       } catch (error) {
         // The run goes on, and is compared again at its next rung.
         log("warn", "could not compare a run with its siblings", { jobID, reason: String(error) });
@@ -134,10 +145,8 @@ export function createEarlyStopping({ pool, owner, clock, log }: EarlyStoppingDe
 
 /** The runs of the same call with the same rule, this one too. */
 function groupOf(sessionJobs: SessionJobs, job: Job, rule: StopRule): readonly Job[] {
-  const { origin } = job;
-  if (!origin) return [job];
-  return sessionJobs.whole.all().filter(({ origin: other, task }) => {
-    const isSameCall = other?.callID === origin.callID && other.messageID === origin.messageID;
-    return isSameCall && task.run?.stop && isSameRule(task.run.stop, rule);
-  });
+  if (!job.origin) return [job];
+  return sessionJobs.whole
+    .all()
+    .filter(({ origin, task }) => task.run?.stop && isSameCall(origin, job.origin) && isSameRule(task.run.stop, rule));
 }

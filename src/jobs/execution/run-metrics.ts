@@ -23,6 +23,7 @@ export const createRunMetrics =
     const { measures, metrics: texts } = run;
     /** In a measurement, whose output may be the job's, only the numbers that its benchmark declares count. */
     const counts = (name: string) => measures === null || name === measures.metric || Object.hasOwn(texts, name);
+    const begunAt = clock.now();
     sessionJobs.restartSeries(jobID);
 
     function add(metrics: readonly PrintedMetric[]): void {
@@ -38,7 +39,7 @@ export const createRunMetrics =
         const metrics = lines.read(bytes);
         if (metrics.length === 0) return;
         add(metrics);
-        earlyStopping.judge(sessionJobs, jobID);
+        earlyStopping.judge(sessionJobs, jobID, begunAt);
       },
       end(isWhole) {
         earlyStopping.leave(jobID);

@@ -6,6 +6,7 @@ import {
   decideNotice,
   decideOutbox,
   type Notice,
+  type NoticeDecision,
   type OrchestratorView,
   type OutboxContext,
   WAKE_MS,
@@ -29,9 +30,13 @@ export interface Outbox {
   hold(orchestrator: string, jobIDs: readonly string[]): () => void;
   /**
    * Lets a tool call report jobs in its answer, and records the call as their delivery.
-   * @returns those of the jobs that have ended and that the session has not been told of, as they ended
+   * @param caller the job in whose session the call is made; null = it is an orchestrator's. Only what the caller itself has
+   * started is told it: the end of a run belongs in the conversation that started it
+   * @returns those of the jobs that have ended and that the caller has not been told of, as they ended
    */
-  claim(orchestrator: string, jobIDs: readonly string[], call: CallRef): Promise<readonly Job[]>;
+  claim(orchestrator: string, jobIDs: readonly string[], call: CallRef, caller: string | null): Promise<readonly Job[]>;
+  /** Those of the jobs that `claim` would return now, and those whose report may still turn out to be lost. */
+  untold(orchestrator: string, jobIDs: readonly string[], caller: string | null): Promise<readonly string[]>;
   /** Text to add to a new message of the user's; null when there is nothing to tell, or the message is the plugin's own. */
   attach(orchestrator: string, messageID: string): Promise<string | null>;
   /** Sends nothing from now on. Requests under way are not awaited: a host that is ending may never answer them. */
@@ -178,23 +183,21 @@ export function createOutbox(deps: OutboxDeps): Outbox {
         if (holds.delete(hold)) look(orchestrator);
       };
     },
-    claim: (orchestrator, jobIDs, { sessionID, messageID, callID }) =>
+    claim: (orchestrator, jobIDs, { sessionID, messageID, callID }, caller) =>
       queue.run(orchestrator, async () => {
         const sessionJobs = await registry.inUse(orchestrator);
-        const wanted = new Set(jobIDs);
-        const notices = sessionJobs?.notices().filter(({ job }) => wanted.has(job.id)) ?? [];
-        if (!sessionJobs || notices.length === 0) return [];
-        const isInDoubt = notices.some(({ delivery }) => delivery !== null);
-        // Where the session cannot be read, only notices without a delivery are certain to be untold.
-        const view = isInDoubt ? await viewOf(orchestrator, notices).catch(() => null) : null;
-        const due = notices.filter((notice) =>
-          view ? decideNotice(notice, view, clock.now()).kind === "due" : notice.delivery === null,
-        );
+        if (!sessionJobs) return [];
+        const due = await noticesFor(caller, sessionJobs, jobIDs, ["due"]);
         if (suspended) return [];
         const isBelow = sessionID !== undefined && sessionID !== orchestrator;
         const delivery = { kind: "call", messageID, callID, at: clock.now(), ...(isBelow && { sessionID }) } as const;
         return toJobs(sessionJobs, take(sessionJobs, due, delivery));
       }),
+    async untold(orchestrator, jobIDs, caller) {
+      const sessionJobs = await registry.inUse(orchestrator);
+      if (!sessionJobs) return [];
+      return (await noticesFor(caller, sessionJobs, jobIDs, ["due", "unsettled"])).map(({ job }) => job.id);
+    },
     async attach(orchestrator, messageID) {
       if (sent.has(messageID)) return null;
       const sessionJobs = await registry.inUse(orchestrator);
@@ -218,6 +221,23 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       timers.clear();
     },
   };
+
+  /** Notices of these jobs that a call of the caller's may report, as far as they are decided in one of these ways. */
+  async function noticesFor(
+    caller: string | null,
+    { orchestrator, notices: all }: SessionJobs,
+    jobIDs: readonly string[],
+    kinds: readonly NoticeDecision["kind"][],
+  ): Promise<Notice[]> {
+    const wanted = new Set(jobIDs);
+    const notices = all().filter(({ job }) => job.startedBy === caller && wanted.has(job.id));
+    const isInDoubt = notices.some(({ delivery }) => delivery !== null);
+    // Where the session cannot be read, only notices without a delivery are certain to be untold.
+    const view = isInDoubt ? await viewOf(orchestrator, notices).catch(() => null) : null;
+    return notices.filter((notice) =>
+      view ? kinds.includes(decideNotice(notice, view, clock.now()).kind) : notice.delivery === null,
+    );
+  }
 
   function take(sessionJobs: SessionJobs, notices: readonly Notice[], delivery: Delivery): readonly Notice[] {
     const ours = sessionJobs.recordDelivery(notices, delivery);

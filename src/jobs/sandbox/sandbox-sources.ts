@@ -1,4 +1,5 @@
 import type { ProviderName } from "../../config/provider-names.ts";
+import { isSameCall } from "../../core/call-key.ts";
 import { isEnded, isHeld, type Job } from "../../core/job.ts";
 import { withNotes } from "../../core/job-notes.ts";
 import type { SnapshotRecord } from "../../core/snapshot-record.ts";
@@ -176,11 +177,8 @@ const keyOf = ({ task: { source } }: Job): string => `${source?.kind} ${source?.
 
 /** The job itself and those of its call that wait for the same files. */
 function siblingsOf(sessionJobs: SessionJobs, job: Job): Job[] {
-  const isOfCall = ({ origin }: Job) =>
-    origin !== null && origin.messageID === job.origin?.messageID && origin.callID === job.origin.callID;
-  return sessionJobs
-    .all()
-    .filter((one) => one.id === job.id || (isUnfrozen(one) && isOfCall(one) && keyOf(one) === keyOf(job)));
+  const isSibling = (one: Job) => isUnfrozen(one) && isSameCall(one.origin, job.origin) && keyOf(one) === keyOf(job);
+  return sessionJobs.all().filter((one) => one.id === job.id || isSibling(one));
 }
 
 const unknown = (id: string) => new PluginError("invalid_task", unknownSandbox(id), { retryable: false });

@@ -1,5 +1,6 @@
 import type { Job, Metric } from "../../core/job.ts";
 import { compareSources, withMetric } from "../../core/metric-source.ts";
+import { declaredMetrics } from "../../core/run-task.ts";
 import { JobSeries, type MetricPoint, type Point, type Series, type SeriesRecord } from "../../core/series.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { SeriesStore } from "../store/series-store.ts";
@@ -46,7 +47,8 @@ export function createSessionSeries(store: SeriesStore, clock: Clock, save: (job
   function open(job: Job): Live {
     const known = live.get(job.id);
     if (known) return known;
-    const series = new JobSeries(job.task.run?.stop?.rungs ?? [], store.seriesOf(job.id));
+    const { run } = job.task;
+    const series = new JobSeries(run?.stop?.rungs ?? [], store.seriesOf(job.id), run ? declaredMetrics(run) : []);
     const opened = { series, changed: new Map(), savedAt: Number.NEGATIVE_INFINITY, cancelSave: null };
     live.set(job.id, opened);
     return opened;

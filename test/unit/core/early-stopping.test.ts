@@ -45,14 +45,16 @@ describe("a rung", () => {
     expect(stops(["a", "b", "c", "d"].map((id) => entrant(id, [9, 1])))).toEqual({});
   });
 
-  test("takes NaN for the worst, and infinities for what they are", () => {
+  test("takes NaN and infinities for the worst, as rankings do: what is not finite measures nothing", () => {
     const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
     const runs = [entrant("nan", [1, nan]), entrant("inf", [1, inf]), entrant("-inf", [1, -inf]), entrant("1", [1, 1])];
-    expect(stops(runs)).toEqual({
+    expect(stops(runs, { keep: 0.25 })).toEqual({
       nan: { rung: 2, value: "NaN", cut: 1 },
       inf: { rung: 2, value: "Infinity", cut: 1 },
+      "-inf": { rung: 2, value: "-Infinity", cut: 1 },
     });
-    expect(Object.keys(stops(runs, { direction: "max" })).sort()).toEqual(["-inf", "nan"]);
+    expect(Object.keys(stops(runs, { direction: "max", keep: 0.25 }))).toEqual(["nan", "inf", "-inf"]);
+    expect(stops([entrant("a", [1, inf]), entrant("b", [1, nan]), entrant("c", [1, -inf])])).toEqual({});
     expect(stops([entrant("a", [1, nan]), entrant("b", [1, nan])])).toEqual({});
   });
 
@@ -112,8 +114,8 @@ describe("whatever the curves and the order of arrival", () => {
     direction: fc.constantFrom("min" as const, "max" as const),
   });
   const order = (direction: "min" | "max") => (a: number, b: number) =>
-    Number.isNaN(a) || Number.isNaN(b)
-      ? Number(Number.isNaN(a)) - Number(Number.isNaN(b))
+    !Number.isFinite(a) || !Number.isFinite(b)
+      ? Number(Number.isFinite(b)) - Number(Number.isFinite(a))
       : direction === "min"
         ? a - b || 0
         : b - a || 0;

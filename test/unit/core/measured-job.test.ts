@@ -88,6 +88,7 @@ describe("what a benchmark has measured of a job", () => {
     const own = repeat(1, 1);
     const others = [
       repeat(50, 2, { origin: { sessionID: "s", messageID: "m", callID: "call_2" } }),
+      repeat(50, 2, { origin: { sessionID: "s", messageID: "a later one", callID: "call_1" } }),
       run({ metrics: own.metrics }, { measures: { ...MEASURES, jobID: "job_2" } }),
       run({ metrics: own.metrics }, { measures: { ...MEASURES, metric: "speed" } }),
       run({ metrics: own.metrics }, { measures: { ...MEASURES, setting: "snapshot" } }),

@@ -53,6 +53,7 @@ test("nothing is said of a run whose metrics came, whatever else it printed", ()
 
 test("metrics beyond the most that are kept are named", () => {
   expect(notesOn("", {}, ["a", "b c"])).toEqual(['Metrics not kept, because a job has at most 100: a, "b c".']);
+  expect(notesOn("", { stop }, ["val_loss"])).toEqual(["Metrics not kept, because a job has at most 100: val_loss."]);
   const names = Array.from({ length: 1_000 }, (_, n) => `m${n}`);
   expect(notesOn("", {}, names)[0]).toEndWith("m19 and at least 980 more.");
 });

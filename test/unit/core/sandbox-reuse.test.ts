@@ -26,6 +26,7 @@ test("runs share sandboxes within their call and with the same needs and results
   expect(reuseKey(one)).toBe(reuseKey(runIn(QUEUED, {}, { command: "false", params: { LR: 1 } })));
   const others = [
     runIn(QUEUED, { origin: { ...origin, callID: "other" } }),
+    runIn(QUEUED, { origin: { ...origin, messageID: "a later one" } }),
     runIn(QUEUED, { provider: "modal" === one.provider ? "local" : "modal" }),
     runIn(QUEUED, { task: { ...one.task, environment: "other" } }),
     runIn(QUEUED, { task: { ...one.task, snapshotID: "snap_other" } }),

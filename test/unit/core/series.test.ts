@@ -70,6 +70,16 @@ describe("a series", () => {
     expect(series.latest("__proto__")?.value).toBe(2);
   });
 
+  test("has a place for each metric that was asked for, however many others come first", () => {
+    const asked = ["loss", "__proto__", "never"];
+    const series = new JobSeries([], new Map(), asked);
+    const kept = Array.from({ length: MOST_METRICS }, (_, i) => series.add(point(1, 0, `m${i}`))).filter(Boolean);
+    expect(kept).toHaveLength(MOST_METRICS - asked.length);
+    for (const name of ["loss", "__proto__"]) expect(series.add(point(1, 0, name))).not.toBeNull();
+    expect(series.add(point(1, 0, "one too many"))).toBeNull();
+    expect(series.names()).toHaveLength(MOST_METRICS - 1);
+  });
+
   test("counts reports where there is no step", () => {
     const series = new JobSeries();
     for (let i = 0; i < 1_000; i++) series.add(point(i));

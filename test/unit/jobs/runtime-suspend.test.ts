@@ -130,7 +130,7 @@ test(
     const [done = ""] = await world.start("say 1");
     await startIn(world.runtime, "ses_busy", "hang");
     await world.reaches(done, "completed");
-    await world.runtime.outbox.claim(ORCHESTRATOR, [done], { messageID: "msg_1", callID: "call_1" });
+    await world.runtime.outbox.claim(ORCHESTRATOR, [done], { messageID: "msg_1", callID: "call_1" }, null);
     world.orchestrators.setTrace("call_1", "arrived");
     await world.clock.advance(90_000);
     expect(await world.close(world.runtime)).toEqual(["ses_busy"]);

@@ -81,6 +81,7 @@ test(
     expect(named.output).toContain("answer 391 ".repeat(60).trim());
     expect(named.output).toContain("<error>model_error: broken 390");
 
+    world.sessions.emit({ kind: "user_wrote", sessionID: ORCHESTRATOR, messageID: "msg_6" }); // ends the wait
     const again = await call("agents_wait", { until: "any" });
     expectWhole(again.output);
     expect(again.output).toContain("Ended and told before: 360 completed, 30 failed.\n");

@@ -1,3 +1,4 @@
+import type { Job } from "../../../src/core/job.ts";
 import { createSerialQueues } from "../../../src/shared/serial-queues.ts";
 import { createTools } from "../../../src/tools/all-tools.ts";
 import { createProcessTable } from "../../../src/tools/process-table.ts";
@@ -60,6 +61,11 @@ export function openTools(world: World) {
       return ask();
     },
   });
+  function toolNamed(name: string) {
+    const tool = tools.find((one) => one.name === name);
+    if (!tool) throw new Error(`no tool ${name}`);
+    return tool;
+  }
   return {
     tools,
     shown,
@@ -76,9 +82,13 @@ export function openTools(world: World) {
       abort = new AbortController().signal,
       ask = async (): Promise<AskAnswer> => "allowed",
     ): Promise<ToolAnswer> {
-      const tool = tools.find((one) => one.name === name);
-      if (!tool) throw new Error(`no tool ${name}`);
-      return tool.run(args, callIn(sessionID, abort, ask));
+      return toolNamed(name).run(args, callIn(sessionID, abort, ask));
+    },
+    /** A call that the agent of a job makes in its own session. */
+    callInJob(name: string, args: unknown, { id, childSession }: Job): Promise<ToolAnswer> {
+      const call = callIn(childSession ?? "", new AbortController().signal, async () => "allowed");
+      const job = async () => ({ job: id, orchestrator: ORCHESTRATOR });
+      return toolNamed(name).run(args, { ...call, callID: `call_of_${id}`, job });
     },
   };
 }

@@ -1,39 +1,12 @@
 import { expect, test } from "bun:test";
 import type { Options } from "../../../../src/config/schema.ts";
-import { NOTHING_GIVEN } from "../../../../src/core/job.ts";
 import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
-import { startJobs } from "../../../../src/jobs/actions/start-jobs.ts";
-import { createFakeProcess, type FakeProcess } from "../../tools/fake-process.ts";
-import { CATALOG, inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
+import { sleep } from "../../../../src/shared/clock.ts";
+import type { FakeProcess } from "../../tools/fake-process.ts";
+import { followRuns, startRuns } from "../nested-support.ts";
+import { inWorld, ORCHESTRATOR, type World } from "../runtime-world.ts";
 
 /* Runs that the agent of a job has started, in the whole runtime: how they end with it, and what a restart does to them. */
-
-/** Has the machine's commands be those of runs. What ends an earlier try finds nothing. */
-function followRuns(world: World): FakeProcess[] {
-  const started: FakeProcess[] = [];
-  world.machine.onStart = ({ argv }) => {
-    const process = createFakeProcess(`${started.length}`, "/logs/1.log");
-    if (argv.join(" ").includes("/proc/")) process.end({ kind: "exited", code: 0 });
-    else started.push(process);
-    return process;
-  };
-  return started;
-}
-
-async function startRuns(world: World, jobID: string, count: number, startedBy = world.job(jobID)): Promise<string[]> {
-  const requests = Array.from({ length: count }, (_, n) => ({ description: `run ${n}`, command: "train" }));
-  const jobs = await startJobs(world.runtime, requests, {
-    orchestrator: ORCHESTRATOR,
-    origin: { sessionID: "ses_child", messageID: "msg_1", callID: `call_${count}` },
-    catalog: CATALOG,
-    orchestratorModel: null,
-    orchestratorVariant: null,
-    given: { ...NOTHING_GIVEN, notes: [] },
-    forbidden: [],
-    startedBy,
-  });
-  return jobs.map(({ id }) => id);
-}
 
 const inNestedWorld = (
   body: (world: World, id: string, started: FakeProcess[]) => Promise<void>,
@@ -109,3 +82,51 @@ test(
     await world.clock.advance(1_000);
   }),
 );
+
+const PARKING_MS = 4 * 60_000;
+const AT_LIMIT = {
+  "its cost": { max_usd: 1 },
+  "its time": { timeout_minutes: 30 },
+};
+
+for (const [what, limit] of Object.entries(AT_LIMIT))
+  test(
+    `a job at the limit of ${what} ends its runs before its files are kept, which takes minutes, and starts no others`,
+    inWorld(
+      async (world) => {
+        const started = followRuns(world);
+        const [id = ""] = await world.start({ description: "tries", prompt: "work 6000000 never", ...limit });
+        await world.reaches(id, "running");
+        const runs = await startRuns(world, id, 3);
+        const [done = "", ...open] = runs;
+        await world.clock.until("all run", () => started.length === 3);
+        started[0]?.print("accuracy is 0.93\n");
+        started[0]?.end({ kind: "exited", code: 0 });
+        await world.reaches(done, "completed");
+        world.machine.onSnapshot = () => sleep(world.clock, PARKING_MS);
+        await world.clock.until("it is stopped", () => world.job(id).stopFailure != null, 6_000_000);
+        await world.clock.advance(10);
+        for (const run of open)
+          expect(world.job(run).state).toMatchObject({ kind: "cancelled", reason: "its job was stopped" });
+        await expect(startRuns(world, id, 1)).rejects.toMatchObject({ code: "not_found" });
+        expect(world.job(id).state.kind).toBe("running");
+        await world.clock.advance(2 * PARKING_MS);
+        const job = world.job(id);
+        expect(job.state).toMatchObject({
+          kind: "failed",
+          failure: { code: "max_usd" in limit ? "budget_exceeded" : "timed_out" },
+        });
+        expect(job.notes).toEqual([
+          "It started 3 runs itself: 1 completed, 2 cancelled because the job ended.",
+          `These runs were open when it ended, and were cancelled: ${open.join(", ")}.`,
+        ]);
+        expect(world.job(done).state).toMatchObject({ result: expect.stringContaining("accuracy is 0.93") });
+        expect([id, ...runs].map((one) => world.job(one).sandbox.kind)).toEqual(Array(4).fill("parked"));
+      },
+      {
+        stallTimeoutMinutes: 6_000,
+        checkpointMinutes: null,
+        prices: { cpuCore: 1, memoryGiB: 0 },
+      },
+    ),
+  );

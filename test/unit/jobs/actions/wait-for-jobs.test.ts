@@ -41,6 +41,21 @@ describe("the decision of a wait", () => {
     ["ir", "any", "wait"],
     ["iir", 2, "attention"],
   ];
+  const toldCases: [kinds: string, told: number, until: WaitUntil, decision: ReturnType<typeof decideWait>][] = [
+    ["cr", 1, "any", "wait"],
+    ["ccr", 1, "any", "satisfied"],
+    ["cc", 2, "any", "satisfied"],
+    ["ci", 1, "any", "attention"],
+    ["ccrr", 1, 2, "satisfied"],
+    ["ccrr", 2, 2, "wait"],
+    ["cccr", 2, 2, "satisfied"],
+    ["ccr", 2, 9, "wait"],
+  ];
+  for (const [kinds, told, until, decision] of toldCases) {
+    test(`for ${until} of the jobs "${kinds}", of which ${told} were told, is ${decision}`, () => {
+      expect(decideWait(countJobs(jobs(kinds)), until, told)).toBe(decision);
+    });
+  }
   for (const [kinds, until, decision] of cases) {
     test(`for ${until} of the jobs "${kinds}" is ${decision}`, () => {
       expect(decideWait(countJobs(jobs(kinds)), until)).toBe(decision);

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { renderJobLine } from "../../../../src/prompt/job-list.ts";
 import { viewRecords } from "../../../../src/views/job-view.ts";
 import { createFakeProcess, type FakeProcess } from "../../tools/fake-process.ts";
-import { inWorld, leaseCount, ORCHESTRATOR, startIn, storedJob, type World } from "../runtime-world.ts";
+import { gate, inWorld, leaseCount, ORCHESTRATOR, startIn, storedJob, type World } from "../runtime-world.ts";
+import { sandboxIDOf } from "./lost-sandbox-support.ts";
 
 const stop = { metric: "loss", direction: "min", rungs: [10, 20], keep: 0.5 } as const;
 const run = (name: string, more: object = {}) => ({ description: name, command: name, stop, ...more });
@@ -70,6 +71,25 @@ describe("early stopping", () => {
   );
 
   test(
+    "finds its metric also behind a hundred others",
+    inWorld(async (world) => {
+      const commands = followRuns(world);
+      const ids = await world.start(run("a"), run("b"));
+      const print = await runs(world, commands, ids);
+      const others = Array.from({ length: 100 }, (_, layer) => `METRIC grad/layer${layer}=1 step=10\n`).join("");
+      for (const [index, id] of ids.entries()) await print(id, `${others}METRIC loss=${index} step=10\n`);
+      expect(ids.map((id) => stateOf(world, id))).toEqual(["running", "cancelled"]);
+      const [a = ""] = ids;
+      commands.get(a)?.end({ kind: "exited", code: 0 });
+      const { notes, metrics } = await world.reaches(a, "completed");
+      expect(metrics.loss?.value).toBe(0);
+      expect(notes).toEqual([
+        expect.stringContaining("Metrics not kept, because a job has at most 100: grad/layer99."),
+      ]);
+    }),
+  );
+
+  test(
     "compares only runs of one call that name the same rule, and ended ones too",
     inWorld(async (world) => {
       const commands = followRuns(world);
@@ -118,6 +138,62 @@ describe("early stopping", () => {
         state: { kind: "cancelled" },
         stopped: { rung: 10, value: 4, cut: 3 },
       });
+    }),
+  );
+
+  type Commands = Map<string, FakeProcess>;
+  async function reload(world: World, commands: Commands) {
+    commands.clear();
+    await world.reopen();
+  }
+  async function loseSandbox(world: World, commands: Commands, id: string) {
+    world.machine.keepsLast = true;
+    commands.get(id)?.break("the sandbox ended");
+    commands.delete(id);
+    world.machine.lose(sandboxIDOf(world, id));
+  }
+  const BREAKS = { "a reload of OpenCode": reload, "the loss of its sandbox": loseSandbox };
+  for (const [what, breakOff] of Object.entries(BREAKS))
+    test(
+      `does not judge a run again at rungs that it had passed before ${what}, and judges it where it goes on`,
+      inWorld(async (world) => {
+        const commands = followRuns(world);
+        const ids = await world.start(run("slow"), run("b"), run("c"));
+        const [slow = "", b = "", c = ""] = ids;
+        const print = await runs(world, commands, ids);
+        await print(slow, "METRIC loss=9 step=10\n");
+        await print(slow, "METRIC loss=0.5 step=20\n");
+        await print(b, "METRIC loss=1 step=10\n");
+        await print(c, "METRIC loss=1 step=10\n");
+        await breakOff(world, commands, slow);
+        const printAgain = await runs(world, commands, ids);
+        await printAgain(slow, "METRIC lr=1 step=19\n");
+        await printAgain(slow, "METRIC loss=0.4 step=22\n"); // from a checkpoint
+        expect(ids.map((id) => stateOf(world, id))).toEqual(["running", "running", "running"]);
+        await printAgain(b, "METRIC loss=0.1 step=20\n");
+        expect(ids.map((id) => stateOf(world, id))).toEqual(["cancelled", "running", "running"]);
+        expect(world.job(slow).stopped).toEqual({ rung: 20, value: 0.5, cut: 0.1 });
+      }),
+    );
+
+  test(
+    "judges a run that comes back by those that have reached its rung meanwhile",
+    inWorld(async (world) => {
+      const commands = followRuns(world);
+      const ids = await world.start(run("a"), run("b"));
+      const [a = "", b = ""] = ids;
+      const print = await runs(world, commands, ids);
+      await print(a, "METRIC loss=2 step=10\n");
+      const capacity = gate();
+      world.machine.onCreate = () => capacity.passed;
+      await loseSandbox(world, commands, a);
+      await world.clock.advance(5_000);
+      await print(b, "METRIC loss=1 step=10\n");
+      capacity.open();
+      const printAgain = await runs(world, commands, [a]);
+      expect(stateOf(world, a)).toBe("running");
+      await printAgain(a, "METRIC loss=2 step=11\n");
+      expect(world.job(a).stopped).toEqual({ rung: 10, value: 2, cut: 1 });
     }),
   );
 

@@ -8,7 +8,7 @@ import { endsIn, expectAllDelivered, sentEnds } from "./outbox-support.ts";
 /* Ends of jobs that are reported in a tool's answer or with a message of the user's. */
 
 const CALL = { messageID: "msg_0", callID: "call_1" };
-const claim = ({ runtime }: World, ids: string[]) => runtime.outbox.claim(ORCHESTRATOR, ids, CALL);
+const claim = ({ runtime }: World, ids: string[]) => runtime.outbox.claim(ORCHESTRATOR, ids, CALL, null);
 const attachedEnds = async ({ runtime }: World) =>
   endsIn((await runtime.outbox.attach(ORCHESTRATOR, "msg_user")) ?? "");
 
@@ -114,7 +114,7 @@ test(
     const [id = ""] = await world.start("say 1");
     await world.reaches(id, "completed");
     const call = { ...CALL, directory: "/home/ann/project", abort: new AbortController().signal, ask: () => {} };
-    await world.runtime.outbox.claim(ORCHESTRATOR, [id], call);
+    await world.runtime.outbox.claim(ORCHESTRATOR, [id], call, null);
     using database = new Database(sessionFile(world.stateDir, ORCHESTRATOR), { readonly: true });
     const { delivery } = database.query("SELECT delivery FROM outbox").get() as { delivery: string };
     expect(JSON.parse(delivery)).toEqual({ kind: "call", ...CALL, at: expect.any(Number) });

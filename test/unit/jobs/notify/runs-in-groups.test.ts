@@ -158,6 +158,18 @@ test(
 );
 
 test(
+  "calls of two messages are two groups where a model's server gives both calls one id",
+  inWorld(async (world) => {
+    const call = "functions.agents_start:0";
+    const long = await recordRuns(world, 1, { call });
+    const short = await recordRuns(world, 1, { call, messageID: "msg_later" });
+    for (const id of short) await endRun(world, id);
+    await world.clock.advance(2_000);
+    expect([posts(world), named(world, [...long, ...short])]).toEqual([1, short]);
+  }),
+);
+
+test(
   "a busy orchestrator is not interrupted for every run either",
   inWorld(async (world) => {
     world.orchestrators.busy = true;

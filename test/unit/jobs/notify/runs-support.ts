@@ -21,9 +21,13 @@ export const commandFailed = (message = "exit code 1: no module named torch"): T
   failure: { code: "command_failed", message, retryable: false },
 });
 
+const FIRST_MESSAGE = "msg_start";
+
 interface RecordedRuns {
   /** Other runs of one call have another name of it. */
   readonly call?: string;
+  /** Calls of other messages may have the same name. */
+  readonly messageID?: string;
   readonly run?: Partial<RunTask>;
   readonly startedBy?: string | null;
 }
@@ -32,12 +36,12 @@ interface RecordedRuns {
 export async function recordRuns(
   world: World,
   count: number,
-  { call = "call_start", run = { stop: STOP }, startedBy = null }: RecordedRuns = {},
+  { call = "call_start", messageID = FIRST_MESSAGE, run = { stop: STOP }, startedBy = null }: RecordedRuns = {},
 ): Promise<string[]> {
   const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
   const first = sessionJobs.nextPosition();
   const { task } = jobIn({ kind: "queued" });
-  const origin = { sessionID: ORCHESTRATOR, messageID: "msg_start", callID: call };
+  const origin = { sessionID: ORCHESTRATOR, messageID, callID: call };
   const jobs = Array.from({ length: count }, (_, index): Job => {
     const own = { description: "sweep", agent: "", prompt: "", gpu: "H100:8" };
     return newJob(
@@ -46,7 +50,7 @@ export async function recordRuns(
         task: { ...task, ...own, run: { ...RUN, params: { LR: index }, ...run } },
       },
       {
-        id: `${call}_${index}`,
+        id: `${messageID === FIRST_MESSAGE ? call : `${call}_${messageID}`}_${index}`,
         orchestrator: ORCHESTRATOR,
         position: first + index,
         provider: "local",
