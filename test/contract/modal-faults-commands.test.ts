@@ -7,6 +7,9 @@ import { until } from "../support/wait.ts";
 import { ALWAYS, failsWith, modal, open, provider, specOf, UNAVAILABLE } from "./modal-faults-support.ts";
 import { exited, sh } from "./sandbox-shell.ts";
 
+/** Longer than the SDK tries again by itself. */
+const CUT_MS = 13_000;
+
 describe("when a command meets a fault", () => {
   let sandbox: Sandbox;
   const begin = (...faults: Fault[]) => beginWithin({}, ...faults);
@@ -70,19 +73,38 @@ describe("when a command meets a fault", () => {
     });
   });
 
-  modalTest(
-    "a router that disappears during a command makes the command's exit unknown, after the SDK's retries",
-    async () => {
-      await begin();
-      const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
-      await modal().stopRouter();
-      for await (const _ of child.output);
-      expect((await child.exit).kind).toBe("unknown");
-      await modal().startRouter();
-      // gRPC increases the delay between its attempts to connect.
-      await until(async () => (await sh(sandbox, "echo again")).stdout === "again\n", { what: "a command runs again" });
-    },
-  );
+  modalTest("a command that the router cannot be asked about for a while is followed again, to its end", async () => {
+    await beginWithin({ exitMs: 1_000 });
+    const child = await sandbox.start({
+      argv: ["sh", "-c", "echo before; until [ -e go ]; do sleep 0.1; done; echo after >&2; exit 4"],
+    });
+    const output = child.output[Symbol.asyncIterator]();
+    const parts = [await output.next()];
+    await modal().stopRouter();
+    await modal().stopControl();
+    await new Promise((resolve) => setTimeout(resolve, CUT_MS));
+    await modal().startControl();
+    await modal().startRouter();
+    // gRPC increases the delay between its attempts to connect.
+    const go = () => sandbox.writeFile("go", Buffer.from("")).then(() => true);
+    await until(go, { what: "the command is told to go on" });
+    for (let next = await output.next(); !next.done; next = await output.next()) parts.push(next);
+    expect(parts.map(({ value }) => [value?.stream, Buffer.from(value?.bytes ?? []).toString()])).toEqual([
+      ["stdout", "before\n"],
+      ["stderr", "after\n"],
+    ]);
+    expect(await child.exit).toEqual(exited(4));
+  });
+
+  modalTest("a sandbox that ends while its router is away ends its command", async () => {
+    await begin();
+    const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
+    await modal().stopRouter();
+    await modal().kill(sandbox.id);
+    for await (const _ of child.output);
+    expect((await child.exit).kind).toBe("unknown");
+    await modal().startRouter();
+  });
 
   modalTest("a signal that cannot be delivered rejects, and a signal to a dead sandbox does not", async () => {
     await beginWithin({ execMs: 1200 });
