@@ -4,7 +4,7 @@ import type { Sandbox } from "../../src/sandboxes/port.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { modalTest } from "../support/modal-test.ts";
 import { until } from "../support/wait.ts";
-import { ALWAYS, failsWith, modal, open, provider, specOf, UNAVAILABLE } from "./modal-faults-support.ts";
+import { ALWAYS, DENIED, failsWith, modal, open, provider, specOf, UNAVAILABLE } from "./modal-faults-support.ts";
 import { exited, sh } from "./sandbox-shell.ts";
 
 /** Longer than the SDK tries again by itself. */
@@ -114,6 +114,19 @@ describe("when a command meets a fault", () => {
     await modal().kill(sandbox.id);
     await child.signal("SIGKILL");
     expect((await child.exit).kind).toBe("unknown");
+  });
+
+  modalTest("a command whose end could not be learned can still be killed, as its sandbox lives on", async () => {
+    const broken = { method: "TaskExecStdioRead", code: DENIED, afterItems: 1 } as const;
+    await beginWithin({ exitMs: 500 }, broken, { method: "TaskExecWait", hang: true, times: 1 });
+    const child = await sandbox.start({ argv: ["sleep", "100"], oneStream: true });
+    for await (const _ of child.output);
+    expect((await child.exit).kind).toBe("unknown");
+    const running = async () => (await modal().sandboxes({ live: true })).flatMap((one) => one.running);
+    const seen = (await running()).length;
+    await modal().faults.clear();
+    await child.signal("SIGKILL");
+    await until(async () => (await running()).length < seen, { what: "it is killed" });
   });
 
   modalTest("SIGKILL settles the exit of a command that nobody reads", async () => {

@@ -125,13 +125,15 @@ function processOf(
   const sent = new Set<SandboxSignal>();
   const waiting = new AbortController();
   const { promise: exit, resolve } = Promise.withResolvers<ExitStatus>();
-  let over = false;
+  let end: ExitStatus | null = null;
   const settle = (status: ExitStatus) => {
-    if (over) return;
-    over = true;
+    if (end !== null) return;
+    end = status;
     waiting.abort();
     resolve(status);
   };
+  /** A command whose end is not known may run on, for as long as its sandbox does. */
+  const mayRun = () => end === null || (end.kind === "unknown" && core.endReason === null);
   const unknown = (reason: string): ExitStatus => ({ kind: "unknown", reason });
   const endedMeanwhile = (why: string) => unknown(`the sandbox ended while the command was running: ${why}`);
   /** Settles a command without a mark by the server's answer, which is about the wrapper and not the command. */
@@ -141,16 +143,16 @@ function processOf(
       limitMs: core.limits.exitMs,
       doing: "Asking for an exit code",
     }).catch(() => null);
-    if (over) return;
+    if (end !== null) return;
     // A slow reader may still reach the mark, which is more precise.
     if (code !== null && core.endReason === null) await sleep(core.clock, core.limits.graceMs, waiting.signal);
-    if (over) return;
+    if (end !== null) return;
     const why = await core.findEndReason();
     if (why !== null) settle(endedMeanwhile(why));
     else if (code === null)
       settle(
         unknown(
-          `how it ended could not be determined${output.failure() === null ? "" : `: ${messageOf(output.failure())}`}`,
+          `it may still run, as process ${pid}, but could not be followed${output.failure() === null ? "" : `: ${messageOf(output.failure())}`}`,
         ),
       );
     else if (code > 128 && toExitStatus(code, sent).kind === "exited")
@@ -175,8 +177,8 @@ function processOf(
     logPath: keepLog ? logPathOf(id) : null,
     output: queue,
     exit,
-    write: (bytes) => (over ? Promise.reject(new Error(CLOSED_INPUT)) : input.write(bytes)),
-    closeInput: () => (over ? Promise.resolve() : input.close()),
+    write: (bytes) => (end !== null ? Promise.reject(new Error(CLOSED_INPUT)) : input.write(bytes)),
+    closeInput: () => (end !== null ? Promise.resolve() : input.close()),
     async endGroup(graceMs) {
       if (sent.size === 0 || core.endReason !== null) return;
       const argv = ["/bin/sh", "-c", END_GROUP_SCRIPT, "end", pid, String(Math.ceil(graceMs / 100))];
@@ -185,12 +187,12 @@ function processOf(
       });
     },
     async signal(signal) {
-      if (over) return;
+      if (!mayRun()) return;
       sent.add(signal);
       // Whoever kills does not wait for the last output of a sandbox that has ended.
       if (signal === "SIGKILL" && core.endReason !== null) return endWithSandbox(core.endReason);
       await signalByID(core, id, signal).catch(async (error: unknown) => {
-        if (over || (await core.findEndReason()) !== null) return;
+        if (!mayRun() || (await core.findEndReason()) !== null) return;
         throw await core.translate(error);
       });
       if (signal !== "SIGKILL") return;
