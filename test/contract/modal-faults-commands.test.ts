@@ -28,6 +28,18 @@ describe("when a command meets a fault", () => {
     expect((await sh(sandbox, "cat", { input: "once" })).stdout).toBe("once");
   });
 
+  modalTest("input that cannot be written for a while is not blamed on the command", async () => {
+    await begin({ method: "TaskExecStdinWrite", code: UNAVAILABLE, times: ALWAYS });
+    const child = await sandbox.start({ argv: ["cat"] });
+    const write = async () => await failsWith(child.write(Buffer.from("line\n")));
+    expect((await write()).message).toMatch(/^The sandbox could not be reached when input was written \(/);
+    await modal().faults.clear();
+    expect((await write()).message).toMatch(/could not be reached .* can be given no more\.$/);
+    await child.signal("SIGKILL");
+    await child.exit;
+    expect((await write()).message).toBe("The command has closed its input.");
+  });
+
   for (const [title, fault] of [
     ["is never answered", { method: "TaskExecStart", hang: true, times: ALWAYS }],
     ["meets an outage", { method: "TaskExecStart", code: UNAVAILABLE, times: ALWAYS }],

@@ -5,7 +5,7 @@ import { within } from "../../shared/time-limit.ts";
 import { type ExecRequest, type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { toExitStatus } from "./exit-status.ts";
-import { messageOf } from "./modal-error.ts";
+import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { type OutputReader, openOutput } from "./output-reader.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
@@ -25,6 +25,9 @@ const STDIN_CHUNK_BYTES = 256 * 1024;
 const MAX_SCRIPT_BYTES = 60_000;
 const MAX_WORD_BYTES = 120_000;
 const CLOSED_INPUT = "The command has closed its input.";
+/** The SDK fails every later write with the error of the first one that failed. */
+const unreached = (error: unknown): string =>
+  `The sandbox could not be reached when input was written (${messageOf(error)}). The command may have got some of it, and can be given no more.`;
 
 type Child = ContainerProcess<Uint8Array>;
 
@@ -235,7 +238,9 @@ function openInput(child: Child, exit: Promise<ExitStatus>) {
         for (let at = 0; at < bytes.length; at += STDIN_CHUNK_BYTES)
           await untilExit(open().write(bytes.subarray(at, at + STDIN_CHUNK_BYTES)));
       } catch (cause) {
-        throw new Error(CLOSED_INPUT, { cause });
+        const kind = kindOf(cause);
+        const isRefused = kind !== "unauthorized" && isRetryable(kind) !== true;
+        throw new Error(isRefused ? CLOSED_INPUT : unreached(cause), { cause });
       }
     },
     // Closing succeeds too if the command has ended or has closed its input itself.
