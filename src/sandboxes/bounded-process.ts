@@ -50,7 +50,7 @@ export function boundProcess(process: SandboxProcess, clock: Clock): SandboxProc
           isLost = true;
           lost.resolve({
             kind: "unknown",
-            reason: `its end was not reported within ${KILLED_MS / 1000} s after it was killed`,
+            reason: `its end was not reported within ${KILLED_MS / 1000} s after it was to be killed, so it may still run, as process ${process.id}`,
           });
           endOutput();
         });

@@ -49,10 +49,11 @@ export interface SandboxProcess {
   readonly logPath: string | null;
   /**
    * Output in order of arrival; can be read once. Ends when the command has ended and its pipes are drained. A child that
-   * outlives the command and keeps the pipes open does not keep the output open.
+   * outlives the command and keeps the pipes open does not keep the output open. While the sandbox cannot be reached, nothing
+   * arrives and nothing ends: whoever waits for the end for a limited time sends SIGKILL then.
    */
   readonly output: AsyncIterable<OutputChunk>;
-  /** Resolves when the command has ended. Never rejects. */
+  /** Resolves when the command has ended, or nothing more can be learned of it. Never rejects. */
   readonly exit: Promise<ExitStatus>;
   /** Writes to standard input. Rejects when the command has closed it. */
   write(input: Uint8Array): Promise<void>;

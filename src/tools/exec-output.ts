@@ -71,12 +71,14 @@ function render(
 }
 
 function describeEnd(status: ExitStatus, stopped: CommandEnd["stopped"], timeoutSeconds: number): string {
+  if (status.kind === "unknown") {
+    const late = stopped === "timeout" ? `its time limit of ${timeoutSeconds} s is over; ` : "";
+    return `[${late}exit status unknown: ${status.reason}]`;
+  }
   if (stopped === "timeout") {
     return `[stopped after ${timeoutSeconds} s, its time limit; give a longer timeout_seconds, or run it in the background]`;
   }
   // A turn is stopped when its sandbox is lost, which says more.
-  if (stopped === "abort" && status.kind !== "unknown") return "[stopped: the turn was interrupted]";
-  if (status.kind === "exited") return `[exit code ${status.code}]`;
-  if (status.kind === "signalled") return `[killed by ${status.signal}]`;
-  return `[exit status unknown: ${status.reason}]`;
+  if (stopped === "abort") return "[stopped: the turn was interrupted]";
+  return status.kind === "exited" ? `[exit code ${status.code}]` : `[killed by ${status.signal}]`;
 }

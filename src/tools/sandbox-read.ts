@@ -4,7 +4,9 @@ import { createOutputWindow } from "../core/output-window.ts";
 import { decodeText, shownText, type TextFile } from "../core/text-encoding.ts";
 import { SANDBOX_READ } from "../prompt/tool-descriptions.ts";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
+import type { Clock } from "../shared/clock.ts";
 import { showInvisible } from "../shared/plain-text.ts";
+import { followScript } from "../workspace/sandbox/run-script.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { mediaAnswer } from "./media-answer.ts";
 import { pathArgument } from "./path-argument.ts";
@@ -34,7 +36,7 @@ export const sandboxReadTool = (deps: ToolDeps) =>
           return renderLines(path, toText(path, bytes), offset, limit);
         } catch (error) {
           if (error instanceof FileError && error.code === "is_directory")
-            return { answer: await listDirectory(sandbox, path), part: null };
+            return { answer: await listDirectory(sandbox, path, (await deps.runtime()).clock), part: null };
           throw error;
         }
       }),
@@ -96,10 +98,12 @@ const showControls = (line: string): string =>
  */
 const LIST = 'LC_ALL=C; export LC_ALL; if ls -dAb / >/dev/null 2>&1; then ls -lAb -- "$1"; else ls -lA -- "$1"; fi';
 
-async function listDirectory(sandbox: Sandbox, path: string): Promise<ToolAnswer> {
-  const process = await sandbox.start({ argv: ["/bin/sh", "-c", LIST, "list", path] });
+const LIST_MS = 60_000;
+
+async function listDirectory(sandbox: Sandbox, path: string, clock: Clock): Promise<ToolAnswer> {
   const window = createOutputWindow();
-  for await (const { bytes } of process.output) window.push(bytes);
+  const listing = followScript(sandbox, LIST, [path], { clock, limitMs: LIST_MS, workdir: sandbox.workdir });
+  for await (const { bytes } of listing) window.push(bytes);
   const { text, cut } = window.render(null);
   return { title: path, output: showNames(text.trimEnd()), metadata: { path, directory: true, cut } };
 }

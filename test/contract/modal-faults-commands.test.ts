@@ -4,8 +4,11 @@ import type { Sandbox } from "../../src/sandboxes/port.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { modalTest } from "../support/modal-test.ts";
 import { until } from "../support/wait.ts";
-import { ALWAYS, failsWith, modal, open, provider, specOf, UNAVAILABLE } from "./modal-faults-support.ts";
+import { ALWAYS, DENIED, failsWith, modal, open, provider, specOf, UNAVAILABLE } from "./modal-faults-support.ts";
 import { exited, sh } from "./sandbox-shell.ts";
+
+/** Longer than the SDK tries again by itself. */
+const CUT_MS = 13_000;
 
 describe("when a command meets a fault", () => {
   let sandbox: Sandbox;
@@ -23,6 +26,18 @@ describe("when a command meets a fault", () => {
   modalTest("input whose writing fails briefly arrives once", async () => {
     await begin({ method: "TaskExecStdinWrite", code: UNAVAILABLE, times: 2 });
     expect((await sh(sandbox, "cat", { input: "once" })).stdout).toBe("once");
+  });
+
+  modalTest("input that cannot be written for a while is not blamed on the command", async () => {
+    await begin({ method: "TaskExecStdinWrite", code: UNAVAILABLE, times: ALWAYS });
+    const child = await sandbox.start({ argv: ["cat"] });
+    const write = async () => await failsWith(child.write(Buffer.from("line\n")));
+    expect((await write()).message).toMatch(/^The sandbox could not be reached when input was written \(/);
+    await modal().faults.clear();
+    expect((await write()).message).toMatch(/could not be reached .* can be given no more\.$/);
+    await child.signal("SIGKILL");
+    await child.exit;
+    expect((await write()).message).toBe("The command has closed its input.");
   });
 
   for (const [title, fault] of [
@@ -70,19 +85,38 @@ describe("when a command meets a fault", () => {
     });
   });
 
-  modalTest(
-    "a router that disappears during a command makes the command's exit unknown, after the SDK's retries",
-    async () => {
-      await begin();
-      const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
-      await modal().stopRouter();
-      for await (const _ of child.output);
-      expect((await child.exit).kind).toBe("unknown");
-      await modal().startRouter();
-      // gRPC increases the delay between its attempts to connect.
-      await until(async () => (await sh(sandbox, "echo again")).stdout === "again\n", { what: "a command runs again" });
-    },
-  );
+  modalTest("a command that the router cannot be asked about for a while is followed again, to its end", async () => {
+    await beginWithin({ exitMs: 1_000 });
+    const child = await sandbox.start({
+      argv: ["sh", "-c", "echo before; until [ -e go ]; do sleep 0.1; done; echo after >&2; exit 4"],
+    });
+    const output = child.output[Symbol.asyncIterator]();
+    const parts = [await output.next()];
+    await modal().stopRouter();
+    await modal().stopControl();
+    await new Promise((resolve) => setTimeout(resolve, CUT_MS));
+    await modal().startControl();
+    await modal().startRouter();
+    // gRPC increases the delay between its attempts to connect.
+    const go = () => sandbox.writeFile("go", Buffer.from("")).then(() => true);
+    await until(go, { what: "the command is told to go on" });
+    for (let next = await output.next(); !next.done; next = await output.next()) parts.push(next);
+    expect(parts.map(({ value }) => [value?.stream, Buffer.from(value?.bytes ?? []).toString()])).toEqual([
+      ["stdout", "before\n"],
+      ["stderr", "after\n"],
+    ]);
+    expect(await child.exit).toEqual(exited(4));
+  });
+
+  modalTest("a sandbox that ends while its router is away ends its command", async () => {
+    await begin();
+    const child = await sandbox.start({ argv: ["sh", "-c", "echo before; sleep 100"] });
+    await modal().stopRouter();
+    await modal().kill(sandbox.id);
+    for await (const _ of child.output);
+    expect((await child.exit).kind).toBe("unknown");
+    await modal().startRouter();
+  });
 
   modalTest("a signal that cannot be delivered rejects, and a signal to a dead sandbox does not", async () => {
     await beginWithin({ execMs: 1200 });
@@ -92,6 +126,19 @@ describe("when a command meets a fault", () => {
     await modal().kill(sandbox.id);
     await child.signal("SIGKILL");
     expect((await child.exit).kind).toBe("unknown");
+  });
+
+  modalTest("a command whose end could not be learned can still be killed, as its sandbox lives on", async () => {
+    const broken = { method: "TaskExecStdioRead", code: DENIED, afterItems: 1 } as const;
+    await beginWithin({ exitMs: 500 }, broken, { method: "TaskExecWait", hang: true, times: 1 });
+    const child = await sandbox.start({ argv: ["sleep", "100"], oneStream: true });
+    for await (const _ of child.output);
+    expect((await child.exit).kind).toBe("unknown");
+    const running = async () => (await modal().sandboxes({ live: true })).flatMap((one) => one.running);
+    const seen = (await running()).length;
+    await modal().faults.clear();
+    await child.signal("SIGKILL");
+    await until(async () => (await running()).length < seen, { what: "it is killed" });
   });
 
   modalTest("SIGKILL settles the exit of a command that nobody reads", async () => {

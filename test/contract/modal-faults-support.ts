@@ -20,7 +20,7 @@ export const modal = useModalServer();
  */
 const PAUSES: Partial<ModalLimits> = { graceMs: 100, pollMs: 300 };
 
-export const CANCELLED = 1, INVALID = 3, NOT_FOUND = 5, EXHAUSTED = 8, PRECONDITION = 9, INTERNAL = 13, UNAVAILABLE = 14, UNAUTHENTICATED = 16; // biome-ignore format: codes
+export const CANCELLED = 1, INVALID = 3, NOT_FOUND = 5, DENIED = 7, EXHAUSTED = 8, PRECONDITION = 9, INTERNAL = 13, UNAVAILABLE = 14, UNAUTHENTICATED = 16; // biome-ignore format: codes
 export const ALWAYS = 100_000;
 
 export const open: SandboxProvider[] = [];

@@ -9,6 +9,7 @@ import { createLocalProvider } from "../../sandboxes/local/local-provider.ts";
 import type { Sandbox, SandboxProvider, SandboxSpec } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { randomId } from "../../shared/ids.ts";
+import { runScript } from "../../workspace/sandbox/run-script.ts";
 import { ISOLATION, type Trial, type TrialStep } from "./checks/sandbox.ts";
 
 export interface TrialDeps {
@@ -93,7 +94,7 @@ async function tryProvider(
   try {
     const made = await step(ISOLATION, () => provider.create(SPEC, signal));
     sandbox = made;
-    await step("running a command", () => expectOutput(made, ["/bin/sh", "-c", "echo works"], "works\n"));
+    await step("running a command", () => expectOutput(made, "echo works", "works\n", clock));
     const content = new TextEncoder().encode("written by doctor\n");
     await step("writing a file", () => made.writeFile("doctor.txt", content));
     await step("reading it", async () => {
@@ -114,12 +115,10 @@ async function tryProvider(
   return { steps, failure, notes, isRemoved };
 }
 
-async function expectOutput(sandbox: Sandbox, argv: readonly string[], expected: string): Promise<void> {
-  const running = await sandbox.start({ argv });
-  await running.closeInput();
-  let said = "";
-  for await (const { bytes } of running.output) if (said.length < 2_000) said += Buffer.from(bytes).toString("utf8");
-  const exit = await running.exit;
-  if (said !== expected)
-    throw new Error(`it printed ${JSON.stringify(said.slice(0, 200))} and ended with ${JSON.stringify(exit)}`);
+const COMMAND_MS = 60_000;
+
+async function expectOutput(sandbox: Sandbox, script: string, expected: string, clock: Clock): Promise<void> {
+  const { workdir } = sandbox;
+  const { code, stdout } = await runScript(sandbox, script, [], { clock, limitMs: COMMAND_MS, workdir });
+  if (stdout !== expected) throw new Error(`it printed ${JSON.stringify(stdout.slice(0, 200))} and ended with ${code}`);
 }

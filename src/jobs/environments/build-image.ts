@@ -137,7 +137,8 @@ async function runSetup(
     if (end.kind === "exited" && end.code === 0) continue;
     if (end.kind === "unknown") await throwIfLost(sandbox, clock);
     const message = describeSetupFailure(at, end, window.tail(QUOTED_LINES), hidden, sandbox.notes);
-    throw new PluginError("setup_failed", message, { retryable: false });
+    // Whoever lost sight of it may see the next try to its end.
+    throw new PluginError("setup_failed", message, { retryable: end.kind === "unknown" });
   }
 
   async function run(command: string, onOutput: (bytes: Uint8Array) => void): Promise<SetupEnd> {

@@ -1,5 +1,5 @@
 import type { ExitStatus, SandboxProcess } from "../../sandboxes/port.ts";
-import type { Clock } from "../../shared/clock.ts";
+import { type Clock, sleep } from "../../shared/clock.ts";
 
 /** Uses bash where the sandbox has it. */
 const SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
@@ -40,6 +40,7 @@ export interface FollowOptions {
 /**
  * Reads a command's output to its end. Past its time limit, or when it is to stop, its process group gets SIGTERM, and
  * SIGKILL 2 s later for what is left of it; SIGKILL at once where the reason is `KillAtOnce`, or its sandbox is lost.
+ * A command whose end could not be learned may run on where nobody follows it, so it is killed as soon as that can be done.
  */
 export async function followCommand(process: SandboxProcess, options: FollowOptions): Promise<CommandEnd> {
   const { clock, timeoutMs, signal, isLost } = options;
@@ -65,12 +66,29 @@ export async function followCommand(process: SandboxProcess, options: FollowOpti
   try {
     await process.closeInput();
     for await (const { bytes } of process.output) options.onOutput(bytes);
-    return { status: await process.exit, stopped };
+    const status = await process.exit;
+    if (status.kind === "unknown") void killOnceReached(process, clock);
+    return { status, stopped };
   } finally {
     cancelTimeout();
     cancelKill();
     signal.removeEventListener("abort", onAbort);
     // The command may have obeyed SIGTERM and left a child that does not.
     if (stopped) await process.endGroup(Math.max(0, killAt - clock.now())).catch(() => {});
+  }
+}
+
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
+
+/** Signals reach nobody while the sandbox cannot be reached. Once it has ended, they succeed. */
+async function killOnceReached(process: SandboxProcess, clock: Clock): Promise<void> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    const isDone = await process.signal("SIGKILL").then(
+      () => true,
+      () => false,
+    );
+    if (isDone) return;
+    await sleep(clock, pauseMs);
   }
 }

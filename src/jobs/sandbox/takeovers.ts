@@ -1,3 +1,4 @@
+import type { Environment } from "../../config/environment.ts";
 import type { Job } from "../../core/job.ts";
 import { withLeftOut, withNotes } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
@@ -41,6 +42,7 @@ export interface TakeoversDeps {
   readonly snapshots: Pick<Snapshots, "keepFolder">;
   readonly trees: Pick<ProjectTrees, "saveNoChanges">;
   readonly limits: Pick<Limits, "deadlines">;
+  readonly environments: Readonly<Record<string, Environment>>;
   /** Keeps an offered sandbox from being parked meanwhile. */
   readonly stopTimer: (jobID: string) => void;
   /** Parks a sandbox that is not given on. */
@@ -102,6 +104,13 @@ export function createTakeovers(deps: TakeoversDeps): Takeovers {
     return after;
   }
 
+  /** Others may have written to them since the former run began. @throws Error where they stay as they are */
+  async function refreshVolumes({ task }: Job, { reloadVolumes: reload }: Sandbox): Promise<void> {
+    if (reload === null || Object.keys(deps.environments[task.environment]?.volumes ?? {}).length === 0) return;
+    const done = await reload();
+    if (done.kind === "busy") throw new Error(`its volumes could not be reloaded: ${done.why}`);
+  }
+
   async function give(sessionJobs: SessionJobs, fromID: string, toID: string): Promise<Sandbox | null> {
     const sandbox = liveSandboxes.raw(fromID);
     if (!sandbox) return null;
@@ -111,6 +120,7 @@ export function createTakeovers(deps: TakeoversDeps): Takeovers {
       const after = await tidy(sessionJobs, fromID, toID, sandbox);
       const usage = await measuring;
       if (after) {
+        await refreshVolumes(requireJob(sessionJobs, toID), sandbox);
         await liveSandboxes.beginAnew(sandbox, usage);
         if (liveSandboxes.raw(fromID) !== sandbox) return null; // lost meanwhile
         const notes = {

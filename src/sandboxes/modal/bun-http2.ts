@@ -1,4 +1,4 @@
-import { createRequire } from "node:module";
+import { requireFrom } from "./require-from.ts";
 
 /*
  * Works around two faults of HTTP/2 in Bun 1.3 (seen in 1.3.14, the runtime inside OpenCode 1.18.33) that hit a reader
@@ -75,11 +75,4 @@ function giveUpWhenFull(stream: Http2Stream, call: Call): void {
     }
     return wantsMore;
   };
-}
-
-/** Loads the last of `names` as a dependency of the one before it, and so on up to the first, a dependency of ours. */
-function requireFrom(...names: readonly string[]): unknown {
-  let from = createRequire(import.meta.url);
-  for (const name of names.slice(0, -1)) from = createRequire(from.resolve(name));
-  return from(names.at(-1) as string);
 }

@@ -5,7 +5,7 @@ import { within } from "../../shared/time-limit.ts";
 import { type ExecRequest, type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { toExitStatus } from "./exit-status.ts";
-import { messageOf } from "./modal-error.ts";
+import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { type OutputReader, openOutput } from "./output-reader.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
@@ -25,6 +25,9 @@ const STDIN_CHUNK_BYTES = 256 * 1024;
 const MAX_SCRIPT_BYTES = 60_000;
 const MAX_WORD_BYTES = 120_000;
 const CLOSED_INPUT = "The command has closed its input.";
+/** The SDK fails every later write with the error of the first one that failed. */
+const unreached = (error: unknown): string =>
+  `The sandbox could not be reached when input was written (${messageOf(error)}). The command may have got some of it, and can be given no more.`;
 
 type Child = ContainerProcess<Uint8Array>;
 
@@ -125,13 +128,15 @@ function processOf(
   const sent = new Set<SandboxSignal>();
   const waiting = new AbortController();
   const { promise: exit, resolve } = Promise.withResolvers<ExitStatus>();
-  let over = false;
+  let end: ExitStatus | null = null;
   const settle = (status: ExitStatus) => {
-    if (over) return;
-    over = true;
+    if (end !== null) return;
+    end = status;
     waiting.abort();
     resolve(status);
   };
+  /** A command whose end is not known may run on, for as long as its sandbox does. */
+  const mayRun = () => end === null || (end.kind === "unknown" && core.endReason === null);
   const unknown = (reason: string): ExitStatus => ({ kind: "unknown", reason });
   const endedMeanwhile = (why: string) => unknown(`the sandbox ended while the command was running: ${why}`);
   /** Settles a command without a mark by the server's answer, which is about the wrapper and not the command. */
@@ -141,16 +146,16 @@ function processOf(
       limitMs: core.limits.exitMs,
       doing: "Asking for an exit code",
     }).catch(() => null);
-    if (over) return;
+    if (end !== null) return;
     // A slow reader may still reach the mark, which is more precise.
     if (code !== null && core.endReason === null) await sleep(core.clock, core.limits.graceMs, waiting.signal);
-    if (over) return;
+    if (end !== null) return;
     const why = await core.findEndReason();
     if (why !== null) settle(endedMeanwhile(why));
     else if (code === null)
       settle(
         unknown(
-          `how it ended could not be determined${output.failure() === null ? "" : `: ${messageOf(output.failure())}`}`,
+          `it may still run, as process ${pid}, but could not be followed${output.failure() === null ? "" : `: ${messageOf(output.failure())}`}`,
         ),
       );
     else if (code > 128 && toExitStatus(code, sent).kind === "exited")
@@ -175,8 +180,8 @@ function processOf(
     logPath: keepLog ? logPathOf(id) : null,
     output: queue,
     exit,
-    write: (bytes) => (over ? Promise.reject(new Error(CLOSED_INPUT)) : input.write(bytes)),
-    closeInput: () => (over ? Promise.resolve() : input.close()),
+    write: (bytes) => (end !== null ? Promise.reject(new Error(CLOSED_INPUT)) : input.write(bytes)),
+    closeInput: () => (end !== null ? Promise.resolve() : input.close()),
     async endGroup(graceMs) {
       if (sent.size === 0 || core.endReason !== null) return;
       const argv = ["/bin/sh", "-c", END_GROUP_SCRIPT, "end", pid, String(Math.ceil(graceMs / 100))];
@@ -185,12 +190,12 @@ function processOf(
       });
     },
     async signal(signal) {
-      if (over) return;
+      if (!mayRun()) return;
       sent.add(signal);
       // Whoever kills does not wait for the last output of a sandbox that has ended.
       if (signal === "SIGKILL" && core.endReason !== null) return endWithSandbox(core.endReason);
       await signalByID(core, id, signal).catch(async (error: unknown) => {
-        if (over || (await core.findEndReason()) !== null) return;
+        if (!mayRun() || (await core.findEndReason()) !== null) return;
         throw await core.translate(error);
       });
       if (signal !== "SIGKILL") return;
@@ -233,7 +238,9 @@ function openInput(child: Child, exit: Promise<ExitStatus>) {
         for (let at = 0; at < bytes.length; at += STDIN_CHUNK_BYTES)
           await untilExit(open().write(bytes.subarray(at, at + STDIN_CHUNK_BYTES)));
       } catch (cause) {
-        throw new Error(CLOSED_INPUT, { cause });
+        const kind = kindOf(cause);
+        const isRefused = kind !== "unauthorized" && isRetryable(kind) !== true;
+        throw new Error(isRefused ? CLOSED_INPUT : unreached(cause), { cause });
       }
     },
     // Closing succeeds too if the command has ended or has closed its input itself.

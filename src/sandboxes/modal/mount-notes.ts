@@ -10,7 +10,7 @@ import { inQuotes, plainName } from "../../shared/plain-text.ts";
 export function volumeNote(path: string, { name, readOnly, subPath }: VolumeMount, version: 1 | 2 | null): string {
   const folder = subPath === null ? "" : `, its folder ${plainName(subPath)}`;
   const where = `At ${plainName(path)}: Modal volume ${inQuotes(name)}${version === null ? "" : ` (v${version})`}${folder}`;
-  const fresh = "Others' commits show from the next turn on.";
+  const fresh = "Others' commits show from the next turn on, or in the next run.";
   if (readOnly) return `${where}, read-only. ${fresh}`;
   const kept = {
     1: "What is written is committed when the sandbox ends, not by `sync`; at most five sandboxes should write at once.",

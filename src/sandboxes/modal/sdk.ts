@@ -1,5 +1,6 @@
 import { PluginError } from "../../shared/error-code.ts";
 import { patchBunHttp2 } from "./bun-http2.ts";
+import { makeReadsPatient } from "./patient-reads.ts";
 
 /** Modal's SDK as a module. Only a type: importing this file does not load the SDK. */
 export type ModalSdk = Pick<typeof import("modal"), "ModalClient">;
@@ -11,6 +12,7 @@ export const SDK_VERSION = "0.11.1";
 export const importSdk = async (): Promise<unknown> => {
   const sdk = await import("modal");
   patchBunHttp2();
+  makeReadsPatient();
   return sdk;
 };
 

@@ -73,7 +73,7 @@ export async function* followScript(
     await child.closeInput();
     yield* child.output;
     const exit = await child.exit;
-    hasExited = true;
+    hasExited = exit.kind !== "unknown";
     return toCode(exit, killedFor);
   } finally {
     cancel();

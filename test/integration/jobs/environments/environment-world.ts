@@ -123,3 +123,13 @@ export async function openProcess(
     },
   };
 }
+
+/** An object with some of its members replaced. */
+export const over = <T extends object>(target: T, own: Partial<T>): T =>
+  new Proxy(target, {
+    get(_, key) {
+      if (key in own) return own[key as keyof T];
+      const value = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });

@@ -4,19 +4,11 @@ import type { Sandbox, SandboxProvider } from "../../../../src/sandboxes/port.ts
 import { localProvider } from "../../../contract/local-support.ts";
 import { runIn } from "../../../contract/workspace-support.ts";
 import { sandboxTest } from "../../../support/sandboxes.ts";
-import { createWorld, openProcess } from "./environment-world.ts";
+import { createWorld, openProcess, over } from "./environment-world.ts";
 
 /** A provider whose fresh sandboxes have a few programs only, in a folder that snapshots keep. */
 function withFewPrograms(real: SandboxProvider): SandboxProvider {
   const originals = new WeakMap<Sandbox, Sandbox>();
-  const over = <T extends object>(target: T, own: Partial<T>): T =>
-    new Proxy(target, {
-      get(_, key) {
-        if (key in own) return own[key as keyof T];
-        const value = Reflect.get(target, key, target);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-    });
   return over(real, {
     async create(spec, signal, onStep) {
       const sandbox = await real.create(spec, signal, onStep);

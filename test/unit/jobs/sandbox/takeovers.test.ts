@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { optionsSchema } from "../../../../src/config/schema.ts";
 import type { Job } from "../../../../src/core/job.ts";
 import type { Sandbox } from "../../../../src/sandboxes/port.ts";
 import { createFakeProcess, type FakeProcess } from "../../tools/fake-process.ts";
@@ -155,4 +156,35 @@ test(
     await world.reaches(second, "completed");
     expect(await readResult(world, first)).toBe("1");
   }, ONE_AT_A_TIME),
+);
+
+const { environments } = optionsSchema.parse({ environments: { default: { volumes: { "/data": "d" } } } });
+const WITH_VOLUMES = { ...ONE_AT_A_TIME, environments };
+
+test(
+  "a run that gets a sandbox sees what others have committed to its volumes meanwhile",
+  inWorld(async (world) => {
+    const commands = followReuse(world, (process) => process.end(exited(0)));
+    const runsAtReload: number[] = [];
+    world.machine.onReload = () => {
+      runsAtReload.push(commands.runs.length);
+      return { kind: "reloaded" };
+    };
+    const [, second] = await endFirst(world, commands);
+    await endSecond(world, commands, second);
+    expect(runsAtReload).toEqual([1]);
+    expect(world.operations("create")).toHaveLength(1);
+  }, WITH_VOLUMES),
+);
+
+test(
+  "a sandbox whose volumes cannot be reloaded is not given on, and its run keeps its result files",
+  inWorld(async (world) => {
+    const commands = followReuse(world, (process) => process.end(exited(0)));
+    world.machine.onReload = () => ({ kind: "busy", why: "volume busy" });
+    const [first, second] = await endFirst(world, commands);
+    await endSecond(world, commands, second);
+    expect(world.operations("create")).toHaveLength(2);
+    await checkKept(world, first, second);
+  }, WITH_VOLUMES),
 );
