@@ -102,8 +102,13 @@ sandboxTest("a job that loses its own sandbox under a command on a GPU is told s
   expect(answer && answerOf(answer).output).toStartWith("Error sandbox_lost: Your own sandbox was lost while this command");
   expect(ended?.notes.join()).toContain("What a command on a GPU had written did not come back");
   await until(async () => (await withGpu()).length === 0, { what: "the GPU is given up" });
-  const after = (await ask(server, session.id, status())).metadata;
-  expect((after.pool.gpus as Record<string, object>).total).toEqual({ used: 0, limit: 2 });
+  // Its place is given up when this process has learned of the end, a moment later.
+  const total = async () => {
+    const { pool } = (await ask(server, session.id, status())).metadata;
+    return (pool.gpus as Record<string, { used: number; limit: number }>).total;
+  };
+  await until(async () => (await total())?.used === 0, { what: "its place among the GPUs is free" });
+  expect(await total()).toEqual({ used: 0, limit: 2 });
   await server.client.session.delete({ sessionID: session.id });
   await noneLeft(modal);
 }); // biome-ignore format: expected lines
