@@ -51,7 +51,7 @@ export function createJobNews({ access, recorded, log }: JobNewsDeps): JobNews {
     }
   }
 
-  /** The runs that the agent of a job has started, for that job's own session, which has no file; null = it is no job's. */
+  /** The runs that a job's agent has started, by the session of that job; null where the session is not a job's. */
   async function ofWorker(sessionID: string): Promise<string | null> {
     const runtime = await access.opened()?.catch(() => null);
     const worker = runtime?.worker(sessionID);

@@ -15,6 +15,8 @@ export interface KeepAwakeDeps {
 
 /** So that one command that fails does not yet let a sandbox end. */
 const COMMANDS_IN_IDLE_TIME = 3;
+/** However short the idle time is. */
+const LEAST_PAUSE_MS = 1_000;
 
 /**
  * Modal ends a sandbox in which no command has run for a time. An agent that waits for its runs uses its sandbox again
@@ -22,7 +24,7 @@ const COMMANDS_IN_IDLE_TIME = 3;
  */
 export function keepAwakeWhileWaiting({ waiting, lifecycle, environments, clock, log }: KeepAwakeDeps): void {
   const minutes = Math.min(...Object.values(environments).map(({ idleTimeoutMinutes }) => idleTimeoutMinutes));
-  const everyMs = (minutes * 60_000) / COMMANDS_IN_IDLE_TIME;
+  const everyMs = Math.max(LEAST_PAUSE_MS, (minutes * 60_000) / COMMANDS_IN_IDLE_TIME);
   /** Functions that end it, by job. */
   const kept = new Map<string, () => void>();
   const keep = (jobID: string) => {

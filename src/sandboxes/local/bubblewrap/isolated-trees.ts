@@ -29,8 +29,10 @@ export function createIsolatedTrees(bwrap: string, filter: Uint8Array): TreeTool
     },
     async remove(path) {
       if (!isRealFolder(path)) return; // bwrap would follow a link and empty its target
-      // `rm` follows no links, and needs no sandbox for what this user may remove.
-      if ((await runHostTool(["/bin/rm", "-rf", "--", path])).code === 0) return;
+      // `rm` follows no links, and needs no sandbox for what this user may remove. Where it fails or lies elsewhere, the
+      // sandbox below says what is wrong.
+      const removed = await runHostTool(["/bin/rm", "-rf", "--", path]).catch(() => null);
+      if (removed?.code === 0) return;
       await run(
         ["--bind", path, "/tree"],
         ["/bin/sh", "-c", "find /tree -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +"],
