@@ -1,5 +1,7 @@
-import { isEnded, type Job } from "./job.ts";
-import { type FoldedRuns, foldRuns } from "./run-groups.ts";
+import type { Job } from "./job.ts";
+import { type FoldedRuns, foldRuns, groupBy } from "./run-groups.ts";
+import { perList } from "./stable-lists.ts";
+import { countStates } from "./state-counts.ts";
 
 /** A line of a list of jobs that people are shown in the conversation. */
 export type BoardRow =
@@ -27,9 +29,7 @@ const FEW_RUNS = 3;
  * @param isStart whether the jobs have just been started: then those that wait have a line each
  */
 export function planBoard(jobs: readonly Job[], viewer: string | null = null, isStart = false): Board {
-  const { folded } = foldRuns(jobs, { few: FEW_RUNS, viewer });
-  const inGroup = new Set(folded.flatMap(({ runs }) => runs));
-  const single = jobs.filter((job) => !inGroup.has(job));
+  const { own: single, folded } = foldRuns(jobs, { few: FEW_RUNS, atWork: 0, viewer });
   const waiting = single.filter(({ state }) => state.kind === "queued");
   const rows: readonly BoardRow[] = [
     ...folded.map((group) => ({ kind: "runs" as const, group })),
@@ -38,7 +38,8 @@ export function planBoard(jobs: readonly Job[], viewer: string | null = null, is
       ? [{ kind: "queued" as const, jobs: waiting }]
       : waiting.map((job) => ({ kind: "job" as const, job }))),
   ];
-  const of = (urgency: Urgency) => rows.filter((row) => urgencyOf(row) === urgency);
+  const byUrgency = groupBy(rows, (row) => urgencyOf(jobsOf(row)));
+  const of = (urgency: Urgency) => byUrgency.get(urgency) ?? [];
   let room = rows.length > MOST_ROWS ? MOST_ROWS - 1 : MOST_ROWS; // the last line counts the rest
   const take = (from: readonly BoardRow[], most: number): readonly BoardRow[] => {
     const taken = from.slice(0, Math.max(0, Math.min(most, room)));
@@ -66,11 +67,11 @@ const jobsOf = (row: BoardRow): readonly Job[] =>
   row.kind === "job" ? [row.job] : row.kind === "runs" ? row.group.runs : row.jobs;
 
 /** Of a group, what is most urgent of its runs; of one that waits in the queue in part, that it is under way. */
-function urgencyOf(row: BoardRow): Urgency {
-  const states = jobsOf(row).map(({ state }) => state);
-  const some = (...kinds: readonly Job["state"]["kind"][]) => states.some(({ kind }) => kinds.includes(kind));
+const urgencyOf = perList((jobs: readonly Job[]): Urgency => {
+  const states = countStates(jobs);
+  const some = (...kinds: readonly Job["state"]["kind"][]) => kinds.some((kind) => states.has(kind));
   if (some("running", "starting", "interrupted")) return "at_work";
-  if (some("queued")) return states.some(isEnded) ? "at_work" : "waits";
+  if (some("queued")) return some("completed", "failed", "cancelled") ? "at_work" : "waits";
   if (some("failed")) return "failed";
   return some("completed") ? "done" : "cancelled";
-}
+});

@@ -2,6 +2,7 @@ import { callKey } from "./call-key.ts";
 import { compareMeans } from "./experiments/noise.ts";
 import { isEnded, type Job } from "./job.ts";
 import type { Direction, MetricValue, Params } from "./run-task.ts";
+import { perList, type StableLists, stable } from "./stable-lists.ts";
 
 /*
  * Runs that one call has started are told and shown together: a sweep of two hundred is one thing to its orchestrator.
@@ -57,7 +58,7 @@ function bestFirst(runs: readonly Job[]): Job[] {
 }
 
 /** The run with the best value; undefined where none has one. Of several objectives, by that of the first. */
-export function bestOf(runs: readonly Job[]): Job | undefined {
+export const bestOf = perList((runs: readonly Job[]): Job | undefined => {
   const [first] = runs;
   const objective = first ? objectiveOf(first) : null;
   let best: { job: Job; value: MetricValue } | undefined;
@@ -71,7 +72,7 @@ export function bestOf(runs: readonly Job[]): Job | undefined {
     if (!best || compareMeans(value, best.value, objective.direction) < 0) best = { job, value };
   }
   return best?.job;
-}
+});
 
 /** Jobs in the order in which their ends are told: as they are, and runs behind them, those of each call best first. */
 export function tellingOrder(jobs: readonly Job[]): Job[] {
@@ -165,6 +166,8 @@ export interface Folding {
   readonly few?: number;
   /** Runs that another job's agent started, of a group that is not folded. */
   readonly fewNested?: number;
+  /** Runs at work of a folded group that have a line each all the same. */
+  readonly atWork?: number;
   /** The job whose agent is shown them; null = the orchestrator is. */
   readonly viewer?: string | null;
 }
@@ -172,31 +175,41 @@ export interface Folding {
 /** Divides jobs for a list: a sweep is a line, not hundreds, and so are the runs that another job's agent started. */
 export function foldRuns(
   jobs: readonly Job[],
-  { few = FEW_RUNS, fewNested = Math.min(few, FEW_NESTED), viewer = null }: Folding = {},
+  { few = FEW_RUNS, fewNested = Math.min(few, FEW_NESTED), atWork = AT_WORK, viewer = null }: Folding = {},
 ): Folded {
+  const nested = new Map<string, Job[]>();
+  const calls = new Map<string, Job[]>();
+  const own: Job[] = [];
+  for (const job of jobs) {
+    const { startedBy } = job;
+    const call = callOf(job);
+    if (startedBy !== null && startedBy !== viewer) add(nested, startedBy, job);
+    else if (call === null) own.push(job);
+    else add(calls, call, job);
+  }
   const folded: FoldedRuns[] = [];
-  const isNested = ({ startedBy }: Job) => startedBy !== null && startedBy !== viewer;
-  const nested = jobs.filter(isNested);
-  for (const [starter, runs] of groupBy(nested, ({ startedBy }) => startedBy))
-    if (runs.length > fewNested) folded.push({ label: null, starter, runs });
-  const others = nested.length === 0 ? jobs : jobs.filter((job) => !isNested(job));
-  for (const [call, runs] of groupBy(others, callOf)) {
-    if (call === null || runs.length <= few) continue;
+  for (const [starter, runs] of nested) {
+    if (runs.length > fewNested) folded.push({ label: null, starter, runs: stable(lists, runs) });
+    else own.push(...runs);
+  }
+  for (const runs of calls.values()) {
     const rest: Job[] = [];
-    for (const [label, own] of groupBy(runs, labelOf)) {
-      if (own.length > few) folded.push({ label, starter: null, runs: own });
-      else rest.push(...own);
+    for (const [label, alike] of runs.length > few ? byLabel(stable(lists, runs)) : []) {
+      if (alike.length > few) folded.push({ label, starter: null, runs: alike });
+      else rest.push(...alike);
     }
-    if (rest.length > few) folded.push({ label: null, starter: null, runs: rest });
+    if (rest.length > few) folded.push({ label: null, starter: null, runs: stable(lists, rest) });
+    else own.push(...(runs.length > few ? rest : runs));
   }
   if (folded.length === 0) return { own: jobs, folded };
-  const isFolded = new Set<Job>();
-  for (const { starter, runs } of folded) {
-    let atWork = 0;
-    for (const job of runs) if (starter !== null || !isAtWork(job) || ++atWork > AT_WORK) isFolded.add(job);
-  }
-  return { own: jobs.filter((job) => !isFolded.has(job)), folded };
+  for (const { starter, runs } of folded) if (starter === null) own.push(...atWorkIn(runs).slice(0, atWork));
+  const isOwn = new Set(own);
+  return { own: own.length === 0 ? own : jobs.filter((job) => isOwn.has(job)), folded };
 }
+
+const lists: StableLists<Job> = new WeakMap();
+const byLabel = perList((runs: readonly Job[]) => groupBy(runs, labelOf));
+const atWorkIn = perList((runs: readonly Job[]) => runs.filter(isAtWork));
 
 const isAtWork = ({ state: { kind } }: Job): boolean =>
   kind === "running" || kind === "starting" || kind === "interrupted";
@@ -213,11 +226,12 @@ export function toLabel(description: string, params: Params): string {
 
 export function groupBy<K, T>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>();
-  for (const one of all) {
-    const key = keyOf(one);
-    const group = groups.get(key);
-    if (group) group.push(one);
-    else groups.set(key, [one]);
-  }
+  for (const one of all) add(groups, keyOf(one), one);
   return groups;
+}
+
+function add<K, T>(groups: Map<K, T[]>, key: K, one: T): void {
+  const group = groups.get(key);
+  if (group) group.push(one);
+  else groups.set(key, [one]);
 }

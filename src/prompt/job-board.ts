@@ -3,8 +3,9 @@ import { formatUsd, spendOf } from "../core/budget.ts";
 import { isEnded, type Job } from "../core/job.ts";
 import { describeParams } from "../core/matrix.ts";
 import { bestOf, type FoldedRuns, objectiveOf } from "../core/run-groups.ts";
+import { countStates, inOrder } from "../core/state-counts.ts";
 import { CANCELLED, type JobView } from "../views/job-view.ts";
-import { DESCRIPTION_LIMIT, renderCounts, renderMetric, renderMetrics } from "./job-list.ts";
+import { DESCRIPTION_LIMIT, renderMetric, renderMetrics, renderStates } from "./job-list.ts";
 import { toMarkdown } from "./quoted-text.ts";
 
 /*
@@ -52,10 +53,7 @@ export function renderGoOn(jobs: readonly Job[]): string | null {
 const GO_ON: readonly JobView["state"][] = ["queued", "starting", "running"];
 
 /** "2 running, 1 failed, 9 queued, 3 completed", the most urgent first. */
-export const countsOf = (jobs: readonly Job[]): string =>
-  renderCounts(
-    jobs.map(({ state }) => ({ state: state.kind })).sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)),
-  );
+export const countsOf = (jobs: readonly Job[]): string => renderStates(inOrder(countStates(jobs), ORDER));
 
 const ORDER: readonly JobView["state"][] = [
   "running",

@@ -1,6 +1,7 @@
 import { formatUsd, type Spend } from "../core/budget.ts";
 import { describeOtherDevices } from "../core/gpu-devices.ts";
 import type { Metric } from "../core/job.ts";
+import type { StateCounts } from "../core/state-counts.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import { CANCELLED, type JobView } from "../views/job-view.ts";
 import { formatValue } from "./numbers.ts";
@@ -137,10 +138,14 @@ export function cut(
 
 /** "3 completed, 1 failed, 2 running". */
 export function renderCounts(jobs: readonly Pick<JobView, "state">[]): string {
-  const counts = new Map<string, number>();
+  const counts = new Map<JobView["state"], number>();
   for (const { state } of jobs) counts.set(state, (counts.get(state) ?? 0) + 1);
-  return [...counts].map(([state, count]) => `${count} ${state}`).join(", ") || "no jobs";
+  return renderStates(counts);
 }
+
+/** The same of jobs that were counted already. */
+export const renderStates = (counts: StateCounts): string =>
+  [...counts].map(([state, count]) => `${count} ${state}`).join(", ") || "no jobs";
 
 /** " GPUs: 4 of 10 in use, H100 4 of 8." once some are used or limited by type. */
 export function renderGpus(gpus: Readonly<Record<string, { readonly used: number; readonly limit: number }>>): string {

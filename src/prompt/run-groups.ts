@@ -2,8 +2,10 @@ import { formatUsd, spendOf } from "../core/budget.ts";
 import { isEnded, type Job } from "../core/job.ts";
 import { describeParams } from "../core/matrix.ts";
 import { bestOf, type FoldedRuns, objectiveOf } from "../core/run-groups.ts";
+import { perList } from "../core/stable-lists.ts";
+import { countStates } from "../core/state-counts.ts";
 import { renderFailures } from "./failures-alike.ts";
-import { DESCRIPTION_LIMIT, renderCounts, renderMetric } from "./job-list.ts";
+import { DESCRIPTION_LIMIT, renderMetric, renderStates } from "./job-list.ts";
 import { toFact } from "./quoted-text.ts";
 import { toFailedRun } from "./run-table.ts";
 
@@ -32,10 +34,9 @@ export function renderGroups(folded: readonly FoldedRuns[], now: number): string
 function renderGroup({ label, starter, runs }: FoldedRuns, bytes: number, now: number): string[] {
   const [first] = runs;
   const { usd } = spendOf(runs, now);
-  const failed = runs.filter(({ state }) => state.kind === "failed");
   const count = `${runs.length} runs${starter === null ? "" : ` that ${starter} started`}`;
   const facts = [
-    `${count}: ${renderCounts(runs.map(({ state }) => ({ state: state.kind })))}`,
+    `${count}: ${renderStates(statesOf(runs))}`,
     ...renderBest(runs),
     ...(usd > 0 ? [`cost ${formatUsd(usd)}`] : []),
     `${first?.id ?? ""} … ${runs.at(-1)?.id ?? ""}`,
@@ -43,9 +44,15 @@ function renderGroup({ label, starter, runs }: FoldedRuns, bytes: number, now: n
   const name = label === null ? "runs of several tasks" : toFact(label, DESCRIPTION_LIMIT);
   return [
     `${starter === null ? `${name}: ` : ""}${facts.join(" · ")}`,
-    ...renderFailures(failed.map(toFailedRun), bytes).map((line) => `  ${line}`),
+    ...renderFailures(failedOf(runs), bytes).map((line) => `  ${line}`),
   ];
 }
+
+const statesOf = perList(countStates);
+const failedOf = perList((runs: readonly Job[]) =>
+  runs.filter(({ state }) => state.kind === "failed").map(toFailedRun),
+);
+const areEnded = perList((runs: readonly Job[]) => runs.every(({ state }) => isEnded(state)));
 
 /** "best so far loss 2.25 @2000 of job_7 (LR=0.1)" */
 function renderBest(runs: readonly Job[]): string[] {
@@ -54,6 +61,6 @@ function renderBest(runs: readonly Job[]): string[] {
   const value = metric === undefined ? undefined : best?.metrics[metric];
   if (!best || metric === undefined || !value) return [];
   const params = toFact(describeParams(best.task.run?.params ?? {}), DESCRIPTION_LIMIT);
-  const soFar = runs.every(({ state }) => isEnded(state)) ? "best" : "best so far";
+  const soFar = areEnded(runs) ? "best" : "best so far";
   return [`${soFar} ${renderMetric(metric, value)} of ${best.id}${params === "" ? "" : ` (${params})`}`];
 }

@@ -4,8 +4,9 @@ import type { Job, Metric } from "../core/job.ts";
 import { describeParams } from "../core/matrix.ts";
 import { labelOf, type Objective, objectiveOf, tellingOrder } from "../core/run-groups.ts";
 import type { Params } from "../core/run-task.ts";
+import { countStates } from "../core/state-counts.ts";
 import { type FailedRun, joinIDs, renderFailures } from "./failures-alike.ts";
-import { DESCRIPTION_LIMIT, renderCounts, renderMetric } from "./job-list.ts";
+import { DESCRIPTION_LIMIT, renderMetric, renderStates } from "./job-list.ts";
 import { toFact, toQuoted } from "./quoted-text.ts";
 
 /*
@@ -65,7 +66,7 @@ function renderHeading(runs: readonly Job[], objectives: readonly (Objective | n
   const known = objectives.flatMap((one) => (one ? [`${toFact(one.metric, 40)} (${one.direction})`] : []));
   const order = known.length > 0 ? `best first by ${known.join(", then ")}` : "in the order of their ends";
   const facts = [
-    `${runs.length} runs of one call have ended: ${renderCounts(runs.map(({ state }) => ({ state: state.kind })))}`,
+    `${runs.length} runs of one call have ended: ${renderStates(countStates(runs))}`,
     ...(params === "" ? [] : [`all with ${params}`]),
     ...(usd > 0 ? [`cost ${formatUsd(usd)}`] : []),
     ...(shown.sources.size === 1 ? [SOURCES[[...shown.sources][0] ?? ""] ?? ""] : []),

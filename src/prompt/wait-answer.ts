@@ -1,11 +1,12 @@
 import type { Spend } from "../core/budget.ts";
 import type { Job } from "../core/job.ts";
 import type { FoldedRuns } from "../core/run-groups.ts";
+import { countStates } from "../core/state-counts.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { JobView } from "../views/job-view.ts";
 import { renderEnds } from "./ends.ts";
 import { type ForkedFrom, renderForkedFrom } from "./fork.ts";
-import { renderCounts, renderSpend } from "./job-list.ts";
+import { renderSpend, renderStates } from "./job-list.ts";
 import { renderOverview } from "./job-overview.ts";
 import { renderGroups } from "./run-groups.ts";
 
@@ -27,8 +28,8 @@ export interface WaitFacts {
   /** Jobs that have not ended: those with a line each, and runs that share one. */
   readonly pending: readonly JobView[];
   readonly pendingRuns: readonly FoldedRuns[];
-  /** States of older ones without a view: there are very many. */
-  readonly pendingOthers: readonly Pick<JobView, "state">[];
+  /** Older ones without a view: there are very many. */
+  readonly pendingOthers: readonly Job[];
   readonly now: number;
   /** Given for a session without jobs that was forked from another one. */
   readonly forkedFrom: ForkedFrom | null;
@@ -48,7 +49,7 @@ export function renderWait(facts: WaitFacts, ids: IdGenerator): string {
     ...renderGroups(pendingRuns, facts.now),
     ...renderOverview(pending, PENDING_LIMIT),
     ...(facts.pendingOthers.length > 0
-      ? [`${facts.pendingOthers.length} older jobs: ${renderCounts(facts.pendingOthers)}.`]
+      ? [`${facts.pendingOthers.length} older jobs: ${renderStates(countStates(facts.pendingOthers))}.`]
       : []),
   ];
   if (told.length + toldBefore.length + pending.length + pendingRuns.length === 0)
@@ -64,9 +65,10 @@ const NO_JOBS = "This session has started no jobs, so there is nothing to wait f
 
 /** Their results are in the conversation already; `agents_wait` with their ids tells them once more. */
 const renderToldBefore = (jobs: readonly Job[], isWoken: boolean): string => {
-  const states = jobs.map(({ id, state }) => ({ id, state: state.kind }));
-  const each = states.map(({ id, state }) => `${id} ${state}`).join(", ");
-  const list = states.length > NAMED ? renderCounts(states) : each;
+  const list =
+    jobs.length > NAMED
+      ? renderStates(countStates(jobs))
+      : jobs.map(({ id, state }) => `${id} ${state.kind}`).join(", ");
   return isWoken
     ? `Ended before: ${list}. Call agents_wait with their ids for results that you were not told.`
     : `Ended and told before: ${list}.`;

@@ -12,6 +12,7 @@ export function plainText(text: string): string {
 
 /** Text on one line, with single spaces, cut to `max` characters. */
 export function oneLine(text: string, max = 500): string {
+  if (text.length <= max && PLAIN_LINE.test(text)) return text; // nearly every text
   // Cut roughly first, so that the expressions below do not process megabytes that are dropped anyway.
   const start = text.length > 16 * max ? text.slice(0, 16 * max) : text;
   const line = plainText(start).replace(/\s+/gu, " ").trim();
@@ -20,6 +21,9 @@ export function oneLine(text: string, max = 500): string {
   // A cut through a joined emoji leaves its joiner, which joins nothing any more.
   return isCut ? `${dropInvisible(characters.slice(0, max - 1).join(""))}…` : line;
 }
+
+/** Words of visible ASCII characters with a space between them. */
+const PLAIN_LINE = /^(?:[!-~]+(?: [!-~]+)*)?$/;
 
 /**
  * A name that may contain anything, such as a file name. A harmless name is returned unchanged. Any other is quoted, with

@@ -3,12 +3,13 @@ import { spendIn } from "../core/account.ts";
 import { spendOf } from "../core/budget.ts";
 import { isEnded, type Job } from "../core/job.ts";
 import { foldRuns } from "../core/run-groups.ts";
+import { countStates, inOrder } from "../core/state-counts.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
 import { renderEnds } from "../prompt/ends.ts";
 import { renderEnvironments } from "../prompt/environments.ts";
 import { renderForkedFrom } from "../prompt/fork.ts";
-import { renderCounts, renderGpus, renderSpend } from "../prompt/job-list.ts";
+import { renderGpus, renderSpend, renderStates } from "../prompt/job-list.ts";
 import { newestFirst, renderOverview, renderParkedExpiry, renderSnapshots } from "../prompt/job-overview.ts";
 import { MOST } from "../prompt/job-results.ts";
 import { renderLent } from "../prompt/lent-paths.ts";
@@ -23,7 +24,7 @@ import { describeLocation } from "../views/location.ts";
 import { findCaller } from "./caller.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { listEnvironments } from "./environments.ts";
-import { showBoard, statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
+import { showBoard, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
 
 export const agentsStatusTool = (deps: ToolDeps) =>
   defineTool({
@@ -45,6 +46,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
         viewer: job?.id ?? null,
         ...(isNamed && { few: MOST, fewNested: MOST }),
       });
+      const states = countStates(all);
       const kept = withoutOlder(all);
       const jobs = viewJobs(runtime, kept);
       const isNews = new Set(news.map(({ id }) => id));
@@ -82,10 +84,10 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       ];
       const lines = [
         `Pool: ${running} of ${pool.limit} slots in use, ${queued} queued.${renderGpus(gpus)} ${renderSpend(spend)}`,
-        jobs.length === 0 ? none : `${renderCounts(statesOf(openFirst(all)))}:`,
+        jobs.length === 0 ? none : `${renderStates(inOrder(states, OPEN_FIRST))}:`,
         ...renderGroups(folded, runtime.clock.now()),
         ...renderOverview(shown),
-        ...(older.length > 0 ? [`${older.length} older jobs: ${renderCounts(statesOf(older))}.`] : []),
+        ...(older.length > 0 ? [`${older.length} older jobs: ${renderStates(countStates(older))}.`] : []),
         ...renderSnapshots(snapshots, requested.count, runtime.clock.now()),
         ...renderEnvironments(environments, runtime.ids, runtime.clock.now()),
         ...renderWarm(warm, new Map(environments.map(({ name, error }) => [name, error?.message ?? ""]))),
@@ -93,7 +95,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
       ].filter((line) => line !== "");
       const results = renderEnds(told, runtime.ids, { beside: lines, isNamed });
       return {
-        title: renderCounts(statesOf(all)),
+        title: renderStates(states),
         output: [...lines, ...(results === "" ? [] : [results])].join("\n"),
         view: () =>
           all.length === 0 ? none : `${showBoard(runtime, all, job?.id ?? null, "final").text}\n\n${lines[0]}`,
@@ -110,10 +112,7 @@ export const agentsStatusTool = (deps: ToolDeps) =>
     },
   });
 
-const openFirst = (jobs: readonly Job[]): Job[] => [
-  ...jobs.filter(({ state }) => !isEnded(state)),
-  ...jobs.filter(({ state }) => isEnded(state)),
-];
+const OPEN_FIRST = ["running", "starting", "queued", "interrupted", "completed", "failed", "cancelled"] as const;
 
 /** Snapshots of a job and the runs it started, oldest first. */
 function snapshotsOf(runtime: Runtime, jobs: readonly Job[]) {

@@ -1,15 +1,16 @@
 import { z } from "zod";
 import { isEnded, type Job } from "../core/job.ts";
 import { foldRuns } from "../core/run-groups.ts";
+import { countStates } from "../core/state-counts.ts";
 import { type WaitResult, waitForJobs } from "../jobs/actions/wait-for-jobs.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { findJobs } from "../jobs/session/find-jobs.ts";
-import { renderCounts } from "../prompt/job-list.ts";
+import { renderStates } from "../prompt/job-list.ts";
 import { AGENTS_WAIT } from "../prompt/tool-descriptions.ts";
 import { renderWait } from "../prompt/wait-answer.ts";
 import { type Caller, findCaller, waitDepsOf } from "./caller.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
-import { showBoard, statesOf, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
+import { showBoard, toMetadata, viewJobs, withoutOlder } from "./job-views.ts";
 
 const MAX_SECONDS = 14_400;
 
@@ -47,7 +48,7 @@ export const agentsWaitTool = (deps: ToolDeps) =>
         progress.show(() => {
           const now = current();
           const { text, views } = showBoard(runtime, now, job?.id ?? null, "live");
-          return { title: renderCounts(statesOf(now)), text, metadata: { jobs: views } };
+          return { title: renderStates(countStates(now)), text, metadata: { jobs: views } };
         });
       try {
         const result = await waitForJobs(waitDepsOf(runtime, caller), call.sessionID, {
@@ -83,12 +84,12 @@ export const agentsWaitTool = (deps: ToolDeps) =>
           isNamed: jobs !== undefined,
           isWoken: job !== null && job.turns > 1,
           pending: pendingViews.filter(({ id }) => isOwn.has(id)),
-          pendingOthers: statesOf(own.filter((one) => !isKept.has(one))),
+          pendingOthers: own.filter((one) => !isKept.has(one)),
           pendingRuns: folded,
           now: runtime.clock.now(),
         };
         return {
-          title: renderCounts(statesOf([...finished, ...pending])),
+          title: renderStates(countStates([...finished, ...pending])),
           output: renderWait(facts, runtime.ids),
           ...(!isEmpty && { view: () => viewOf(runtime, result, job?.id ?? null) }),
           metadata: {

@@ -1,5 +1,6 @@
 import { boardJobs, planBoard } from "../core/board.ts";
 import { isEnded, type Job } from "../core/job.ts";
+import { countStates } from "../core/state-counts.ts";
 import { doingOf } from "../jobs/live/doing.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { renderBoard } from "../prompt/job-board.ts";
@@ -30,23 +31,18 @@ const MOST_VIEWS = 600;
 /** Of very many jobs those at work, and then the newest: queued ones before ended ones. In the order given. */
 export function withoutOlder(jobs: readonly Job[]): readonly Job[] {
   if (jobs.length <= MOST_VIEWS) return jobs;
-  const atWork = jobs.filter(({ state }) => !isEnded(state) && state.kind !== "queued");
-  const newest = (those: readonly Job[], room: number) => (room > 0 ? those.slice(-room) : []);
-  const queued = newest(
-    jobs.filter(({ state }) => state.kind === "queued"),
-    MOST_VIEWS - atWork.length,
-  );
-  const ended = newest(
-    jobs.filter(({ state }) => isEnded(state)),
-    MOST_VIEWS - atWork.length - queued.length,
-  );
-  const kept = new Set([...atWork, ...queued, ...ended]);
-  return jobs.filter((job) => kept.has(job));
+  const states = countStates(jobs);
+  const queued = states.get("queued") ?? 0;
+  const ended = (states.get("completed") ?? 0) + (states.get("failed") ?? 0) + (states.get("cancelled") ?? 0);
+  let roomForQueued = Math.max(0, MOST_VIEWS - (jobs.length - queued - ended));
+  let roomForEnded = Math.max(0, roomForQueued - queued);
+  return jobs
+    .toReversed()
+    .filter(({ state }) =>
+      state.kind === "queued" ? --roomForQueued >= 0 : isEnded(state) ? --roomForEnded >= 0 : true,
+    )
+    .reverse();
 }
-
-/** The states of jobs, for `renderCounts`. */
-export const statesOf = (jobs: readonly Job[]): { readonly state: Job["state"]["kind"] }[] =>
-  jobs.map(({ state }) => ({ state: state.kind }));
 
 /** Characters of all results in an answer's metadata, which the host stores and sends to its clients. */
 const RESULTS_LIMIT = 1_000_000;

@@ -95,7 +95,9 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
   const counts = (jobID: string) => request.counted === undefined || request.counted.has(jobID);
   let count = countJobs(current().filter(({ id }) => counts(id)));
   const reason = await new Promise<WaitReason>((resolve) => {
+    let isOver = false;
     const finish = (why: WaitReason) => {
+      isOver = true;
       for (const unsubscribe of subscriptions) unsubscribe();
       cancelTimer();
       cancelTick();
@@ -142,8 +144,8 @@ export async function waitForJobs(deps: WaitDeps, orchestrator: string, request:
     const cancelTimer = deps.clock.after(request.timeoutMs, () => finish("timeout"));
     request.signal.addEventListener("abort", interrupted);
     if (request.signal.aborted) return interrupted();
-    tick();
     look();
+    if (!isOver) tick();
   });
   const jobs = current();
   return {
