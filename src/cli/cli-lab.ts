@@ -34,3 +34,12 @@ export async function labOf(stateDir: string | null, isToBe = false): Promise<La
 /** Names the project of a folder, as sessions are recorded with it. @param directory absolute */
 export const projectOf = (directory: string): Promise<string> =>
   projectID(createGit(systemClock, process.env), directory);
+
+/** The project of the folder that this was started in; null where that cannot be read, or does not exist any more. */
+export async function projectHere(): Promise<string | null> {
+  try {
+    return await projectOf(process.cwd());
+  } catch {
+    return null;
+  }
+}

@@ -9,7 +9,7 @@ import { nullIfMissing } from "../shared/missing-file.ts";
 import { inQuotes } from "../shared/plain-text.ts";
 import { readKeptChanges } from "../workspace/collect/kept-changes.ts";
 import { createGit } from "../workspace/git.ts";
-import { labOf, projectOf } from "./cli-lab.ts";
+import { labOf, projectHere } from "./cli-lab.ts";
 import { loadCliOptions } from "./cli-options.ts";
 import { type OpenedInBrowser, openInBrowser } from "./open-in-browser.ts";
 
@@ -72,7 +72,7 @@ export async function runDashboard(call: DashboardCall): Promise<void> {
 
 /** The newest session of the project here; null = it has none, and the newest of all is shown. */
 async function newestOf(lab: Lab): Promise<string | null> {
-  const project = await projectOf(process.cwd()).catch(() => null); // a folder that cannot be read has no sessions
+  const project = await projectHere(); // a folder that cannot be read has no sessions
   return project === null ? null : (lab.sessions(project)[0]?.id ?? null);
 }
 

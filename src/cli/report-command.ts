@@ -66,7 +66,7 @@ ${STATE_DIR_HELP}
 
 async function writeOut(call: CommandCall, out: string | null): Promise<number> {
   const [
-    { labOf, projectOf },
+    { labOf, projectHere },
     { chooseSession, gatherReport },
     { readBranches },
     { redact },
@@ -80,17 +80,16 @@ async function writeOut(call: CommandCall, out: string | null): Promise<number> 
     import("../workspace/git.ts"),
     import("../shared/clock.ts"),
   ]);
-  const directory = process.cwd();
   const lab = await labOf(call.text("state-dir"));
   try {
-    const project = await projectOf(directory).catch(() => null);
+    const project = await projectHere();
     const session = chooseSession(lab, project, call.words[0] ?? null);
     const isHere = lab
       .sessions(null)
       .some((one) => one.id === session && one.project !== null && one.project === project);
     const jobs = lab.view(session)?.jobs.map(({ id }) => id) ?? [];
     const progress = createProgress(process.stderr, systemClock, call.has("json"));
-    const read = () => readBranches(createGit(systemClock, process.env), directory, jobs);
+    const read = () => readBranches(createGit(systemClock, process.env), process.cwd(), jobs);
     const branches = isHere ? await during(progress, "Reading the branches of the session's jobs", read) : null;
     const whole = gatherReport(lab, session, branches);
     await write(call, out, session, call.has("redact") ? redact(whole) : whole);
@@ -101,7 +100,7 @@ async function writeOut(call: CommandCall, out: string | null): Promise<number> 
 }
 
 async function sendTo(call: CommandCall, name: "trackio" | "mlflow"): Promise<number> {
-  const [{ labOf, projectOf }, { chooseSession }, { exportExperiments }, { loadCliOptions }, { systemClock }] =
+  const [{ labOf, projectHere }, { chooseSession }, { exportExperiments }, { loadCliOptions }, { systemClock }] =
     await Promise.all([
       import("./cli-lab.ts"),
       import("./gather-report.ts"),
@@ -112,7 +111,7 @@ async function sendTo(call: CommandCall, name: "trackio" | "mlflow"): Promise<nu
   const { stateDir } = await loadCliOptions(call.text("state-dir"));
   const lab = await labOf(call.text("state-dir"));
   try {
-    const project = await projectOf(process.cwd()).catch(() => null);
+    const project = await projectHere();
     const session = chooseSession(lab, project, call.words[0] ?? null);
     const address = call.text(name) ?? "";
     const progress = createProgress(process.stderr, systemClock, call.has("json"));

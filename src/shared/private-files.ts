@@ -2,6 +2,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  existsSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -11,6 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { dirname } from "node:path";
 import { PluginError } from "./error-code.ts";
 import { randomId } from "./ids.ts";
 
@@ -27,8 +29,20 @@ import { randomId } from "./ids.ts";
  * @throws PluginError `config_invalid`; what `node:fs` throws
  */
 export function ensurePrivateFolder(path: string, { mayBeLink = false }: { readonly mayBeLink?: boolean } = {}): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeFolder(path);
   makePrivate(path, mayBeLink ? statSync(path) : lstatSync(path), "folder", 0o700);
+}
+
+/** With its parents. Node's own `recursive` never returns in file systems that refuse a new folder with ENOENT, such as /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeFolder(parent);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+  }
 }
 
 /**

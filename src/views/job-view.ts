@@ -132,7 +132,8 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     createdAt: iso(job.createdAt),
     ...(job.startedAt !== null && { startedAt: iso(job.startedAt) }),
     ...(endedAt !== null && { endedAt: iso(endedAt) }),
-    elapsedSeconds: job.startedAt === null ? 0 : seconds((endedAt ?? now) - job.startedAt),
+    // The clock may have been set back meanwhile.
+    elapsedSeconds: job.startedAt === null ? 0 : Math.max(0, seconds((endedAt ?? now) - job.startedAt)),
     ...(sandbox.kind === "live" && job.ports.length > 0 && { ports: job.ports }),
     ...(sandbox.kind === "parked" && { snapshot: sandbox.snapshotID }),
     ...(job.update && { update: toUpdate(job.update) }),

@@ -146,7 +146,7 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
     try {
       let length = 0;
       if (child.stdout) {
-        for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+        for await (const chunk of outputOf(child.stdout, ended)) {
           length += chunk.length;
           if (length > maxOf(run)) {
             kill(`it printed more than ${Math.floor(maxOf(run) / MiB)} MiB`);
@@ -184,6 +184,15 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
       }
     },
   };
+}
+
+/** Ends where the program does: Bun fails the output of one that could not be started before it says so. */
+async function* outputOf(stdout: AsyncIterable<Buffer>, ended: Promise<number | null>): AsyncIterable<Buffer> {
+  try {
+    yield* stdout;
+  } catch (error) {
+    if ((await ended) !== null) throw error;
+  }
 }
 
 /**

@@ -52,6 +52,8 @@ export function requireIsolation(
   platform: NodeJS.Platform = process.platform,
 ): IsolationBackend {
   if (works !== null) return works;
+  const full = refused.find(({ why }) => /EMFILE|ENFILE/.test(why));
+  if (full) throw new PluginError("sandbox_create_failed", `${NO_FILES} (${full.why})`, { retryable: true });
   const tried = refused.map(({ kind, why }) => `${kind}: ${why}`).join("; ");
   const advice = platform === "darwin" && !refused.some(({ kind }) => kind === "seatbelt") ? ` ${MAC_ADVICE}` : "";
   throw new PluginError(
@@ -62,6 +64,9 @@ export function requireIsolation(
     },
   );
 }
+
+const NO_FILES =
+  "No sandbox can be made now, because this OpenCode has too many files open. Raise the limit of open files (ulimit -n), or run fewer jobs at once.";
 
 const MAC_ADVICE =
   'Run jobs on Modal (run "modal setup"), or set local.isolation to "seatbelt": it is used only when named, because it has not been run on a Mac yet and its protection is unproven.';

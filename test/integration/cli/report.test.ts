@@ -160,5 +160,10 @@ test("lists the sessions where none is called so, and refuses two forms at once"
     );
   process.chdir(root);
   expect((await report()).err).toStartWith("not_found: No session of this project has started jobs. There are");
+  mkdirSync(join(root, "deleted"));
+  process.chdir(join(root, "deleted"));
+  rmSync(join(root, "deleted"), { recursive: true });
+  expect((await report()).err).toStartWith("not_found: No session of this project has started jobs. There are");
+  expect(JSON.parse((await report("ses_first", "--json")).out).session).toBe("ses_first");
   process.chdir(project);
 });

@@ -31,4 +31,10 @@ describe("the isolation of local sandboxes", () => {
     expect(message).toMatch(/modal setup.*local\.isolation to "seatbelt"/);
     expect(messageOn("darwin", "seatbelt", "it broke").message).not.toContain("local.isolation");
   });
+
+  test("that could not be tried for want of open files is no fault of the machine", () => {
+    const refused = messageOn("linux", "bubblewrap", "EMFILE: too many open files, pipe");
+    expect(refused).toMatchObject({ code: "sandbox_create_failed", retryable: true });
+    expect(refused.message).toContain("ulimit -n");
+  });
 });
