@@ -4,5 +4,7 @@ import { createGit } from "../../../src/workspace/git.ts";
 
 test("where git is not installed, that is what is said", async () => {
   const git = createGit(systemClock, { PATH: "/proc/self/fd" });
-  await expect(git.read({ cwd: "/", config: "none", args: ["rev-parse", "HEAD"] })).rejects.toThrow("git is not installed");
+  await expect(git.read({ cwd: "/", config: "none", args: ["rev-parse", "HEAD"] })).rejects.toThrow(
+    "git is not installed",
+  );
 });
