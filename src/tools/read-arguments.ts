@@ -74,8 +74,12 @@ export function readArgument(schema: Schema, given: unknown, name = ""): unknown
   }
 }
 
-/** What a program reads as it stands: white space at its ends counts. */
-const EXACT_TEXTS = new Set(["command", "content", "input", "message", "new_string", "old_string", "path", "prompt"]);
+/** What is used as it stands, also each text of a list or an object: white space at its ends and quotes around it count. */
+const EXACT_TEXTS = new Set([
+  ...["command", "content", "input", "message", "new_string", "old_string", "prompt"],
+  ...["artifacts", "files", "path", "paths", "protect", "workdir"], // names of files, and patterns of them
+  "metrics", // texts of the output
+]);
 /** Texts that may be a number or a word such as true. */
 const MAY_BE_VALUES = new Set([
   ...["content", "input", "new_string", "old_string"],
@@ -181,15 +185,22 @@ function readWord(words: readonly (string | number)[], given: unknown): unknown 
 
 function readList(element: Schema, given: unknown, name: string): unknown {
   const isOfTexts = element._zod.def.type === "string";
-  let list = typeof given === "string" ? (parseJson(given) ?? given) : given;
+  const isOfValues = element._zod.def.type === "union";
+  let list = typeof given === "string" ? (isOfValues ? parseValues(given) : (parseJson(given) ?? given)) : given;
   if (typeof list === "string" && isOfTexts) list = splitList(list, name);
   if (isObject(list) && list[name] !== undefined) return readList(element, list[name], name); // { tasks: { tasks: [] } }
   if (isObject(list) && Object.keys(list).every((key) => /^\d+$/.test(key))) list = Object.values(list);
   if (!Array.isArray(list)) list = isObject(list) || (isOfTexts && typeof list === "string") ? [list] : list;
-  if (element._zod.def.type === "union") list = toValues(list);
+  if (isOfValues) return toValues(list);
   if (!Array.isArray(list)) return given;
   if (!isOfTexts) return list.map((one) => readArgument(element, isPrompt(one, element) ? { prompt: one } : one));
-  return list.filter((one) => !isBlank(one)).map((one) => readArgument(element, toName(one)));
+  return list.filter((one) => !isBlank(one)).map((one) => readArgument(element, toName(one), name));
+}
+
+/** A list or an object as JSON, and a number that is written as JSON writes it. Any other text is a value itself. */
+function parseValues(text: string): unknown {
+  const parsed = parseJson(text);
+  return typeof parsed === "object" || String(parsed) === text ? (parsed ?? text) : text;
 }
 
 /** Values that are texts or numbers: one may be given without a list, and a word such as true is its text. */
@@ -222,7 +233,7 @@ function readRecord(value: Schema, given: unknown, name: string): unknown {
   if (isObject(record) && isObject(record[name])) record = record[name];
   if (Array.isArray(record)) record = fromPairs(record);
   if (!isObject(record)) return given;
-  return Object.fromEntries(Object.entries(record).map(([key, one]) => [key, readArgument(value, one)]));
+  return Object.fromEntries(Object.entries(record).map(([key, one]) => [key, readArgument(value, one, name)]));
 }
 
 /**
