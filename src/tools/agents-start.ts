@@ -24,6 +24,12 @@ import type { ToolCall } from "./tool.ts";
 
 const NO_MATRIX =
   'expected a list of values for each name, {"LR": [0.1, 0.01]}: every combination is run; combinations of your choice are a task each';
+const variableValues = z.array(
+  z.union([z.string(), z.number()], {
+    error: "expected a text, a number or a boolean; write null or a list as text",
+  }),
+  { error: "expected a list of values, such as [0.1, 0.01]" },
+);
 
 const taskSchema = z.strictObject({
   description: z
@@ -45,7 +51,10 @@ const taskSchema = z.strictObject({
   agent: z.string().optional().describe("Configured agent that does the task; default sandbox_worker."),
   model: z.string().optional().describe('"provider/model"; default the agent\'s, else yours.'),
   variant: z.string().optional().describe("Variant of the model, e.g. a degree of reasoning; default yours."),
-  environment: z.string().optional().describe('Named environment of its sandbox; default "default".'),
+  environment: z
+    .string({ error: 'expected the name of an environment; variables of a run are given in "matrix"' })
+    .optional()
+    .describe('Named environment of its sandbox; default "default".'),
   gpu: z
     .string()
     .optional()
@@ -62,9 +71,7 @@ const taskSchema = z.strictObject({
   timeout_minutes: z.number().positive().optional().describe("Hard limit of its running time in minutes."),
   max_usd: z.number().positive().optional().describe("Ceiling of its own spend in USD."),
   matrix: z
-    .record(z.string(), z.array(z.union([z.string(), z.number()])), {
-      error: ({ input }) => (Array.isArray(input) ? NO_MATRIX : undefined),
-    })
+    .record(z.string(), variableValues)
     .optional()
     .describe('For runs: {"LR": [0.1, 0.01], "SEED": [1, 2]} starts a run per combination, values as variables.'),
   metrics: z
@@ -96,7 +103,7 @@ const taskSchema = z.strictObject({
 
 /** As tasks are checked: names of variables and metrics may be any. */
 const checkedTask = taskSchema.extend({
-  matrix: named(z.array(z.union([z.string(), z.number()]))).optional(),
+  matrix: named(variableValues, NO_MATRIX).optional(),
   metrics: named(z.string()).optional(),
 });
 

@@ -73,10 +73,20 @@ export function renameKeys(given: Readonly<Record<string, unknown>>, known: read
   return [...result];
 }
 
-/** "there is no argument "timeout"; do you mean "timeout_seconds"? Possible are: command, timeout_seconds". */
-export function describeUnknown(names: readonly string[], known: readonly string[]): string {
+/** Names under which an object is one of environment variables. */
+const VARIABLES = /^(?:env|envs|envvars?|environmentvariables|environ|variables|vars)$/;
+
+/**
+ * "there is no argument "timeout"; do you mean "timeout_seconds"? Possible are: command, timeout_seconds".
+ * @param given what the names are of
+ */
+export function describeUnknown(names: readonly string[], known: readonly string[], given: unknown): string {
   const unknown = names.map((name) => {
-    const meant = known.find((one) => plain(one).startsWith(plain(name))) ?? closest(name, known);
+    const isOfVariables = VARIABLES.test(plain(name)) && typeof Object(given)[name] === "object";
+    const meant =
+      isOfVariables && known.includes("matrix")
+        ? "matrix"
+        : (known.find((one) => plain(one).startsWith(plain(name))) ?? closest(name, known));
     return `there is no argument ${JSON.stringify(name.slice(0, 64))}${meant === undefined ? "" : `; do you mean "${meant}"?`}`;
   });
   return `${unknown.join(", ")}${unknown.at(-1)?.endsWith("?") ? "" : "."} Possible are: ${known.join(", ")}`;

@@ -99,7 +99,9 @@ export function describeIssues(error: z.ZodError, known: readonly string[]): str
     .map((issue) => {
       const field = issue.path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("");
       const what =
-        issue.code === "unrecognized_keys" ? describeUnknown(issue.keys, known) : issue.message + toFound(issue.input);
+        issue.code === "unrecognized_keys"
+          ? describeUnknown(issue.keys, known, issue.input)
+          : issue.message + toFound(issue.input);
       return field === "" ? what : `${field.replace(/^\./, "")}: ${what}`;
     })
     .join("; ");

@@ -108,6 +108,39 @@ test(
   }),
 );
 
+/** a task's wrong field, the words that say what is allowed there */
+const BAD_FIELDS: [more: object, words: string][] = [
+  [
+    {
+      matrix: [
+        { LR: 0.1, WD: 0.1 },
+        { LR: 0.2, WD: 0.3 },
+      ],
+    },
+    'matrix: expected a list of values for each name, {"LR": [0.1, 0.01]}: every combination is run; combinations of your choice are a task each, found [{',
+  ],
+  [{ matrix: "LR=0.1" }, "matrix: expected a list of values for each name"],
+  [{ matrix: { V: [null, 0.1] } }, "matrix.V[0]: expected a text, a number or a boolean; write null or a list as text"],
+  [{ matrix: { V: [1, [0.9, 0.99]] } }, "matrix.V[1]: expected a text, a number or a boolean"],
+  [{ matrix: { V: "1, 2" } }, "matrix.V: expected a list of values, such as [0.1, 0.01], found"],
+  [{ env: { V: 1 } }, 'there is no argument "env"; do you mean "matrix"?'],
+  [
+    { environment: { V: 1 } },
+    'environment: expected the name of an environment; variables of a run are given in "matrix"',
+  ],
+  [{ env: "cuda" }, 'there is no argument "env"; do you mean "environment"?'],
+];
+
+for (const [more, words] of BAD_FIELDS)
+  test(
+    `a task is told what may be where it has ${JSON.stringify(more)}`,
+    inWorld(async (world) => {
+      const task = { description: "d", command: "make", ...more };
+      const { metadata } = await openTools(world).call("agents_start", { tasks: [task] });
+      expect((metadata.jobs as JobView[])[0]?.error?.message).toContain(words);
+    }),
+  );
+
 test("a bug throws; only failures a model can act on are answered", async () => {
   const world = {
     get runtime(): never {
