@@ -1,3 +1,4 @@
+import { oneLine, showInvisible } from "../shared/plain-text.ts";
 import type { Params } from "./run-task.ts";
 
 /** Values by the name of their variable, as a task gives them. */
@@ -65,8 +66,15 @@ export function expandMatrix(matrix: Matrix): Params[] {
   return combinations.map((entries) => Object.fromEntries(entries));
 }
 
+/** The value as people and models read it: in quotes where some of it would not be seen on a line. */
+export function shownValue(value: string | number): string {
+  const text = valueText(value);
+  const isSeen = text !== "" && oneLine(text, Number.POSITIVE_INFINITY) === text;
+  return isSeen ? text : showInvisible(JSON.stringify(text));
+}
+
 /** "LR=0.1, SEED=2". */
 export const describeParams = (params: Params): string =>
   Object.entries(params)
-    .map(([name, value]) => `${name}=${valueText(value)}`)
+    .map(([name, value]) => `${name}=${shownValue(value)}`)
     .join(", ");

@@ -3,11 +3,13 @@ import type { Failure } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { findGlobProblem } from "./glob-problem.ts";
 import type { JobTask } from "./job-task.ts";
-import { countCombinations, describeParams, expandMatrix, findMatrixProblem } from "./matrix.ts";
-import type { Params, RunTask, StopRule } from "./run-task.ts";
+import { countCombinations, expandMatrix, findMatrixProblem } from "./matrix.ts";
+import { describeRuns, type RunsOfCall, runsOfCall } from "./run-descriptions.ts";
+import type { RunTask, StopRule } from "./run-task.ts";
 import type { RunWishes, StopWish } from "./run-wishes.ts";
 import { LONGEST_NAME } from "./series.ts";
-import { DESCRIPTION_LIMIT, decidePlace, type TaskContext, type TaskRequest } from "./task.ts";
+import { decidePlace, type TaskContext, type TaskRequest } from "./task.ts";
+import { tellingFirst } from "./told-apart.ts";
 
 export type RunDecision =
   /** One task per combination of its matrix, in order. `notes`: what was ignored or looks wrong, one sentence each. */
@@ -54,8 +56,15 @@ export function runWishesOfAgent(request: TaskRequest): {
   return { problem: null, notes: given.length === 0 ? [] : [ignored(given, "an agent has none of that")] };
 }
 
-/** Fills in a run's defaults and resolves its names, for each of its combinations, or refuses the task whole. */
-export function decideRunTask(request: TaskRequest, context: RunContext): RunDecision {
+/**
+ * Fills in a run's defaults and resolves its names, for each of its combinations, or refuses the task whole.
+ * @param call what its runs are told apart from
+ */
+export function decideRunTask(
+  request: TaskRequest,
+  context: RunContext,
+  call: RunsOfCall = runsOfCall([request]),
+): RunDecision {
   const refuse = (message: string): RunDecision => ({
     kind: "refused",
     failure: { code: "invalid_task", message, retryable: false },
@@ -65,10 +74,12 @@ export function decideRunTask(request: TaskRequest, context: RunContext): RunDec
   const place = decidePlace(request, context);
   if (place.kind === "refused") return refuse(place.problem);
   const { command = "", matrix = {} } = request;
-  const tasks = expandMatrix(matrix).map(
-    (params): JobTask => ({
+  const all = expandMatrix(tellingFirst(matrix, call.apart));
+  const descriptions = describeRuns(request.description, all, call);
+  const tasks = all.map(
+    (params, index): JobTask => ({
       ...place.place,
-      description: describe(request.description, params),
+      description: descriptions[index] ?? "run",
       prompt: "",
       agent: "",
       model: null,
@@ -122,13 +133,6 @@ const toStopRule = ({ metric, direction, rungs, keep = KEEP }: StopWish): StopRu
   rungs,
   keep,
 });
-
-/** The values are what tells the runs of a matrix apart, so the words before them are shortened first. */
-function describe(description: string, params: Params): string {
-  const values = oneLine(describeParams(params), DESCRIPTION_LIMIT - 20);
-  if (values === "") return oneLine(description, DESCRIPTION_LIMIT) || "run";
-  return oneLine(`${oneLine(description, DESCRIPTION_LIMIT - values.length - 3)} (${values})`, DESCRIPTION_LIMIT);
-}
 
 function findRunProblem(request: TaskRequest, context: RunContext): string | null {
   const { command = "", prompt, matrix = {} } = request;

@@ -1,5 +1,6 @@
+import type { ToldApart } from "../core/told-apart.ts";
 import { countExperiments, type Leaderboard, type LeaderboardEntry } from "../views/leaderboard.ts";
-import { describe, QUOTES, renderHead, renderNoise, renderParams } from "./leaderboard.ts";
+import { describe, paramsOf, QUOTES, renderCommon, renderHead, renderNoise, renderParams } from "./leaderboard.ts";
 import { formatMean, formatValue } from "./numbers.ts";
 import { toFact } from "./quoted-text.ts";
 
@@ -17,17 +18,24 @@ const TRIED_LIMIT = 1_200;
 export function renderExperimentsSummary(board: Leaderboard): string {
   const { metric, entries, count } = board;
   if (metric === null || entries.length === 0) return "";
+  const apart = paramsOf(entries);
   const first = [INTRODUCTION, renderHead(board), ...renderNoise(board)];
-  let left = SUMMARY_LIMIT - bytes([...first, ...lastLines(count)]);
+  const common = renderCommon(apart);
+  let left = SUMMARY_LIMIT - bytes([...first, ...common, ...lastLines(count)]);
   const ranked = entries.filter(({ view }) => view.rank !== undefined).slice(0, MOST_BEST);
-  const best = fitting(ranked, renderBest, left);
+  const best = fitting(ranked, (entry) => renderBest(entry, apart), left);
   left -= bytes(best.texts);
   const others = entries.filter((entry) => !ranked.includes(entry));
-  const tried = fitting(others, renderTried, Math.min(TRIED_LIMIT, left - bytes([toTried([])])));
+  const tried = fitting(
+    others,
+    (entry) => renderTried(entry, apart),
+    Math.min(TRIED_LIMIT, left - bytes([toTried([])])),
+  );
   return [
     ...first,
     ...best.texts,
     ...(tried.texts.length > 0 ? [toTried(tried.texts)] : []),
+    ...common,
     ...lastLines(count - countExperiments([...best.shown, ...tried.shown])),
   ].join("\n");
 }
@@ -60,11 +68,11 @@ function fitting(entries: readonly LeaderboardEntry[], render: (entry: Leaderboa
   return { texts, shown: entries.slice(0, texts.length) };
 }
 
-function renderBest({ view, label }: LeaderboardEntry): string {
+function renderBest({ view, label }: LeaderboardEntry, apart: ToldApart): string {
   const { rank, n, source, verdict, job, snapshot } = view;
   const facts = [
     `${formatMean(view)} (${[`n ${n}`, source, ...(verdict === null ? [] : [verdict])].join(", ")})`,
-    describe(view, label),
+    describe(view, label, apart),
     job,
     ...(snapshot === undefined ? [] : [`snapshot ${snapshot}`]),
   ];
@@ -72,8 +80,8 @@ function renderBest({ view, label }: LeaderboardEntry): string {
 }
 
 /** Of one that is not ranked with how it was measured, as it may not be comparable. */
-function renderTried({ view, standing }: LeaderboardEntry): string {
-  const { params, description, mean, verdict, rank, source } = view;
+function renderTried({ view, standing }: LeaderboardEntry, apart: ToldApart): string {
+  const { description, mean, verdict, rank, source } = view;
   const how = rank === undefined ? ` (${source}${standing === "final" ? "" : `, ${standing}`})` : "";
-  return `${renderParams(params) || toFact(description, 40)} ${formatValue(mean)}${how}${verdict === null ? "" : ` ${verdict}`}`;
+  return `${renderParams(view, apart) || toFact(description, 40)} ${formatValue(mean)}${how}${verdict === null ? "" : ` ${verdict}`}`;
 }

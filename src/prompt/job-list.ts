@@ -1,7 +1,9 @@
 import { formatUsd, type Spend } from "../core/budget.ts";
 import { describeOtherDevices } from "../core/gpu-devices.ts";
 import type { Metric } from "../core/job.ts";
+import { toLabel } from "../core/run-groups.ts";
 import type { StateCounts } from "../core/state-counts.ts";
+import { paramsApart, type ToldApart } from "../core/told-apart.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
 import { CANCELLED, type JobView } from "../views/job-view.ts";
 import { formatValue } from "./numbers.ts";
@@ -9,13 +11,30 @@ import { toFact, toQuoted } from "./quoted-text.ts";
 
 /** Characters, per job. */
 export const DESCRIPTION_LIMIT = 100;
+const PARAMS_LIMIT = 200;
 const MESSAGE_LIMIT = 1_000;
 const NAME_LIMIT = 100;
 /** Metrics shown per job; the metadata has all. */
 const METRICS = 12;
 
-/** One line: id, state, description and what matters now. */
-export function renderJobLine(job: JobView): string {
+/** What tells the runs of a list apart; null = there are not several, and their descriptions say it. */
+export function runsApart(jobs: readonly JobView[]): ToldApart | null {
+  const params = jobs.flatMap((job) => (job.params ? [job.params] : []));
+  return params.length < 2 ? null : paramsApart(params);
+}
+
+/** A job's description; for a run, with the values that tell it from others of the list where the description has no room for them. */
+export function renderName({ description, params = {} }: JobView, apart: ToldApart | null): string {
+  const values = apart?.describe(params, PARAMS_LIMIT) ?? "";
+  if (description.includes(values)) return toFact(description, DESCRIPTION_LIMIT);
+  return toFact(`${oneLine(toLabel(description, params), DESCRIPTION_LIMIT)} (${values})`);
+}
+
+/**
+ * One line: id, state, description and what matters now.
+ * @param apart of the list that it is in
+ */
+export function renderJobLine(job: JobView, apart: ToldApart | null = null): string {
   const facts = [
     job.queuePosition === undefined ? null : `place ${job.queuePosition}`,
     job.reason === undefined || job.stopped ? null : toFact(job.reason), // `error` says more
@@ -32,8 +51,7 @@ export function renderJobLine(job: JobView): string {
     renderPorts(job),
     job.snapshot === undefined ? null : `parked as ${job.snapshot}`,
   ].filter((fact) => fact !== null && fact !== "");
-  const description = toFact(job.description, DESCRIPTION_LIMIT);
-  return `${job.id}  ${job.state.padEnd(9)}  ${description}${facts.length > 0 ? ` · ${facts.join(" · ")}` : ""}`;
+  return `${job.id}  ${job.state.padEnd(9)}  ${renderName(job, apart)}${facts.length > 0 ? ` · ${facts.join(" · ")}` : ""}`;
 }
 
 /** "cost $1.20 (model $0.20, compute $1.00)"; null for nothing. */

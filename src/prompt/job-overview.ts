@@ -2,7 +2,7 @@ import { expiryText } from "../core/snapshot-expiry.ts";
 import type { SnapshotRecord } from "../core/snapshot-record.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import type { JobView, SnapshotView } from "../views/job-view.ts";
-import { cut, renderJobLine, renderPortNote, renderQuoteNote } from "./job-list.ts";
+import { cut, renderJobLine, renderPortNote, renderQuoteNote, runsApart } from "./job-list.ts";
 
 /*
  * Lists of any number of jobs. OpenCode cuts an answer off at 51,200 bytes, so the jobs that matter most have a line each
@@ -24,12 +24,13 @@ const SEE_MORE = '(agents_status with "jobs" shows them.)';
 export function renderOverview(jobs: readonly JobView[], bytes = LINES_LIMIT): string[] {
   const lines = new Map<JobView, string>();
   const each = Math.max(LINE_MIN, bytes / Math.min(jobs.length, LINES));
+  const apart = runsApart(jobs);
   let left = bytes;
   let ended = 0;
   for (const job of [...jobs].sort((a, b) => rank(a) - rank(b))) {
     if (lines.size >= LINES) break;
     if (rank(job) === LEAST && jobs.length > LINES && ended >= ENDED_LINES) break;
-    const { shown, missing } = cut(renderJobLine(job), each, 1);
+    const { shown, missing } = cut(renderJobLine(job, apart), each, 1);
     const line = missing === 0 ? shown : `${shown}…`;
     const size = Buffer.byteLength(line) + 1;
     if (size > left && lines.size > 0) continue;

@@ -1,14 +1,16 @@
+import type { ToldApart } from "../core/told-apart.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import type { JobView, ToldJob } from "../views/job-view.ts";
 import {
   cut,
-  DESCRIPTION_LIMIT,
   renderCost,
   renderDevices,
   renderError,
   renderMetrics,
+  renderName,
   renderNotes,
   renderUpdate,
+  runsApart,
 } from "./job-list.ts";
 import { renderCounted, renderOverview } from "./job-overview.ts";
 import { createFrame, describeUnseen, type Frame, toFact, toFramed } from "./quoted-text.ts";
@@ -60,10 +62,11 @@ export function renderResults(
   const framed = texts.flat().flatMap((text) => text.framed ?? []);
   const frame = createFrame(ids, framed);
   const rest = bytes - Buffer.byteLength(left) - (told.length + 1) * BLOCK;
+  const apart = runsApart(told);
   const blocks = told.map((job, index) => {
     const line = (text: string, limit: number) =>
       cut(text, Math.max(LINE_MIN, share(Math.min(limit, rest / 4))), 1).shown;
-    const summary = line(renderSummary(job), SUMMARIES_LIMIT);
+    const summary = line(renderSummary(job, apart), SUMMARIES_LIMIT);
     const error = renderError(job, ERRORS_LIMIT);
     const shownError = error === null ? null : line(error, ERRORS_LIMIT);
     const own = texts[index] ?? [];
@@ -94,12 +97,12 @@ function renderLeft(jobs: readonly JobView[]): string {
   return [heading, ...renderOverview(failed, LEFT_LIMIT), ...renderCounted(others)].join("\n");
 }
 
-function renderSummary(job: JobView): string {
+function renderSummary(job: JobView, apart: ToldApart | null): string {
   const cost = renderCost(job);
   const facts = [renderDevices(job), renderMetrics(job), renderUpdate(job), renderNotes(job)]
     .filter(Boolean)
     .map((fact) => ` · ${fact}`);
-  return `${toFact(job.description, DESCRIPTION_LIMIT)}${facts.join("")} · ${job.elapsedSeconds} s${cost === null ? "" : ` · ${cost}`}`;
+  return `${renderName(job, apart)}${facts.join("")} · ${job.elapsedSeconds} s${cost === null ? "" : ` · ${cost}`}`;
 }
 
 /** One of a job's texts. */

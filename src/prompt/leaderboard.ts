@@ -1,6 +1,8 @@
 import { leastDifference } from "../core/experiments/noise.ts";
+import { shownValue } from "../core/matrix.ts";
 import { compareSources } from "../core/metric-source.ts";
-import type { MetricSource, Params } from "../core/run-task.ts";
+import type { MetricSource } from "../core/run-task.ts";
+import { paramsApart, type ToldApart } from "../core/told-apart.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import type { ExperimentView } from "../views/experiment-view.ts";
 import { countExperiments, type Leaderboard, type LeaderboardEntry, MOST_LISTED } from "../views/leaderboard.ts";
@@ -27,7 +29,8 @@ export function renderLeaderboard(board: Leaderboard): string {
   if (metric === null) return renderNone(board);
   const ranked = entries.filter(({ view }) => view.rank !== undefined);
   const others = entries.filter(({ view }) => view.rank === undefined);
-  const table = [...renderTable(ranked), ...renderOthers(others, board)];
+  const apart = paramsOf(entries);
+  const table = [...renderTable(ranked, apart), ...renderOthers(others, board, apart)];
   const { shown, left } = fit(table);
   const listed = countExperiments(entries) - left;
   const missing = board.count - listed;
@@ -41,6 +44,7 @@ export function renderLeaderboard(board: Leaderboard): string {
     renderHead(board),
     ...renderNoise(board),
     ...shown,
+    ...renderCommon(apart),
     ...(entries.some(({ view }) => renderVsParent(view) === NO_NUMBER) ? [PARENT_NOTE] : []),
     ...(missing > 0
       ? [`${missing} more ${missing === 1 ? "experiment has" : "experiments have"} this metric; ${more}.`]
@@ -106,8 +110,8 @@ const HEADER = [
   "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
 ];
 
-const renderTable = (entries: readonly LeaderboardEntry[]): string[] =>
-  entries.length === 0 ? [] : [...HEADER, ...entries.map((entry) => renderRow(entry))];
+const renderTable = (entries: readonly LeaderboardEntry[], apart: ToldApart): string[] =>
+  entries.length === 0 ? [] : [...HEADER, ...entries.map((entry) => renderRow(entry, apart))];
 
 /** The words that need the note below the table. */
 const NO_NUMBER = "no number";
@@ -119,7 +123,7 @@ function renderVsParent({ mean, parent, deltaParent }: ExperimentView): string {
 
 const PARENT_NOTE = `vs parent "${NO_NUMBER}": the job it started from has none that was measured in this way; experiments_score measures it too.`;
 
-function renderRow({ view, label }: LeaderboardEntry): string {
+function renderRow({ view, label }: LeaderboardEntry, apart: ToldApart): string {
   const cells = [
     view.rank === undefined ? "-" : String(view.rank),
     formatMean(view),
@@ -130,14 +134,18 @@ function renderRow({ view, label }: LeaderboardEntry): string {
     renderCost(view),
     view.job,
     view.snapshot ?? "",
-    describe(view, label),
+    describe(view, label, apart),
   ];
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 }
 
-/** What it was, with its parameters once. */
-export const describe = ({ params }: ExperimentView, label: string): string =>
-  [toQuoted(label, DESCRIPTION_LIMIT), renderParams(params)].filter(Boolean).join(" ");
+/** What tells experiments apart that are listed together. */
+export const paramsOf = (entries: readonly LeaderboardEntry[]): ToldApart =>
+  paramsApart(entries.map(({ view }) => view.params ?? {}));
+
+/** What it was, with the parameters that others have not. */
+export const describe = (view: ExperimentView, label: string, apart: ToldApart): string =>
+  [toQuoted(label, DESCRIPTION_LIMIT), renderParams(view, apart)].filter(Boolean).join(" ");
 
 /** Experiments that the conversation shows people. */
 const FOR_PEOPLE = 12;
@@ -149,19 +157,21 @@ export function renderLeaderboardView(board: Leaderboard): string {
   const better = direction === null ? "not ranked" : direction === "min" ? "smaller is better" : "larger is better";
   const floor = noise === null ? "" : `, noise ${formatNumber(noise.value, 2)}`;
   const shown = entries.slice(0, FOR_PEOPLE);
+  const apart = paramsOf(shown);
   const left = count - countExperiments(shown);
   return [
     `**${toMarkdown(metric, NAME_LIMIT)}**: ${count} ${count === 1 ? "experiment" : "experiments"}, ${better}${floor}`,
     "",
-    ...shown.map((entry) => `- ${renderForPeople(entry)}`),
+    ...shown.map((entry) => `- ${renderForPeople(entry, apart)}`),
     ...(left > 0 ? [`- and ${left} more`] : []),
+    ...renderCommon(apart).map((line) => `\n${toMarkdown(line, OTHERS_LIMIT)}`),
   ].join("\n");
 }
 
-function renderForPeople({ view, label, standing }: LeaderboardEntry): string {
+function renderForPeople({ view, label, standing }: LeaderboardEntry, apart: ToldApart): string {
   const { rank, n, source, verdict, usd } = view;
   const facts = [
-    renderParams(view.params),
+    renderParams(view, apart),
     `n ${n}, ${source}${standing === "final" ? "" : `, ${standing}`}`,
     verdict === null ? "" : verdict,
     rank === 1 || view.deltaBest === undefined ? "" : `${signed(view.deltaBest)} to the best`,
@@ -174,7 +184,7 @@ function renderForPeople({ view, label, standing }: LeaderboardEntry): string {
 }
 
 /** Those that are not ranked, with the reason, a reason at a time. */
-function renderOthers(entries: readonly LeaderboardEntry[], board: Leaderboard): string[] {
+function renderOthers(entries: readonly LeaderboardEntry[], board: Leaderboard, apart: ToldApart): string[] {
   const reasons = new Map<string, LeaderboardEntry[]>();
   for (const entry of entries) {
     const reason = reasonOf(entry, board);
@@ -183,7 +193,7 @@ function renderOthers(entries: readonly LeaderboardEntry[], board: Leaderboard):
   return [...reasons].flatMap(([reason, those]) => [
     `Not ranked, because ${reason}:`,
     ...HEADER,
-    ...those.map((entry) => renderRow(entry)),
+    ...those.map((entry) => renderRow(entry, apart)),
   ]);
 }
 
@@ -206,13 +216,14 @@ function renderCost({ usd, gpuSeconds, gpu }: ExperimentView): string {
   return `$${usd.toFixed(2)}${gpus}`;
 }
 
-export const renderParams = (params: Params | undefined): string =>
-  toFact(
-    Object.entries(params ?? {})
-      .map(([name, value]) => `${oneLine(name, NAME_LIMIT)}=${oneLine(String(value), NAME_LIMIT)}`)
-      .join(" "),
-    PARAMS_LIMIT,
-  );
+export const renderParams = ({ params = {} }: ExperimentView, apart: ToldApart): string =>
+  toFact(apart.describe(params, PARAMS_LIMIT, " "));
+
+/** What `renderParams` leaves out, once for all. */
+export function renderCommon({ common }: ToldApart): string[] {
+  const params = Object.entries(common).map(([name, value]) => `${oneLine(name, NAME_LIMIT)}=${oneLine(shownValue(value), NAME_LIMIT)}`); // biome-ignore format: one line
+  return params.length === 0 ? [] : [`All of these have ${toFact(params.join(", "), OTHERS_LIMIT)}.`];
+}
 
 const names = (metrics: readonly string[]): string =>
   toFact(

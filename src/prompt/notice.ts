@@ -3,7 +3,7 @@ import { foldRuns } from "../core/run-groups.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import { viewRecords } from "../views/job-view.ts";
 import { renderEnds } from "./ends.ts";
-import { renderJobLine } from "./job-list.ts";
+import { renderJobLine, runsApart } from "./job-list.ts";
 import { toQuoted } from "./quoted-text.ts";
 import { renderGroups } from "./run-groups.ts";
 
@@ -30,10 +30,12 @@ const FEW_RUNS = 4;
 /** What a summary of the conversation must keep of its jobs. @param viewer the job whose conversation it is; null = none's */
 export function renderReminder(jobs: readonly Job[], now: number, viewer: string | null = null): string {
   const { own, folded } = foldRuns(jobs, { few: FEW_RUNS, viewer });
-  const lines = viewRecords(own.slice(-REMINDED_JOBS)).map((job) => {
+  const views = viewRecords(own.slice(-REMINDED_JOBS));
+  const apart = runsApart(views);
+  const lines = views.map((job) => {
     const { result } = job;
     const came = result === "" ? "printed nothing" : `result: ${toQuoted(result ?? "", REMINDED_CHARACTERS)}`;
-    return `${renderJobLine(job)}${result === undefined ? "" : ` · ${came}`}`;
+    return `${renderJobLine(job, apart)}${result === undefined ? "" : ` · ${came}`}`;
   });
   const left = own.length - lines.length;
   return [

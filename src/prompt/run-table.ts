@@ -3,8 +3,8 @@ import { computeUsd } from "../core/cost.ts";
 import type { Job, Metric } from "../core/job.ts";
 import { describeParams } from "../core/matrix.ts";
 import { labelOf, type Objective, objectiveOf, tellingOrder } from "../core/run-groups.ts";
-import type { Params } from "../core/run-task.ts";
 import { countStates } from "../core/state-counts.ts";
+import { paramsApart, type ToldApart } from "../core/told-apart.ts";
 import { type FailedRun, joinIDs, renderFailures } from "./failures-alike.ts";
 import { DESCRIPTION_LIMIT, renderMetric, renderStates } from "./job-list.ts";
 import { toFact, toQuoted } from "./quoted-text.ts";
@@ -28,10 +28,10 @@ export function renderRunTable(ended: readonly Job[], bytes: number): string {
   const failed = runs.filter(({ state }) => state.kind === "failed");
   const others = runs.filter(({ state }) => state.kind !== "failed");
   const labels = new Set(runs.map(labelOf));
-  const common = commonParams(runs);
+  const apart = paramsApart(runs.map(({ task }) => task.run?.params ?? {}));
   const objectives = new Map(others.map((job) => [JSON.stringify(objectiveOf(job)), objectiveOf(job)]));
   const sources = new Set(others.flatMap((job) => metricsOf(job).map(([, { source }]) => source)));
-  const shown = { labels, common, sources };
+  const shown = { labels, apart, sources };
   const heading = renderHeading(runs, [...objectives.values()], shown);
   const failures = renderFailures(failed.map(toFailedRun), Math.floor(bytes * FAILURES));
   let left = bytes - Buffer.byteLength([heading, ...failures].join("\n")) - Math.min(IDS, others.length * 20) - 200;
@@ -55,14 +55,14 @@ const SEE_MORE = 'agents_status with "jobs" tells their numbers, and of a few th
 
 interface Shown {
   readonly labels: ReadonlySet<string>;
-  readonly common: Params;
+  readonly apart: ToldApart;
   readonly sources: ReadonlySet<string>;
 }
 
 function renderHeading(runs: readonly Job[], objectives: readonly (Objective | null)[], shown: Shown): string {
   const usd = runs.reduce((sum, job) => sum + costOf(job), 0);
   const name = shown.labels.size === 1 ? toFact([...shown.labels][0] ?? "", DESCRIPTION_LIMIT) : "several tasks";
-  const params = toFact(describeParams(shown.common), PARAMS_LIMIT);
+  const params = toFact(describeParams(shown.apart.common), PARAMS_LIMIT);
   const known = objectives.flatMap((one) => (one ? [`${toFact(one.metric, 40)} (${one.direction})`] : []));
   const order = known.length > 0 ? `best first by ${known.join(", then ")}` : "in the order of their ends";
   const facts = [
@@ -83,9 +83,8 @@ const SOURCES: Readonly<Record<string, string>> = {
   snapshot: "numbers measured in their snapshots",
 };
 
-function renderRow(job: Job, rank: number, { labels, common, sources }: Shown): string {
+function renderRow(job: Job, rank: number, { labels, apart, sources }: Shown): string {
   const { id, state, task, stopped, exitCode, startedAt } = job;
-  const params = describeParams(without(task.run?.params ?? {}, common));
   const metrics = metricsOf(job).map(
     ([name, metric]) => `${renderMetric(name, metric)}${sources.size > 1 ? ` (${metric.source})` : ""}`,
   );
@@ -97,7 +96,7 @@ function renderRow(job: Job, rank: number, { labels, common, sources }: Shown): 
     metrics.length === 0 && state.kind === "completed" && state.result === "" ? "printed nothing" : "",
     lastLine === "" ? "" : `ends with ${toQuoted(lastLine, LINE_LIMIT)}`,
     labels.size > 1 ? toFact(labelOf(job), LINE_LIMIT) : "",
-    toFact(params, PARAMS_LIMIT),
+    toFact(apart.describe(task.run?.params ?? {}, PARAMS_LIMIT)),
     task.run?.measures ? `measures ${task.run.measures.jobID}` : "",
     state.kind === "cancelled" ? (stopped ? `stopped early at rung ${stopped.rung}` : "cancelled") : "",
     exitCode ? `exit code ${exitCode}` : "",
@@ -116,19 +115,6 @@ function metricsOf(job: Job): [string, Metric][] {
   const all = Object.entries(job.metrics).filter(([, { source }]) => !measured || source === measured);
   return all.sort(([a], [b]) => Number(b === main) - Number(a === main)).slice(0, METRICS);
 }
-
-/** Parameters that all runs have in common, which the heading says once. */
-function commonParams(runs: readonly Job[]): Params {
-  const [first, ...others] = runs.map(({ task }) => task.run?.params ?? {});
-  return Object.fromEntries(
-    Object.entries(first ?? {}).filter(([name, value]) =>
-      others.every((params) => Object.hasOwn(params, name) && params[name] === value),
-    ),
-  );
-}
-
-const without = (params: Params, common: Params): Params =>
-  Object.fromEntries(Object.entries(params).filter(([name]) => !Object.hasOwn(common, name)));
 
 export function toFailedRun(job: Job): FailedRun {
   const failure = job.state.kind === "failed" ? job.state.failure : null;

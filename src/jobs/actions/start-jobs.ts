@@ -5,6 +5,7 @@ import { GPU_OF_RUNS, NESTED_TOOLS, runsOf } from "../../core/nested-runs.ts";
 import { COMMANDS_ONLY, createNestedStart, type NestedStart } from "../../core/nested-start.ts";
 import type { NewJob } from "../../core/new-job.ts";
 import type { Catalog } from "../../core/ports.ts";
+import { runsOfCall } from "../../core/run-descriptions.ts";
 import { BARE_RUN, decideRunTask, runWishesOfAgent } from "../../core/run-task-request.ts";
 import { incompleteSnapshotNote } from "../../core/source-notes.ts";
 import { DEFAULT_AGENT, decideTask, isNoGpu, type TaskRequest } from "../../core/task.ts";
@@ -86,6 +87,7 @@ export async function startJobs(
   };
   const taskContext = nested?.context(wholeContext) ?? wholeContext;
   const startedBy = context.startedBy?.id ?? null;
+  const call = runsOfCall(requests.flatMap((one) => (one.command === undefined || "problem" in one ? [] : [one])));
   if (startedBy !== null) refuseEnded(startedBy);
   return recordJobs(deps, sessionJobs, requests.flatMap(toJobs));
 
@@ -125,11 +127,8 @@ export async function startJobs(
   }
 
   function toRuns(request: TaskRequest): NewJob[] {
-    const decision = decideRunTask(nested?.request(request) ?? request, {
-      ...taskContext,
-      maxRunsPerCall,
-      runsBefore: counts.runs,
-    });
+    const runContext = { ...taskContext, maxRunsPerCall, runsBefore: counts.runs };
+    const decision = decideRunTask(nested?.request(request) ?? request, runContext, call);
     if (decision.kind === "refused") return [refused(request, decision.failure.message)];
     const { tasks, parent, notes } = decision;
     const problem = nested?.problem(tasks, counts.runs) ?? null;

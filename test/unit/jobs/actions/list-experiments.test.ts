@@ -267,7 +267,7 @@ describe("a leaderboard", () => {
         world.add({
           metrics: { loss: count, [`${long}${count}`]: 1, constructor: 2, ["__proto__"]: 3 },
           description: long,
-          params: { LR: count, [long]: long },
+          params: { LR: count, [long]: `${long}${count}` },
         });
       const usual = await world.list({ metric: "loss" });
       expect(Buffer.byteLength(usual.text)).toBeLessThan(8_192);

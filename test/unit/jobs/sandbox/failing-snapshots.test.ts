@@ -19,7 +19,7 @@ const cancel = async (world: World, id: string) => {
 /** The job's line in a tool's answer. */
 const line = (world: World, id: string) =>
   viewJobs(world.runtime, [world.job(id)])
-    .map(renderJobLine)
+    .map((job) => renderJobLine(job))
     .join();
 
 test(
