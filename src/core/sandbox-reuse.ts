@@ -4,7 +4,7 @@ import type { Job } from "./job.ts";
 
 /*
  * Runs that have one sandbox after the other, because their task says so (`reuse`). What stays for the next one is what a
- * run leaves outside its work directory, such as installed packages and downloaded data, and what git ignores there.
+ * run leaves outside its work directory, such as installed packages and downloaded data.
  */
 
 /** Runs with the same key may have a sandbox one after the other; null = this job has its own. */
@@ -55,4 +55,4 @@ export const folderKeptNote = (workdir: string): string =>
 
 /** Note on the run that has the sandbox now. */
 export const tookSandboxNote = (from: string): string =>
-  `It runs in the sandbox of ${from} (reuse): what that one left outside the work directory, and what git ignores there, is in place.`;
+  `It runs in the sandbox of ${from} (reuse): what that one left outside the work directory is in place.`;

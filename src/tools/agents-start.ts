@@ -88,7 +88,7 @@ const taskSchema = z.strictObject({
     .boolean()
     .optional()
     .describe(
-      "For runs: may take over the sandbox of a sibling that has succeeded, with what that installed and downloaded; its new files, processes and /tmp are cleared first.",
+      "For runs: may take over the sandbox of a sibling that has succeeded, with what that installed and downloaded outside the work directory; its new files there (ignored ones too), its processes and /tmp are cleared first.",
     ),
   stop: z
     .strictObject({

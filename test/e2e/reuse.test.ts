@@ -37,9 +37,9 @@ async function takenOver(setup: TestSetup): Promise<void> {
   const { session, jobs } = await runAll(setup, { reuse: true });
   const [first, second, last] = jobs.map(({ result = "" }) => result);
   expect(first).toStartWith("run 1");
-  // Of the run before there are what git ignores and what lies outside the work directory; no process, result or lock.
-  expect(second).toMatch(/^\S*\/tool\n\ncache:\ndata\nrun 2/);
-  expect(last).toMatch(/^\S*\/tool\n\ncache:\ndata\nrun 3/);
+  // Of the run before there is what lies outside the work directory; no ignored file, process, result or lock.
+  expect(second).toMatch(/^\S*\/tool\nrun 2/);
+  expect(last).toMatch(/^\S*\/tool\nrun 3/);
   expect(jobs[0]?.notes.join()).toContain(`Its sandbox went on to ${jobs[1]?.id} (reuse)`);
   expect(jobs[1]?.notes.join()).toContain(`It runs in the sandbox of ${jobs[0]?.id} (reuse)`);
   for (const [n, job] of jobs.entries()) {

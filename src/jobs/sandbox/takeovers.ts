@@ -83,7 +83,7 @@ export function createTakeovers(deps: TakeoversDeps): Takeovers {
   /** Keeps what the run has made, and takes away what it left. @returns what it has in place of its sandbox; null = it keeps it */
   async function tidy(sessionJobs: SessionJobs, fromID: string, toID: string, sandbox: Sandbox) {
     const from = requireJob(sessionJobs, fromID);
-    const leftovers = await lookAtLeftovers(sandbox, from.task.run?.files ?? [], clock);
+    const leftovers = await lookAtLeftovers(sandbox, clock);
     if (leftovers.kind === "changes") {
       log("info", "a run's sandbox is not given to the next one", { jobID: fromID, reason: leftovers.why });
       return null;

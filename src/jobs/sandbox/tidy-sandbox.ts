@@ -1,13 +1,13 @@
 import { RUN_VARIABLE } from "../../core/run-variable.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { parseGlob } from "../../workspace/collect/glob.ts";
 import { runScript } from "../../workspace/sandbox/run-script.ts";
 
 /*
  * What a run leaves in a sandbox that another run gets after it. Everything that may change what the next one does is taken
- * away: processes, files in /tmp and /dev/shm, and new files in the work directory but those that git ignores. Where
- * that cannot be done, or cannot be known, the sandbox is not given on. The runs are one user's, by his own wish, so what
+ * away: processes, files in /tmp and /dev/shm, and new files in the work directory, whether git ignores them or not: a
+ * checkpoint that the next run goes on from is one that git ignores. Where that cannot be done, or cannot be known, the
+ * sandbox is not given on. Only what Python compiles stays, since it checks that against the sources. The runs are one user's, by his own wish, so what
  * is recorded of the beginning lies in the sandbox.
  */
 
@@ -85,7 +85,7 @@ empty() {
 const LOOK = `
 exec 2>/dev/null
 LC_ALL=C; export LC_ALL
-d=${FOLDER} keeps=$2; cd -- "$1" && [ -f "$d/mark" ] || exit 3
+d=${FOLDER}; cd -- "$1" && [ -f "$d/mark" ] || exit 3
 for tool in find sort comm head wc grep tr; do command -v "$tool" >/dev/null 2>&1 || exit 3; done
 ${END_PROCESSES}${UNTOUCHED}${RECORD}${EMPTY}
 if untouched; then echo clean; exit 0; fi
@@ -93,11 +93,7 @@ if [ -e .git ]; then
   changed=$(find .git ! -type d ! -name index -cnewer "$d/mark" -print) || exit 3
   [ -z "$changed" ] || exit 4
 fi
-ignored() {
-  { grep -E '(^|/)__pycache__/' "$1"
-    if [ -e .git ] && command -v git >/dev/null 2>&1; then git -c core.quotePath=false check-ignore --stdin < "$1" 2>/dev/null; fi
-  } | sort -u
-}
+others() { grep -vE '(^|/)__pycache__/' "$1"; }
 folders > "$d/now" || exit 3
 [ -z "$(comm -23 "$d/folders" "$d/now")" ] || exit 4
 files > "$d/now" || exit 3
@@ -107,14 +103,11 @@ comm -13 "$d/before" "$d/now" > "$d/new"
 while IFS= read -r name; do [ -e "$name" ] || [ -L "$name" ] || exit 4; done < "$d/new"
 files -cnewer "$d/mark" > "$d/changed" || exit 3
 comm -23 "$d/changed" "$d/new" > "$d/touched"
-ignored "$d/touched" > "$d/passed"
-[ -z "$(comm -23 "$d/touched" "$d/passed")" ] || exit 4
-ignored "$d/new" > "$d/passed"
-comm -23 "$d/new" "$d/passed" > "$d/made"
-if [ ! -s "$d/made" ] && { [ "$keeps" = no ] || [ ! -s "$d/new" ]; }; then empty && record || exit 3; echo clean; exit 0; fi
+[ -z "$(others "$d/touched")" ] || exit 4
+others "$d/new" > "$d/made"
+if [ ! -s "$d/made" ]; then empty && record || exit 3; echo clean; exit 0; fi
 echo left
-while IFS= read -r name; do printf 'N%s\\0' "$name"; done < "$d/made"
-comm -12 "$d/new" "$d/passed" | while IFS= read -r name; do printf 'I%s\\0' "$name"; done`;
+while IFS= read -r name; do printf '%s\\0' "$name"; done < "$d/made"`;
 
 const REMOVE = `
 LC_ALL=C; export LC_ALL
@@ -137,23 +130,20 @@ export type Leftovers =
   /** Something that cannot be taken away. */
   | { readonly kind: "changes"; readonly why: string };
 
-/**
- * Ends a run's processes and looks at what it left. /tmp is emptied where nothing else is to be done.
- * @param files globs of its results: they are removed even if git ignores them, or they would pass for those of the next run
- */
-export async function lookAtLeftovers(sandbox: Sandbox, files: readonly string[], clock: Clock): Promise<Leftovers> {
-  const args = [sandbox.workdir, files.length === 0 ? "no" : "yes"];
-  const { code, stdout } = await runScript(sandbox, LOOK, args, { clock, limitMs: LIMIT_MS, oneStream: true });
+/** Ends a run's processes and looks at what it left. /tmp is emptied where nothing else is to be done. */
+export async function lookAtLeftovers(sandbox: Sandbox, clock: Clock): Promise<Leftovers> {
+  const { code, stdout } = await runScript(sandbox, LOOK, [sandbox.workdir], {
+    clock,
+    limitMs: LIMIT_MS,
+    oneStream: true,
+  });
   if (code !== 0) return { kind: "changes", why: WHY[code] ?? `looking at its files ended with ${code}` };
   const [first = "", ...rest] = stdout.split(/\n(.*)/s);
   if (first === "clean") return { kind: "none" };
-  const globs = files.map((pattern) => parseGlob(pattern.replace(/^\.\//, "")));
-  const isResult = (path: string) => globs.some((glob) => glob.matches(path));
   const names = rest
     .join("")
     .split("\0")
-    .filter((name) => name.startsWith("N") || (name.startsWith("I") && isResult(name.slice(3))))
-    .map((name) => name.slice(1));
+    .filter((name) => name !== "");
   if (names.join("").length > MAX_NAMES_BYTES) return { kind: "changes", why: "it made too many files" };
   return { kind: "files", names };
 }
