@@ -35,15 +35,17 @@ export function ensurePrivateFolder(path: string, { mayBeLink = false }: { reado
 
 /** With its parents. Node's own `recursive` never returns in file systems that refuse a new folder with ENOENT, such as /proc. */
 function makeFolder(path: string): void {
-  if (existsSync(path)) return;
+  if (isFolder(path)) return;
   const parent = dirname(path);
   if (parent !== path) makeFolder(parent);
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
-    if (codeOf(error) !== "EEXIST") throw error;
+    if (!isFolder(path)) throw error; // or another process has made it meanwhile
   }
 }
+
+const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();
 
 /**
  * Creates an empty file if it is missing, and makes sure that it belongs to this user alone and is not a link. An existing
