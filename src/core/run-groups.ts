@@ -2,6 +2,7 @@ import { callKey } from "./call-key.ts";
 import { compareMeans } from "./experiments/noise.ts";
 import { isEnded, type Job } from "./job.ts";
 import type { Direction, MetricValue, Params } from "./run-task.ts";
+import { toNumber } from "./series.ts";
 import { perList, type StableLists, stable } from "./stable-lists.ts";
 
 /*
@@ -26,38 +27,56 @@ export const callOf = ({ task, origin, id }: Job): string | null =>
 /** Of the orchestrator's calls: null also for a run that a job's agent started, of whose end that agent is told. */
 export const groupOf = (job: Job): string | null => (job.startedBy === null ? callOf(job) : null);
 
-/** The value a run is compared by; undefined where it has none. */
-export function rankedValue(job: Job): MetricValue | undefined {
-  const objective = objectiveOf(job);
-  return objective === null || !Object.hasOwn(job.metrics, objective.metric)
-    ? undefined
-    : job.metrics[objective.metric]?.value;
-}
-
 /**
- * Runs with the best value first, those of one objective together. Those without a value follow in the order of their
- * ends, as do equal ones.
+ * Runs with the best value first, those of one objective together: of completed runs, of those at work, and of those that
+ * were stopped or failed, whose values are of other steps. Runs without a value follow in the order of their ends, as do
+ * equal ones.
  */
 function bestFirst(runs: readonly Job[]): Job[] {
-  const objectives = new Map<string, number>();
+  const places = new Map<string, number>();
   const ranked = runs.map((job) => {
     const objective = objectiveOf(job);
     const name = JSON.stringify(objective);
-    const place = objectives.get(name) ?? objectives.size;
-    objectives.set(name, place);
-    return { job, place, direction: objective?.direction ?? "min", value: rankedValue(job) };
+    const place = places.get(name) ?? places.size;
+    places.set(name, place);
+    return { job, place, direction: objective?.direction ?? "min", value: numberOf(job, objective) };
   });
   return ranked
     .sort((a, b) => {
       if (a.place !== b.place) return a.place - b.place;
       const known = Number(a.value === undefined) - Number(b.value === undefined);
       if (known !== 0 || a.value === undefined || b.value === undefined) return known || byEnd(a.job, b.job);
-      return compareMeans(a.value, b.value, a.direction) || byEnd(a.job, b.job);
+      return compareRuns(a.job, a.value, b.job, b.value, a.direction) || byEnd(a.job, b.job);
     })
     .map(({ job }) => job);
 }
 
-/** The run with the best value; undefined where none has one. Of several objectives, by that of the first. */
+/**
+ * Below 0 where the run `a` ranks before `b`. Of those that have not completed the ones that were stopped later come first,
+ * as far as that is known, because a value of another step says nothing.
+ */
+function compareRuns(a: Job, valueOfA: MetricValue, b: Job, valueOfB: MetricValue, direction: Direction): number {
+  const areFinite = [isFiniteValue(valueOfA), isFiniteValue(valueOfB)];
+  if (!areFinite[0] || !areFinite[1]) return Number(areFinite[1]) - Number(areFinite[0]);
+  return (
+    finality(a) - finality(b) ||
+    (b.stopped?.rung ?? 0) - (a.stopped?.rung ?? 0) ||
+    compareMeans(valueOfA, valueOfB, direction)
+  );
+}
+
+const isFiniteValue = (value: MetricValue): boolean => Number.isFinite(toNumber(value));
+
+/** How little a run's value is its last: 0 where it has completed. */
+const finality = ({ state }: Job): number => (state.kind === "completed" ? 0 : isEnded(state) ? 2 : 1);
+
+const numberOf = ({ metrics }: Job, objective: Objective | null): MetricValue | undefined =>
+  objective !== null && Object.hasOwn(metrics, objective.metric) ? metrics[objective.metric]?.value : undefined;
+
+/**
+ * The run with the best value, one that has completed where there is one; undefined where none has a value. Of several
+ * objectives, by that of the first.
+ */
 export const bestOf = perList((runs: readonly Job[]): Job | undefined => {
   const [first] = runs;
   const objective = first ? objectiveOf(first) : null;
@@ -67,9 +86,9 @@ export const bestOf = perList((runs: readonly Job[]): Job | undefined => {
     const { run } = job.task;
     const own = run?.measures ?? run?.stop;
     if (own?.metric !== objective.metric || own.direction !== objective.direction) continue;
-    const value = Object.hasOwn(job.metrics, own.metric) ? job.metrics[own.metric]?.value : undefined;
+    const value = numberOf(job, own);
     if (value === undefined || job.state.kind === "failed") continue;
-    if (!best || compareMeans(value, best.value, objective.direction) < 0) best = { job, value };
+    if (!best || compareRuns(job, value, best.job, best.value, objective.direction) < 0) best = { job, value };
   }
   return best?.job;
 });

@@ -64,7 +64,11 @@ function renderHeading(runs: readonly Job[], objectives: readonly (Objective | n
   const name = shown.labels.size === 1 ? toFact([...shown.labels][0] ?? "", DESCRIPTION_LIMIT) : "several tasks";
   const params = toFact(describeParams(shown.apart.common), PARAMS_LIMIT);
   const known = objectives.flatMap((one) => (one ? [`${toFact(one.metric, 40)} (${one.direction})`] : []));
-  const order = known.length > 0 ? `best first by ${known.join(", then ")}` : "in the order of their ends";
+  const isCut = runs.some((job) => job.state.kind === "cancelled" && metricsOf(job).length > 0);
+  const order =
+    known.length > 0
+      ? `best first by ${known.join(", then ")}${isCut ? ", those that did not complete behind" : ""}`
+      : "in the order of their ends";
   const facts = [
     `${runs.length} runs of one call have ended: ${renderStates(countStates(runs))}`,
     ...(params === "" ? [] : [`all with ${params}`]),

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Job, JobState } from "../../../src/core/job.ts";
 import {
+  bestOf,
   FAILED_ALIKE,
   foldRuns,
   GROUP_MS,
@@ -10,6 +11,8 @@ import {
   tellAt,
   tellingOrder,
 } from "../../../src/core/run-groups.ts";
+import type { MetricValue } from "../../../src/core/run-task.ts";
+import { renderRunTable } from "../../../src/prompt/run-table.ts";
 import { RUN } from "../jobs/notify/runs-support.ts";
 import { jobIn } from "../views/job-in.ts";
 
@@ -56,6 +59,7 @@ const jobs = fc.array(job, { maxLength: 30 }).map((all) =>
   }),
 );
 
+const isCompleted = ({ state }: Job): boolean => state.kind === "completed";
 const numberOf = ({ metrics, task }: Job): number => Number(metrics[task.run?.stop?.metric ?? ""]?.value ?? "none");
 
 describe("the order in which ends are told", () => {
@@ -73,7 +77,7 @@ describe("the order in which ends are told", () => {
     );
   });
 
-  test("has no worse value before a better one of the same call and metric, and numbers before all else", () => {
+  test("has no worse value before a better one of the same call, metric and state, and numbers before all else", () => {
     fc.assert(
       fc.property(jobs, (all) => {
         const told = tellingOrder(all).filter(({ task }) => task.run !== null);
@@ -84,12 +88,44 @@ describe("the order in which ends are told", () => {
             const [a, b] = [numberOf(one), numberOf(later)];
             if (!Number.isFinite(b)) continue;
             expect(Number.isFinite(a)).toBe(true);
+            if (one.state.kind !== later.state.kind) expect([one, later].some(isCompleted)).toBe(isCompleted(one));
+            if (one.state.kind !== later.state.kind) continue;
             if (one.task.run?.stop?.direction === "min") expect(a).toBeLessThanOrEqual(b);
             else expect(a).toBeGreaterThanOrEqual(b);
           }
         }
       }),
     );
+  });
+});
+
+describe("the best of runs that were stopped early or cancelled", () => {
+  const swept = (id: string, loss: MetricValue, state: JobState["kind"], rung?: number): Job => {
+    const made = jobIn({ kind: state });
+    const stop = { metric: "loss", direction: "min" as const, rungs: [1, 2], keep: 0.5 };
+    return {
+      ...made,
+      ...{ id, origin: { sessionID: "s", messageID: "m", callID: "c" }, stopped: rung === undefined ? null : { rung, value: loss, cut: 0 } }, // biome-ignore format: one line
+      metrics: { loss: { value: loss, at: "", source: "output" } },
+      task: { ...made.task, run: { ...RUN, stop } },
+    };
+  };
+  const stopped = [swept("early_1", 0.44, "cancelled", 1), swept("early_2", 0.5, "cancelled", 2)];
+  const running = swept("running", 0.47, "running");
+  const completed = [swept("done_1", 0.62, "completed"), swept("done_2", 0.61, "completed")];
+
+  test("is a completed one, however good the values were at which others were stopped, and else one at work", () => {
+    expect(bestOf([...stopped, running, ...completed])?.id).toBe("done_2");
+    expect(bestOf([...stopped, running])?.id).toBe("running");
+    expect(bestOf(stopped)?.id).toBe("early_2");
+    expect(bestOf([swept("diverged", "NaN", "completed"), ...stopped])?.id).toBe("early_2");
+  });
+
+  test("is told first, and those that were stopped last, the latest stopped first", () => {
+    const all = [...stopped, swept("cancelled", 0.1, "cancelled"), ...completed];
+    expect(tellingOrder(all).map(({ id }) => id)).toEqual(["done_2", "done_1", "early_2", "early_1", "cancelled"]);
+    expect(renderRunTable(all, 5_000)).toContain("best first by loss (min), those that did not complete behind");
+    expect(renderRunTable(completed, 5_000)).toContain("best first by loss (min).");
   });
 });
 
