@@ -15,9 +15,25 @@ export interface Objective {
   readonly direction: Direction;
 }
 
-export function objectiveOf({ task }: Job): Objective | null {
+function objectiveOf({ task }: Job): Objective | null {
   const named = task.run?.measures ?? task.run?.stop;
   return named ? { metric: named.metric, direction: named.direction } : null;
+}
+
+/**
+ * What each of these runs is compared by. One that names nothing, such as a control that no early stopping may end, is compared
+ * with the others where all of these have one objective and it has that metric.
+ */
+export function comparedBy(runs: readonly Job[]): (job: Job) => Objective | null {
+  let common: Objective | null = null;
+  let isOnly = true;
+  for (const { task } of runs) {
+    const named = task.run?.measures ?? task.run?.stop ?? null;
+    if (named === null) continue;
+    common ??= { metric: named.metric, direction: named.direction };
+    if (common.metric !== named.metric || common.direction !== named.direction) isOnly = false;
+  }
+  return (job) => objectiveOf(job) ?? (isOnly && common && Object.hasOwn(job.metrics, common.metric) ? common : null);
 }
 
 /** What the runs of one call share; null for an agent's job. */
@@ -28,22 +44,23 @@ export const callOf = ({ task, origin, id }: Job): string | null =>
 export const groupOf = (job: Job): string | null => (job.startedBy === null ? callOf(job) : null);
 
 /**
- * Runs with the best value first, those of one objective together: of completed runs, of those at work, and of those that
+ * Runs with the best value first, those of one objective together and those without any last: of completed runs, of those at work, and of those that
  * were stopped or failed, whose values are of other steps. Runs without a value follow in the order of their ends, as do
  * equal ones.
  */
 function bestFirst(runs: readonly Job[]): Job[] {
+  const objectives = comparedBy(runs);
   const places = new Map<string, number>();
   const ranked = runs.map((job) => {
-    const objective = objectiveOf(job);
+    const objective = objectives(job);
     const name = JSON.stringify(objective);
-    const place = places.get(name) ?? places.size;
-    places.set(name, place);
+    const place = objective === null ? Number.POSITIVE_INFINITY : (places.get(name) ?? places.size);
+    if (objective !== null) places.set(name, place);
     return { job, place, direction: objective?.direction ?? "min", value: numberOf(job, objective) };
   });
   return ranked
     .sort((a, b) => {
-      if (a.place !== b.place) return a.place - b.place;
+      if (a.place !== b.place) return a.place < b.place ? -1 : 1;
       const known = Number(a.value === undefined) - Number(b.value === undefined);
       if (known !== 0 || a.value === undefined || b.value === undefined) return known || byEnd(a.job, b.job);
       return compareRuns(a.job, a.value, b.job, b.value, a.direction) || byEnd(a.job, b.job);
@@ -73,24 +90,29 @@ const finality = ({ state }: Job): number => (state.kind === "completed" ? 0 : i
 const numberOf = ({ metrics }: Job, objective: Objective | null): MetricValue | undefined =>
   objective !== null && Object.hasOwn(metrics, objective.metric) ? metrics[objective.metric]?.value : undefined;
 
+/** A run, and the metric in which it is the best. */
+export interface BestRun {
+  readonly job: Job;
+  readonly metric: string;
+}
+
 /**
  * The run with the best value, one that has completed where there is one; undefined where none has a value. Of several
  * objectives, by that of the first.
  */
-export const bestOf = perList((runs: readonly Job[]): Job | undefined => {
-  const [first] = runs;
-  const objective = first ? objectiveOf(first) : null;
+export const bestOf = perList((runs: readonly Job[]): BestRun | undefined => {
+  const objectives = comparedBy(runs);
+  let objective: Objective | null = null;
   let best: { job: Job; value: MetricValue } | undefined;
-  if (!objective) return undefined;
   for (const job of runs) {
-    const { run } = job.task;
-    const own = run?.measures ?? run?.stop;
-    if (own?.metric !== objective.metric || own.direction !== objective.direction) continue;
+    const own = objectives(job);
+    objective ??= own;
+    if (own === null || own.metric !== objective?.metric || own.direction !== objective.direction) continue;
     const value = numberOf(job, own);
     if (value === undefined || job.state.kind === "failed") continue;
-    if (!best || compareRuns(job, value, best.job, best.value, objective.direction) < 0) best = { job, value };
+    if (!best || compareRuns(job, value, best.job, best.value, own.direction) < 0) best = { job, value };
   }
-  return best?.job;
+  return best && objective ? { job: best.job, metric: objective.metric } : undefined;
 });
 
 /** Jobs in the order in which their ends are told: as they are, and runs behind them, those of each call best first. */

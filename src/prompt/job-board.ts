@@ -2,7 +2,7 @@ import type { Board, BoardRow } from "../core/board.ts";
 import { formatUsd, spendOf } from "../core/budget.ts";
 import { isEnded, type Job } from "../core/job.ts";
 import { describeParams } from "../core/matrix.ts";
-import { bestOf, type FoldedRuns, objectiveOf } from "../core/run-groups.ts";
+import { bestOf, type FoldedRuns } from "../core/run-groups.ts";
 import { countStates, inOrder } from "../core/state-counts.ts";
 import { CANCELLED, type JobView } from "../views/job-view.ts";
 import { DESCRIPTION_LIMIT, renderMetric, renderMetrics, renderStates } from "./job-list.ts";
@@ -121,13 +121,11 @@ function renderRuns({ label, starter, runs }: FoldedRuns, now: number): string {
 
 function renderBest(runs: readonly Job[]): string {
   const best = bestOf(runs);
-  const metric = best ? objectiveOf(best)?.metric : undefined;
-  const value =
-    metric === undefined || !best || !Object.hasOwn(best.metrics, metric) ? undefined : best.metrics[metric];
-  if (!best || metric === undefined || !value) return "";
-  const params = describeParams(best.task.run?.params ?? {});
+  const value = best && Object.hasOwn(best.job.metrics, best.metric) ? best.job.metrics[best.metric] : undefined;
+  if (!best || !value) return "";
+  const params = describeParams(best.job.task.run?.params ?? {});
   const soFar = runs.every(({ state }) => isEnded(state)) ? "best" : "best so far";
-  return toFact(`${soFar} ${renderMetric(metric, value)}${params === "" ? "" : ` (${params})`}`);
+  return toFact(`${soFar} ${renderMetric(best.metric, value)}${params === "" ? "" : ` (${params})`}`);
 }
 
 function markOf(runs: readonly Job[]): string {

@@ -1,7 +1,7 @@
 import { formatUsd, spendOf } from "../core/budget.ts";
 import { isEnded, type Job } from "../core/job.ts";
 import { describeParams } from "../core/matrix.ts";
-import { bestOf, type FoldedRuns, objectiveOf } from "../core/run-groups.ts";
+import { bestOf, type FoldedRuns } from "../core/run-groups.ts";
 import { perList } from "../core/stable-lists.ts";
 import { countStates } from "../core/state-counts.ts";
 import { renderFailures } from "./failures-alike.ts";
@@ -57,10 +57,9 @@ const areEnded = perList((runs: readonly Job[]) => runs.every(({ state }) => isE
 /** "best so far loss 2.25 @2000 of job_7 (LR=0.1)" */
 function renderBest(runs: readonly Job[]): string[] {
   const best = bestOf(runs);
-  const metric = best ? objectiveOf(best)?.metric : undefined;
-  const value = metric === undefined ? undefined : best?.metrics[metric];
-  if (!best || metric === undefined || !value) return [];
-  const params = toFact(describeParams(best.task.run?.params ?? {}), DESCRIPTION_LIMIT);
+  const value = best?.job.metrics[best.metric];
+  if (!best || !value) return [];
+  const params = toFact(describeParams(best.job.task.run?.params ?? {}), DESCRIPTION_LIMIT);
   const soFar = areEnded(runs) ? "best" : "best so far";
-  return [`${soFar} ${renderMetric(metric, value)} of ${best.id}${params === "" ? "" : ` (${params})`}`];
+  return [`${soFar} ${renderMetric(best.metric, value)} of ${best.job.id}${params === "" ? "" : ` (${params})`}`];
 }

@@ -2,7 +2,7 @@ import { formatUsd } from "../core/budget.ts";
 import { computeUsd } from "../core/cost.ts";
 import type { Job, Metric } from "../core/job.ts";
 import { describeParams } from "../core/matrix.ts";
-import { labelOf, type Objective, objectiveOf, tellingOrder } from "../core/run-groups.ts";
+import { comparedBy, labelOf, type Objective, tellingOrder } from "../core/run-groups.ts";
 import { countStates } from "../core/state-counts.ts";
 import { paramsApart, type ToldApart } from "../core/told-apart.ts";
 import { type FailedRun, joinIDs, renderFailures } from "./failures-alike.ts";
@@ -29,10 +29,10 @@ export function renderRunTable(ended: readonly Job[], bytes: number): string {
   const others = runs.filter(({ state }) => state.kind !== "failed");
   const labels = new Set(runs.map(labelOf));
   const apart = paramsApart(runs.map(({ task }) => task.run?.params ?? {}));
-  const objectives = new Map(others.map((job) => [JSON.stringify(objectiveOf(job)), objectiveOf(job)]));
-  const sources = new Set(others.flatMap((job) => metricsOf(job).map(([, { source }]) => source)));
-  const shown = { labels, apart, sources };
-  const heading = renderHeading(runs, [...objectives.values()], shown);
+  const objectiveOf = comparedBy(runs);
+  const sources = new Set(others.flatMap((job) => metricsOf(job, objectiveOf(job)).map(([, { source }]) => source)));
+  const shown = { labels, apart, sources, objectiveOf };
+  const heading = renderHeading(runs, others, shown);
   const failures = renderFailures(failed.map(toFailedRun), Math.floor(bytes * FAILURES));
   let left = bytes - Buffer.byteLength([heading, ...failures].join("\n")) - Math.min(IDS, others.length * 20) - 200;
   const rows: string[] = [];
@@ -57,26 +57,37 @@ interface Shown {
   readonly labels: ReadonlySet<string>;
   readonly apart: ToldApart;
   readonly sources: ReadonlySet<string>;
+  readonly objectiveOf: (job: Job) => Objective | null;
 }
 
-function renderHeading(runs: readonly Job[], objectives: readonly (Objective | null)[], shown: Shown): string {
+function renderHeading(runs: readonly Job[], others: readonly Job[], shown: Shown): string {
   const usd = runs.reduce((sum, job) => sum + costOf(job), 0);
   const name = shown.labels.size === 1 ? toFact([...shown.labels][0] ?? "", DESCRIPTION_LIMIT) : "several tasks";
   const params = toFact(describeParams(shown.apart.common), PARAMS_LIMIT);
-  const known = objectives.flatMap((one) => (one ? [`${toFact(one.metric, 40)} (${one.direction})`] : []));
-  const isCut = runs.some((job) => job.state.kind === "cancelled" && metricsOf(job).length > 0);
-  const order =
-    known.length > 0
-      ? `best first by ${known.join(", then ")}${isCut ? ", those that did not complete behind" : ""}`
-      : "in the order of their ends";
   const facts = [
     `${runs.length} runs of one call have ended: ${renderStates(countStates(runs))}`,
     ...(params === "" ? [] : [`all with ${params}`]),
     ...(usd > 0 ? [`cost ${formatUsd(usd)}`] : []),
     ...(shown.sources.size === 1 ? [SOURCES[[...shown.sources][0] ?? ""] ?? ""] : []),
-    order,
+    renderOrder(others, shown),
   ];
   return `${name}: ${facts.filter((fact) => fact !== "").join("; ")}.`;
+}
+
+/** "best first by loss (min), those that did not complete behind" */
+function renderOrder(runs: readonly Job[], { objectiveOf }: Shown): string {
+  const objectives = new Map(runs.map((job) => [JSON.stringify(objectiveOf(job)), objectiveOf(job)]));
+  const known = [...objectives.values()].flatMap((one) =>
+    one ? [`${toFact(one.metric, 40)} (${one.direction})`] : [],
+  );
+  if (known.length === 0) return "in the order of their ends";
+  const isCut = runs.some((job) => job.state.kind === "cancelled" && metricsOf(job, objectiveOf(job)).length > 0);
+  const without = runs.filter((job) => objectiveOf(job) === null).length;
+  return [
+    `best first by ${known.join(", then ")}`,
+    ...(isCut ? ["those that did not complete behind"] : []),
+    ...(without > 0 ? [`last ${without} that ${without === 1 ? "is" : "are"} compared by nothing`] : []),
+  ].join(", ");
 }
 
 /** Whose numbers they are. */
@@ -87,9 +98,9 @@ const SOURCES: Readonly<Record<string, string>> = {
   snapshot: "numbers measured in their snapshots",
 };
 
-function renderRow(job: Job, rank: number, { labels, apart, sources }: Shown): string {
+function renderRow(job: Job, rank: number, { labels, apart, sources, objectiveOf }: Shown): string {
   const { id, state, task, stopped, exitCode, startedAt } = job;
-  const metrics = metricsOf(job).map(
+  const metrics = metricsOf(job, objectiveOf(job)).map(
     ([name, metric]) => `${renderMetric(name, metric)}${sources.size > 1 ? ` (${metric.source})` : ""}`,
   );
   const result = "result" in state ? (state.result ?? "") : "";
@@ -113,8 +124,8 @@ function renderRow(job: Job, rank: number, { labels, apart, sources }: Shown): s
 const costOf = ({ modelUsd, compute, state }: Job): number => modelUsd + computeUsd(compute, state.since);
 
 /** The metric that the run is compared by, and a few others; of a measurement only what its benchmark declares. */
-function metricsOf(job: Job): [string, Metric][] {
-  const main = objectiveOf(job)?.metric;
+function metricsOf(job: Job, objective: Objective | null): [string, Metric][] {
+  const main = objective?.metric;
   const measured = job.task.run?.measures?.setting;
   const all = Object.entries(job.metrics).filter(([, { source }]) => !measured || source === measured);
   return all.sort(([a], [b]) => Number(b === main) - Number(a === main)).slice(0, METRICS);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Job, JobState } from "../../../src/core/job.ts";
+import type { Job, JobState, Metric } from "../../../src/core/job.ts";
 import {
   bestOf,
   FAILED_ALIKE,
@@ -115,10 +115,30 @@ describe("the best of runs that were stopped early or cancelled", () => {
   const completed = [swept("done_1", 0.62, "completed"), swept("done_2", 0.61, "completed")];
 
   test("is a completed one, however good the values were at which others were stopped, and else one at work", () => {
-    expect(bestOf([...stopped, running, ...completed])?.id).toBe("done_2");
-    expect(bestOf([...stopped, running])?.id).toBe("running");
-    expect(bestOf(stopped)?.id).toBe("early_2");
-    expect(bestOf([swept("diverged", "NaN", "completed"), ...stopped])?.id).toBe("early_2");
+    expect(bestOf([...stopped, running, ...completed])?.job.id).toBe("done_2");
+    expect(bestOf([...stopped, running])?.job.id).toBe("running");
+    expect(bestOf(stopped)?.job.id).toBe("early_2");
+    expect(bestOf([swept("diverged", "NaN", "completed"), ...stopped])?.job.id).toBe("early_2");
+  });
+
+  test("may be a control that no early stopping may end, which is compared with the others of its call", () => {
+    const { task, ...rest } = swept("control", 9.5, "completed");
+    const control = { ...rest, task: { ...task, description: "control", run: RUN } };
+    expect(tellingOrder([control, ...completed]).map(({ id }) => id)).toEqual(["done_2", "done_1", "control"]);
+    expect(bestOf([control, ...completed])).toMatchObject({ job: { id: "done_2" }, metric: "loss" });
+    const good = { ...control, metrics: swept("", 0.3, "completed").metrics };
+    expect(bestOf([good, ...completed])).toMatchObject({ job: { id: "control" }, metric: "loss" });
+    expect(renderRunTable([good, ...completed], 5_000)).toContain("best first by loss (min).\n1. control  loss 0.3");
+  });
+
+  test("is none that has another metric or is compared by nothing: that stands behind, which the table says", () => {
+    const { task, ...rest } = swept("other", 0.1, "completed");
+    const other = { ...rest, metrics: { speed: rest.metrics.loss as Metric }, task: { ...task, run: RUN } };
+    expect(tellingOrder([other, ...completed]).map(({ id }) => id)).toEqual(["done_2", "done_1", "other"]);
+    const table = renderRunTable([other, ...completed], 5_000);
+    expect(table).toContain("best first by loss (min), last 1 that is compared by nothing.");
+    expect(bestOf([other, ...completed])?.job.id).toBe("done_2");
+    expect(bestOf([other])).toBeUndefined();
   });
 
   test("is told first, and those that were stopped last, the latest stopped first", () => {
