@@ -1,4 +1,5 @@
 import type { MetricValue } from "../core/run-task.ts";
+import { digitsNearWhole } from "../shared/near-whole.ts";
 import type { ExperimentView } from "../views/experiment-view.ts";
 
 /* How numbers of experiments are written, for models and for people. */
@@ -22,7 +23,7 @@ export const signed = (change: number): string => `${change > 0 ? "+" : ""}${for
 export function formatValue(value: MetricValue, least = USUAL_DIGITS): string {
   if (typeof value !== "number") return value;
   if (Number.isSafeInteger(value)) return String(value);
-  return formatNumber(value, Math.min(Math.max(least, wholeDigits(value)), MOST_DIGITS));
+  return formatNumber(value, Math.min(Math.max(digitsNearWhole(value, least), wholeDigits(value)), MOST_DIGITS));
 }
 
 /** A mean and its deviation, with enough digits to tell it from the means that it is compared with. */

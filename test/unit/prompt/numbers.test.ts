@@ -13,6 +13,14 @@ test("a whole number is written whole, and no digit before the decimal point is 
   ]);
 });
 
+test("a number that is close to a whole one does not look like it, as far as its digits are known", () => {
+  const close = [0.99999999, 0.99999998, -0.99999998, 1.0000001, 99.9999999, 1 - 2 ** -53, 2 + 2 ** -51, 0.5];
+  const shown = ["0.99999999", "0.99999998", "-0.99999998", "1.0000001", "99.9999999", "1", "2", "0.5"];
+  expect(close.map((value) => formatValue(value))).toEqual(shown);
+  expect(close.map(number)).toEqual(shown);
+  expect(number("NaN")).toBe("NaN");
+});
+
 test("a mean has the digits by which it differs from what it is compared with", () => {
   expect(formatMean({ mean: 0.98765432 })).toBe("0.987654");
   expect(formatMean({ mean: 0.98765432, deltaBest: 3.1e-7 })).toBe("0.98765432");

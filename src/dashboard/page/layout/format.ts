@@ -1,4 +1,5 @@
 import type { MetricValue } from "../../../core/run-task.ts";
+import { digitsNearWhole } from "../../../shared/near-whole.ts";
 import type { JobView } from "../../../views/job-view.ts";
 
 export const usd = (amount: number): string => (amount > 0 && amount < 0.01 ? "<$0.01" : `$${amount.toFixed(2)}`);
@@ -17,7 +18,9 @@ export function duration(ms: number): string {
 
 /** With as many digits as tell numbers of experiments apart. */
 export const number = (value: MetricValue): string =>
-  Number.isInteger(value) && Math.abs(Number(value)) < 1e9 ? String(value) : digits(value, 6);
+  Number.isInteger(value) && Math.abs(Number(value)) < 1e9
+    ? String(value)
+    : digits(value, digitsNearWhole(Number(value), 6));
 
 /** How far numbers lie apart: more digits than three would be noise. */
 export const spread = (value: number): string => digits(value, Math.abs(value) < 1_000 ? 3 : 6);
