@@ -86,14 +86,18 @@ const BY = {
   name: ', guessed from its name; pass "direction" if that is wrong',
 } as const;
 
-export function renderNoise({ noise, control, ranked }: Leaderboard): string[] {
+export function renderNoise({ noise, areRepeatsEqual, control, ranked }: Leaderboard): string[] {
   if (ranked === 0) return [];
   const named = control ? `${control.job} ${toQuoted(control.description, DESCRIPTION_LIMIT)}` : null;
   const against = named
     ? ` Verdicts are against what an experiment started from, else against the control ${named}.`
     : "";
   if (noise === null)
-    return [`Noise floor: not known, as nothing was measured twice; repeat the control with other seeds.${against}`];
+    return [
+      areRepeatsEqual
+        ? `Noise floor: not known, as ${EQUAL_REPEATS}.${against}`
+        : `Noise floor: not known, as nothing was measured twice; repeat the control with other seeds.${against}`,
+    ];
   const floor = `Noise floor: ${formatNumber(noise.value, 2)}`;
   const single = formatNumber(leastDifference(noise, 1, 1), 2);
   if (noise.source === "seeds")
@@ -101,9 +105,11 @@ export function renderNoise({ noise, control, ranked }: Leaderboard): string[] {
       `${floor}, the deviation over seeds (${noise.n} measurements). Two single measurements differ by more than noise from ${single} on, means of several earlier.${against}`,
     ];
   return [
-    `${floor}, from the ${noise.isByMean ? "mean absolute deviation (the median one is 0)" : "median absolute deviation"} of ${noise.n} experiments, because none was measured twice: this includes what the changes did. A difference above ${single} is taken for more than noise; seeds of the control would tell better.${against}`,
+    `${floor}, from the ${noise.isByMean ? "mean absolute deviation (the median one is 0)" : "median absolute deviation"} of ${noise.n} experiments, because ${areRepeatsEqual ? EQUAL_REPEATS : "none was measured twice"}: this includes what the changes did. A difference above ${single} is taken for more than noise; seeds of the control would tell better.${against}`,
   ];
 }
+
+const EQUAL_REPEATS = "the repeats are all equal (does the command use SEED?)";
 
 const HEADER = [
   "| # | mean | n | vs parent | vs best | verdict | cost | job | snapshot | what |",

@@ -25,6 +25,8 @@ export interface Leaderboard {
   readonly all: number;
   readonly otherMetrics: readonly string[];
   readonly noise: NoiseFloor | null;
+  /** Whether what was measured again gave the same number every time, so that repeats tell nothing of noise. */
+  readonly areRepeatsEqual: boolean;
   /** What others are compared with where they started from none. */
   readonly control: { readonly job: string; readonly description: string } | null;
 }

@@ -117,5 +117,6 @@ function leaderboard(count: number): Leaderboard {
     otherMetrics: ["accuracy", HOSTILE],
     noise: { value: 0.0041, n: 30, source: "seeds" },
     control: null,
+    areRepeatsEqual: false,
   };
 }

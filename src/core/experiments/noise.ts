@@ -8,7 +8,8 @@ import { toMetricValue, toNumber } from "../series.ts";
  * - Of few seeds s is too small on average: its expectation is c4(n)·σ, where c4(n) = √(2/(n − 1))·Γ(n/2)/Γ((n − 1)/2)
  *   (NIST/SEMATECH e-Handbook of Statistical Methods, 6.3.2). The noise floor is s/c4(n): of two seeds 1.25·s, of
  *   three 1.13·s. Deviations of several experiments are pooled by their degrees of freedom, with c4 of all of them.
- * - Where everything was measured once, the floor is 1.4826 times the median absolute deviation of the group, which for
+ * - Repeats that are all equal are no measurements of noise: what is measured does not use its seed, or has none.
+ * - Where everything was measured once, or repeats are all equal, the floor is 1.4826 times the median absolute deviation of the group, which for
  *   normal noise estimates σ and is not moved by a few outliers (Rousseeuw and Croux, "Alternatives to the Median Absolute
  *   Deviation", JASA 88, 1993). Where more than half of the group are equal that is 0, though the others differ: then it is
  *   √(π/2) times the mean absolute deviation, the usual fallback of the modified z-score (Iglewicz and Hoaglin, "How to
@@ -70,7 +71,7 @@ function scaleOf(numbers: readonly number[]): number | null {
   return largest > 1e100 || (largest > 0 && largest < 1e-100) ? largest : 1;
 }
 
-/** Where the floor can be taken from, best first; null where nothing was measured twice. */
+/** Where the floor can be taken from, best first; null where nothing is known of it. */
 export function noiseFloor(from: {
   /** The experiment that others are compared with; null = there is none. */
   readonly control: Summary | null;
@@ -79,10 +80,16 @@ export function noiseFloor(from: {
 }): NoiseFloor | null {
   const own = pooled(from.control === null ? [] : [from.control]);
   // A control may not vary while what was made of it does: it fails every time, or does not use its seed.
-  if (own !== null && own.value > 0) return own;
-  return pooled(from.group) ?? own ?? ofGroup(from.group);
+  return own ?? pooled(from.group) ?? ofGroup(from.group);
 }
 
+/** Whether something was measured more than once, and always with the same result: that tells nothing of noise. */
+export function areRepeatsEqual(group: readonly Summary[]): boolean {
+  const repeated = group.filter(({ deviation }) => deviation !== null);
+  return repeated.length > 0 && repeated.every(({ deviation }) => deviation === 0);
+}
+
+/** null where nothing was measured twice, or all repeats are equal. */
 function pooled(summaries: readonly Summary[]): NoiseFloor | null {
   const repeated = summaries.flatMap(({ deviation, n }) => (deviation === null ? [] : [{ deviation, n }]));
   const freedom = repeated.reduce((sum, { n }) => sum + n - 1, 0);
@@ -90,7 +97,9 @@ function pooled(summaries: readonly Summary[]): NoiseFloor | null {
   const largest = Math.max(...repeated.map(({ deviation }) => deviation));
   const variance = repeated.reduce((sum, one) => sum + (one.n - 1) * ratio(one.deviation, largest) ** 2, 0) / freedom;
   const value = (Math.sqrt(variance) * largest) / c4(freedom + 1);
-  return Number.isFinite(value) ? { value, n: repeated.reduce((sum, { n }) => sum + n, 0), source: "seeds" } : null;
+  return Number.isFinite(value) && value > 0
+    ? { value, n: repeated.reduce((sum, { n }) => sum + n, 0), source: "seeds" }
+    : null;
 }
 
 const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
@@ -123,9 +132,12 @@ function median(values: readonly number[]): number {
   return below + (above - below) / 2;
 }
 
-/** The largest difference between the means of n and m measurements that may be noise. */
+/**
+ * The largest difference between the means of n and m measurements that may be noise. A floor from a group is one of means,
+ * and where there are repeats nevertheless, these are equal and count once.
+ */
 export const leastDifference = ({ value, source }: NoiseFloor, n: number, m: number): number =>
-  STANDARD_ERRORS[source] * value * Math.sqrt(1 / n + 1 / m);
+  STANDARD_ERRORS[source] * value * Math.sqrt(source === "group" ? 2 : 1 / n + 1 / m);
 
 /**
  * Whether an experiment does better than another one.

@@ -1,6 +1,6 @@
 import { guessDirection } from "../../core/experiments/direction.ts";
 import type { Experiment } from "../../core/experiments/experiment.ts";
-import { noiseFloor, verdict } from "../../core/experiments/noise.ts";
+import { areRepeatsEqual, noiseFloor, verdict } from "../../core/experiments/noise.ts";
 import { compareSources } from "../../core/metric-source.ts";
 import { toLabel } from "../../core/run-groups.ts";
 import type { Direction } from "../../core/run-task.ts";
@@ -33,6 +33,7 @@ export const NO_EXPERIMENTS: Omit<Leaderboard, "scope"> = {
   all: 0,
   otherMetrics: [],
   noise: null,
+  areRepeatsEqual: false,
   control: null,
 };
 
@@ -123,6 +124,7 @@ export function rankExperiments(
     all,
     otherMetrics,
     noise,
+    areRepeatsEqual: areRepeatsEqual(group),
     control: control && { job: control.job, description: labelOf(store.experiment(control.job)) },
   };
 

@@ -55,17 +55,16 @@ function headOf(
   return html`${better} ${count(n, "experiment")} of ${of}, ${ranked} ranked.${by && ` Ranked numbers are ${by}.`}`;
 }
 
-function noiseOf({ noise, control, ranked }: ReportBoard): Html | false {
+function noiseOf({ noise, areRepeatsEqual, control, ranked }: ReportBoard): Html | false {
   if (ranked === 0) return false;
   const against =
     control &&
     html` Verdicts are against what an experiment started from, else against the control ${control.job} (${oneLine(control.description, 80)}).`;
-  if (noise === null) return html`<p class="dim">Noise floor: not known, as nothing was measured twice.${against}</p>`;
+  const why = areRepeatsEqual ? "the repeats are all equal (does the command use SEED?)" : "nothing was measured twice";
+  if (noise === null) return html`<p class="dim">Noise floor: not known, as ${why}.${against}</p>`;
   const least = formatNumber(leastDifference(noise, 1, 1), 2);
   const how =
-    noise.source === "seeds"
-      ? "the deviation over seeds"
-      : "from how far all experiments lie apart, as none was measured twice";
+    noise.source === "seeds" ? "the deviation over seeds" : `from how far all experiments lie apart, as ${why}`;
   return html`<p class="dim">Noise floor: ${formatNumber(noise.value, 2)}, ${how}; two single measurements differ by more than noise from ${least} on.${against}</p>`;
 }
 

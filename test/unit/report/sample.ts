@@ -74,6 +74,7 @@ export function sampleReport(sample: Sample = {}): Report {
       all: entries.length,
       otherMetrics: [],
       noise: null,
+      areRepeatsEqual: false,
       control: null,
     },
   };

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
+  areRepeatsEqual,
   c4,
   compareMeans,
   leastDifference,
@@ -83,8 +84,16 @@ describe("the noise floor", () => {
     const floor = noiseFloor({ control: of(0.1, 0.1, 0.1), group });
     expect(floor).toEqual(noiseFloor({ control: null, group }));
     expect(floor?.value).toBeGreaterThan(0.1);
-    expect(noiseFloor({ control: of(1, 1), group: [of(1, 1), of(2, 2)] })).toEqual({ value: 0, n: 4, source: "seeds" });
-    expect(noiseFloor({ control: of(1, 1), group: [] })).toEqual({ value: 0, n: 2, source: "seeds" });
+  });
+
+  test("is not 0 where all repeats are equal: then it is the group's, as if everything was measured once", () => {
+    const group = [of(0.9, 0.9, 0.9), of(0.900001, 0.900001, 0.900001)];
+    const floor = noiseFloor({ control: of(0.9, 0.9, 0.9), group });
+    expect(floor).toMatchObject({ n: 2, source: "group" });
+    expect(group.map((one) => verdict(one, of(0.9, 0.9, 0.9), "max", floor))).toEqual(["noise", "noise"]);
+    expect(noiseFloor({ control: of(1, 1), group: [of(1, 1), of(1, 1)] })).toBeNull();
+    expect(noiseFloor({ control: of(1, 1), group: [] })).toBeNull();
+    expect([group, [of(1), of(2)], [of(1, 1), of(1, 2)]].map(areRepeatsEqual)).toEqual([true, false, false]);
   });
 
   test("is pooled over all that were measured over seeds where the control was measured once", () => {
@@ -126,7 +135,7 @@ describe("the noise floor", () => {
       fc.property(fc.option(summary), fc.array(summary, { maxLength: 8 }), (control, group) => {
         const floor = noiseFloor({ control, group });
         if (floor === null) return;
-        expect(floor.value).toBeGreaterThanOrEqual(0);
+        expect(floor.value).toBeGreaterThan(0);
         expect(Number.isFinite(floor.value)).toBe(true);
         expect(floor.n).toBeGreaterThanOrEqual(2);
       }),
