@@ -4,6 +4,7 @@ import { parseGpu } from "../../config/gpu.ts";
 import { burstGpuSeconds } from "../burst.ts";
 import { computeUsd } from "../cost.ts";
 import { isEnded, type Job } from "../job.ts";
+import { valueText } from "../matrix.ts";
 import type {
   Direction,
   Measurement,
@@ -177,11 +178,23 @@ export function keysOf(experiment: Experiment): ExperimentKeys {
   if (kind === "agent") return { group: mark([kind, job]), tried: null, start };
   const tried = [command, environment, recipe];
   return {
-    group: mark([...tried, withoutSeeds(params), sorted(metricTexts), gpuWanted, start]),
-    tried: mark([...tried, sorted(params)]),
+    group: mark([...tried, withoutSeeds(asVariables(params)), sorted(metricTexts), gpuWanted, start]),
+    tried: mark([...tried, sorted(asVariables(params))]),
     start,
   };
 }
+
+/**
+ * A variable is a text: "0.1" and 0.1 are the same. What reads as a number is taken for one, so that the keys which earlier
+ * versions made of numbers stay.
+ */
+const asVariables = (params: Params): Params =>
+  Object.fromEntries(
+    Object.entries(params).map(([name, value]) => {
+      const number = Number(value);
+      return [name, Number.isFinite(number) && valueText(number) === value ? number : value];
+    }),
+  );
 
 /**
  * The measurement that a run makes; null for every other job.

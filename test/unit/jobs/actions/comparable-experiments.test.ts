@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { keysOf, toExperiment } from "../../../../src/core/experiments/experiment.ts";
+import type { Params } from "../../../../src/core/run-task.ts";
 import { withLedger } from "../project/ledger-support.ts";
 
 const loss = (value: number) => ({ metrics: { loss: value } });
@@ -125,3 +127,30 @@ describe("what is compared in a leaderboard", () => {
     }),
   );
 });
+
+test(
+  "repeats that are all equal are no noise floor, and nothing is better because of them",
+  withLedger(async (world) => {
+    for (const SEED of [1, 2, 3]) {
+      world.add({ ...loss(0.9), description: "control", params: { SEED } });
+      world.add({ ...loss(0.900001), description: "variant", params: { LR: 1, SEED } });
+    }
+    const { views, board, text } = await world.list({ direction: "max" });
+    expect(views.map(({ verdict }) => verdict)).toEqual(["noise", null]);
+    expect(board.noise).toMatchObject({ source: "group", n: 2 });
+    expect(text).toContain("because the repeats are all equal (does the command use SEED?)");
+  }),
+);
+
+test(
+  "a value that is written as a text is the value that is written as a number: the variable is the same",
+  withLedger(async (world) => {
+    world.add({ ...loss(1), params: { LR: 0.1, SEED: 1 } });
+    world.add({ ...loss(2), params: { LR: "0.1", SEED: "2" } });
+    world.add({ ...loss(3), params: { LR: "0.10", SEED: 1 } });
+    expect((await world.list()).views.map(({ n }) => n)).toEqual([2, 1]);
+    const keysWith = (params: Params) => keysOf(toExperiment(world.job({ params }), {}, null));
+    expect(keysWith({ LR: "0.1", SEED: "1" })).toEqual(keysWith({ LR: 0.1, SEED: 1 }));
+    expect(keysWith({ LR: "NaN" }).tried).not.toBe(keysWith({ LR: "Infinity" }).tried);
+  }),
+);
