@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { isControlName } from "../../core/experiments/control.ts";
 import type { Experiment, ExperimentKeys, Measured } from "../../core/experiments/experiment.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { type Database, openDatabase } from "./database.ts";
@@ -71,9 +72,6 @@ const MIGRATIONS = [
 
 /** Of the file's tables. */
 export const LEDGER_VERSION = MIGRATIONS.length;
-
-/** What an experiment is called that others are compared with. */
-const CONTROL = /\b(control|baseline)\b/i;
 
 const recordRow = z.object({ job: z.string(), record: z.string() });
 const earlierRow = z.object({ id: z.string(), record: json(experimentRecord) });
@@ -172,7 +170,7 @@ export async function openExperimentStore(
       keys.start,
       experiment.seed,
       experiment.parent,
-      Number(CONTROL.test(experiment.description)),
+      Number(isControlName(experiment.description, experiment.params)),
       createdAt,
       experiment.usd,
       experiment.gpuSeconds,

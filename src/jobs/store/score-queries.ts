@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { chooseControl, isControlName } from "../../core/experiments/control.ts";
 import type { Standing } from "../../core/experiments/experiment.ts";
 import { BY_STANDING } from "../../core/experiments/score.ts";
 import type { Direction, MetricSource, MetricValue } from "../../core/run-task.ts";
@@ -65,7 +66,7 @@ export interface ScoreQueries {
   scoreOfJob(field: Field, job: string): ScoreRow | null;
   /** The job that the most started from, of those with a number of their own; of several the one that is called a control. */
   commonParent(field: Field): string | null;
-  /** The newest experiment that is called a control; null = none. */
+  /** The experiment that is called a control; null = none. */
   namedControl(field: Field): ScoreRow | null;
   /** The newest that started from this job; null = from any or none. */
   startedFrom(field: Field, parent: string | null, limit: number): ScoreRow[];
@@ -85,7 +86,18 @@ const goalRow = z.object({ metric: z.string(), direction, bench: z.string().null
 const countRow = z.object({ n: z.number() });
 const jobRow = z.object({ job: z.string() });
 const parentRow = z.object({ parent: z.string(), n: z.number() });
-const controlRow = z.object({ is_control: z.number() });
+const CONTROL_COLUMNS = `json_extract(record, '$.description') AS description,
+  coalesce(json_extract(record, '$.params'), '{}') AS params, json_extract(record, '$.call') AS call`;
+const controlRow = z.object({
+  description: z.string(),
+  params: z
+    .string()
+    .transform((text) => z.record(z.string(), z.union([z.string(), z.number()])).parse(JSON.parse(text))),
+  call: z.string().nullable(),
+});
+const candidateRow = controlRow.extend({ group: z.string(), n: z.number(), standing });
+/** Jobs that are looked at for the control, of those that are called so the newest. */
+const MOST_CANDIDATES = 1_000;
 const costRow = z.object({ usd: z.number().nullable(), gpu_seconds: z.number().nullable() });
 const scoreRow = z
   .object({
@@ -119,8 +131,15 @@ export function createScoreQueries(database: Database): ScoreQueries {
       job,
     ) ?? null;
 
-  const isControl = (job: string) =>
-    database.get(controlRow, "SELECT is_control FROM experiments WHERE job = ?", job)?.is_control === 1;
+  // An earlier version marked every job whose description mentions a control.
+  const isControl = (job: string) => {
+    const found = database.get(
+      controlRow,
+      `SELECT ${CONTROL_COLUMNS} FROM experiments WHERE job = ? AND is_control = 1`,
+      job,
+    );
+    return found !== undefined && isControlName(found.description, found.params);
+  };
 
   return {
     newestGoal: (session, metric) =>
@@ -220,13 +239,22 @@ export function createScoreQueries(database: Database): ScoreQueries {
       const usual = measured.filter(({ n }) => n === measured[0]?.n);
       return (usual.find(({ parent }) => isControl(parent)) ?? usual[0])?.parent ?? null;
     },
-    namedControl: (field) =>
-      database.get(
-        scoreRow,
-        `SELECT ${COLUMNS} FROM scores WHERE ${IN_FIELD} AND standing = 'final' AND is_control = 1
-           ORDER BY at DESC LIMIT 1`,
+    namedControl(field) {
+      const candidates = database.all(
+        candidateRow,
+        `SELECT scores.grp AS "group", scores.n, scores.standing, ${CONTROL_COLUMNS} FROM scores
+           CROSS JOIN experiments ON experiments.grp = scores.grp AND experiments.is_control = 1
+           WHERE ${IN_FIELD} AND standing IN ('final', 'outdated', 'running', 'stopped', 'failed') AND scores.is_control = 1
+           ORDER BY scores.at DESC LIMIT ${MOST_CANDIDATES}`,
         ...fieldOf(field),
-      ) ?? null,
+      );
+      // Those without a final number are looked at as members of a sweep only.
+      const chosen = chooseControl(
+        candidates.map(({ standing, ...one }) => (standing === "final" ? one : { ...one, n: 0 })),
+      );
+      const own = `SELECT ${COLUMNS} FROM scores WHERE ${IN_FIELD} AND standing = 'final' AND grp = ?`;
+      return chosen === null ? null : (database.get(scoreRow, own, ...fieldOf(field), chosen) ?? null);
+    },
     startedFrom: (field, parent, limit) =>
       database.all(
         scoreRow,

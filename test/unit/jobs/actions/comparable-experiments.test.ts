@@ -154,3 +154,27 @@ test(
     expect(keysWith({ LR: "NaN" }).tried).not.toBe(keysWith({ LR: "Infinity" }).tried);
   }),
 );
+
+test(
+  "the control is what is called so: no run that mentions one, and no member of a sweep",
+  withLedger(async (world) => {
+    const three = (value: number, description: string, call: string, params: Params = {}, command = description) => {
+      for (const SEED of [1, 2, 3])
+        world.add({
+          ...loss(value + SEED / 100),
+          ...{ description: `${description} (${Object.keys({ ...params, SEED })[0]}=…)`, call, command },
+          params: { ...params, SEED },
+        });
+    };
+    const control = async () => (await world.list()).board.control?.description ?? null;
+    three(0.9, "reward without baseline subtraction", "call_a");
+    for (const LR of [1, 2, 3]) three(0.5, "baseline sweep", "call_b", { LR });
+    expect(await control()).toBeNull();
+    three(0.7, "control", "call_c", { LR: 9 });
+    three(0.9, "new reward without baseline subtraction", "call_d");
+    world.add({ ...loss(1), description: "the baseline, once", call: "call_e", command: "once" });
+    expect(await control()).toBe("control");
+    three(0.7, "Baseline 2", "call_f");
+    expect(await control()).toBe("Baseline 2");
+  }),
+);
