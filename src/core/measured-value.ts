@@ -91,8 +91,8 @@ export class MeasuredValue {
     const places = [...line.matchAll(PLACE)].map(({ index }) => index);
     for (const [n, place] of places.entries()) {
       const read = readMetricLine(line.slice(place, places[n + 1]));
-      if (read === null || read === "unreadable") continue;
-      for (const { name, value, step } of read) if (step === undefined) this.#printed.get(name)?.noteHidden([value]);
+      for (const { name, value, step } of read?.metrics ?? [])
+        if (step === undefined) this.#printed.get(name)?.noteHidden([value]);
     }
     // A line that was drawn anew counts as it was last. Escape codes may stand before a number, or swallow what follows.
     for (const sought of this.#texts) {

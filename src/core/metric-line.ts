@@ -12,36 +12,52 @@ export interface PrintedMetric {
 /** Of one `METRIC` line. */
 const MOST_PAIRS = 100;
 
+/** What a line that begins with `METRIC` holds. */
+export interface MetricLine {
+  /** Empty where the line does not go on as such a line. */
+  readonly metrics: readonly PrintedMetric[];
+  /** Whether all of it was read: no metrics, or a pair without a number, is less than that. */
+  readonly isWhole: boolean;
+}
+
+const UNREADABLE: MetricLine = { metrics: [], isWhole: false };
+
 /**
- * Reads `METRIC name=value [step=n]`, with any number of names; the step is that of all of them.
- * @returns null for a line that is none; "unreadable" for one that begins as such a line and does not go on as one
+ * Reads `METRIC name=value [step=n]`, with any number of names; the step is that of all of them. A line with a step that
+ * cannot be read has no metrics: at which step they are is not known.
+ * @returns null for a line that is none
  */
-export function readMetricLine(line: string): readonly PrintedMetric[] | "unreadable" | null {
+export function readMetricLine(line: string): MetricLine | null {
   const start = /^\s*METRIC(?:\s+|$)/.exec(line);
   if (!start) return null;
-  const pairs: PrintedMetric[] = [];
+  const metrics: PrintedMetric[] = [];
   const steps = new Set<MetricValue>();
+  let isWhole = true;
+  let isBehindPair = false;
   let at = start[0].length;
-  while (at < line.length && pairs.length < MOST_PAIRS) {
+  while (at < line.length && metrics.length < MOST_PAIRS) {
     const pair = readPair(line, at);
-    const isStep = pair?.name === "step" && (pairs.length > 0 || hasMorePairs(line, pair.end));
-    if (pair === null || (isStep && pair.value === null)) {
-      if (pairs.length === 0 || isStep) return "unreadable"; // a name of several words, a step that is none
-      at = endOfWord(line, at);
-    } else if (isStep && pair.value !== null) {
-      steps.add(pair.value);
-      at = pair.end;
-    } else {
-      if (pair.value !== null) pairs.push({ name: pair.name, value: pair.value });
-      else if (pairs.length === 0) return "unreadable";
-      at = pair.end;
-    }
-    at = endOfSeparators(line, at);
+    const value = pair?.value ?? null;
+    const isStep = pair?.name === "step" && (metrics.length > 0 || hasMorePairs(line, pair.end));
+    if (isStep && value !== null) steps.add(value);
+    else if (pair && value !== null) metrics.push({ name: pair.name, value });
+    // A name of several words, or a step that is none.
+    else if (metrics.length === 0 || isStep) return UNREADABLE;
+    else if (isBehindPair && OTHER_STEP.test(line.slice(at, at + 16))) return UNREADABLE;
+    else isWhole &&= !pair;
+    isBehindPair = pair !== null;
+    at = endOfSeparators(line, pair?.end ?? endOfWord(line, at));
   }
   const [step] = steps;
-  if (pairs.length === 0 || steps.size > 1 || (step !== undefined && typeof step !== "number")) return "unreadable";
-  return step === undefined ? pairs : pairs.map((pair) => ({ ...pair, step }));
+  if (metrics.length === 0 || steps.size > 1 || (step !== undefined && typeof step !== "number")) return UNREADABLE;
+  return {
+    metrics: step === undefined ? metrics : metrics.map((metric) => ({ ...metric, step })),
+    isWhole: isWhole && at >= line.length,
+  };
 }
+
+/** A step in another form, as in `step: 3`, `step 3` and `(step=3)`. */
+const OTHER_STEP = /^[^\p{L}\p{N}]*step\s*(?:[:=]|\d)/iu;
 
 /** `name=value` with any spaces at the equals sign. `value` is null where no number stands there. */
 function readPair(line: string, at: number): { name: string; value: MetricValue | null; end: number } | null {

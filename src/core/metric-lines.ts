@@ -26,6 +26,8 @@ const PLAIN = /^[\t\n\r\x20-\x7e]*$/;
 export class MetricLines {
   /** `METRIC` lines that could not be read. */
   unreadable: CountedLines | null = null;
+  /** `METRIC` lines of which not every metric could be read. */
+  readInPart: CountedLines | null = null;
   /** `METRIC` after something else on its line, or in small letters; by the name that follows it. */
   readonly misplaced = new Map<string, CountedLines>();
   /** Metrics whose text was found in other letters only, with the first line that has it. */
@@ -123,11 +125,14 @@ export class MetricLines {
     const texts = tail === undefined ? this.#filter.find(text) : this.#texts;
     if (texts === null) return [];
     const states = text.split("\n");
-    const metrics = readMetricLine(states[0] ?? "");
-    const isLineWhole = tail === undefined || states.length > 1;
-    if (metrics !== null && metrics !== "unreadable" && isLineWhole) return [...metrics];
-    if (metrics !== null) this.unreadable = withLine(this.unreadable, states[0] ?? "");
-    if (metrics === null) this.#noteMisplaced(states.slice(-MOST_STATES));
+    const line = readMetricLine(states[0] ?? "");
+    const isFirstWhole = tail === undefined || states.length > 1;
+    if (line !== null && line.metrics.length > 0 && isFirstWhole) {
+      if (!line.isWhole) this.readInPart = withLine(this.readInPart, states[0] ?? "");
+      return [...line.metrics];
+    }
+    if (line !== null) this.unreadable = withLine(this.unreadable, states[0] ?? "");
+    if (line === null) this.#noteMisplaced(states.slice(-MOST_STATES));
     const ends = tail === undefined ? null : toPlain(tail).split("\n");
     return texts.flatMap((sought) => {
       const value = (ends && readLast(sought, ends, true)) ?? readLast(sought, states, false);
@@ -167,7 +172,7 @@ const withLine = (lines: CountedLines | null, line: string): CountedLines => ({
 });
 
 /** What would be a `METRIC` line, did nothing stand before it: often a progress bar, as in `12.3it/s]METRIC loss=1`. */
-const MISPLACED = /(?:^|[^\p{L}\p{N}_])METRIC\s+([^\s=]{1,64})=[+-.\dni]/iu;
+const MISPLACED = /(?:^|[^\p{L}\p{N}_])METRICS?(?:[ \t]*:[ \t]*|[ \t]+)([^\s=]{1,64})[ \t]*=[ \t]*[+\-.\dni]/iu;
 
 /** Without what may be the beginning of a longer word or number. */
 const withoutLastWord = (line: Buffer): Buffer =>

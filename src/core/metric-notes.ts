@@ -11,6 +11,8 @@ export interface SeenMetrics {
   readonly refused: readonly string[];
   /** `METRIC` lines that could not be read. */
   readonly unreadable: CountedLines | null;
+  /** `METRIC` lines of which not every metric could be read. */
+  readonly readInPart: CountedLines | null;
   /** `METRIC` that does not begin its line, by the name that follows it. */
   readonly misplaced: ReadonlyMap<string, CountedLines>;
   /** Lines that have the text of a metric in other letters, upper case for lower case. */
@@ -42,8 +44,11 @@ export function metricNotes(
       ].join("");
     }),
     ...(seen.unreadable ? [`${count(seen.unreadable, "could not be read")} ${FORM}`] : []),
+    ...(seen.readInPart ? [`${count(seen.readInPart, "could be read in part only")} ${FORM}`] : []),
     ...(misplaced
-      ? [`${count(misplaced, "did not count, because METRIC, in capitals, does not begin the line")} ${FORM} ${BARS}`]
+      ? [
+          `${count(misplaced, "did not count, because METRIC, in capitals and with a space behind it, does not begin the line")} ${FORM} ${BARS}`,
+        ]
       : []),
     ...(seen.refused.length > 0
       ? [`Metrics not kept, because a job has at most ${MOST_METRICS}: ${listNames(seen.refused)}.`]

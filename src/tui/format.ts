@@ -86,7 +86,7 @@ export const metricsOf = ({ metrics }: JobView, most: number): string =>
 
 /** What a job is doing or waits for; "" where that is a line of numbers, which its metrics say more readably. */
 export const doingOf = ({ reason, status, tool }: JobView): string =>
-  reason ?? (status !== undefined && Array.isArray(readMetricLine(status)) ? "" : status) ?? tool ?? "";
+  reason ?? (status !== undefined && (readMetricLine(status)?.metrics.length ?? 0) > 0 ? "" : status) ?? tool ?? "";
 
 /** Why a job ended as it did; "" where it ended well. */
 export const errorOf = ({ error, stopped }: JobView): string =>

@@ -45,8 +45,9 @@ export const createRunMetrics =
         earlyStopping.leave(jobID);
         if (isWhole) add(lines.end()); // what a stopped command was writing may lack digits
         const names = [...sessionJobs.series(jobID).keys()];
-        const { unreadable, misplaced, inOtherCase } = lines;
-        const notes = metricNotes(run, { names, refused: [...refused], unreadable, misplaced, inOtherCase });
+        const { unreadable, readInPart, misplaced, inOtherCase } = lines;
+        const seen = { names, refused: [...refused], unreadable, readInPart, misplaced, inOtherCase };
+        const notes = metricNotes(run, seen);
         return isWhole ? [...notes, ...(undeclared.size > 0 ? [undeclaredNote([...undeclared])] : [])] : [];
       },
     };

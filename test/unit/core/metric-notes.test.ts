@@ -12,8 +12,9 @@ const FORM =
 function notesOn(output: string, run: Partial<RunTask>, refused: readonly string[] = []): readonly string[] {
   const lines = new MetricLines(run.metrics);
   const names = [...new Set(lines.read(Buffer.from(output)).map(({ name }) => name))];
-  const { unreadable, misplaced, inOtherCase } = lines;
-  return metricNotes({ metrics: {}, stop: null, ...run }, { names, refused, unreadable, misplaced, inOtherCase });
+  const { unreadable, readInPart, misplaced, inOtherCase } = lines;
+  const seen = { names, refused, unreadable, readInPart, misplaced, inOtherCase };
+  return metricNotes({ metrics: {}, stop: null, ...run }, seen);
 }
 
 test("a metric that never came is named, with the one that may be meant", () => {
@@ -30,17 +31,27 @@ test("METRIC lines that did not count are quoted, as data", () => {
   expect(notesOn('METRIC acc=93%\nMETRIC "a\x1b[31m=1\n', {})).toEqual([
     '2 METRIC lines could not be read, the first of them: "METRIC acc=93%". A line of its own that begins with METRIC counts: METRIC name=value [step=n].',
   ]);
+  expect(notesOn("METRIC loss=0.5 acc=95%\nMETRIC loss=0.4 acc=tensor(0.9) step=2\n", {})).toEqual([
+    '2 METRIC lines could be read in part only, the first of them: "METRIC loss=0.5 acc=95%". A line of its own that begins with METRIC counts: METRIC name=value [step=n].',
+  ]);
+  for (const step of ["step: 100", "(step=200)", "step 3", "Step: 3"])
+    expect(notesOn(`METRIC loss=0.5 ${step}\n`, {})[0]).toStartWith("One METRIC line could not be read:");
+  for (const word of ["METRIC: ", "METRICS ", "METRIC:", "metrics : "])
+    expect(notesOn(`${word}loss=0.5\n`, {})[0]).toStartWith("One METRIC line did not count,");
+  expect(notesOn("METRIC loss=0.5 (the best, at step 3)\n", {})).toEqual([]);
   const drawn =
     "\r 50%|==\r100%|==| 9/9 [00:01<00:00,  8.2it/s]METRIC acc=1\n\r 50%|==\r100%|== METRIC acc=2\nMETRIC lr=0.1\n";
-  expect(notesOn(drawn, {})[0]).toStartWith("2 METRIC lines did not count, because METRIC, in capitals,");
+  expect(notesOn(drawn, {})[0]).toStartWith(
+    "2 METRIC lines did not count, because METRIC, in capitals and with a space behind it,",
+  );
   expect(notesOn(" 50%|==\rMETRIC val_loss=1\n", { stop }).at(-1)).toBe(
-    `One METRIC line did not count, because METRIC, in capitals, does not begin the line: "METRIC val_loss=1". ${FORM}`,
+    `One METRIC line did not count, because METRIC, in capitals and with a space behind it, does not begin the line: "METRIC val_loss=1". ${FORM}`,
   );
 });
 
 test("METRIC lines that did not count are named also where no metric was asked for", () => {
   expect(notesOn("100%|##| 5/5 [00:01<00:00, 4.9it/s]METRIC loss=1\n\rMETRIC acc=2\n", {})).toEqual([
-    `2 METRIC lines did not count, because METRIC, in capitals, does not begin the line, the first of them: "100%|##| 5/5 [00:01<00:00, 4.9it/s]METRIC loss=1". ${FORM}`,
+    `2 METRIC lines did not count, because METRIC, in capitals and with a space behind it, does not begin the line, the first of them: "100%|##| 5/5 [00:01<00:00, 4.9it/s]METRIC loss=1". ${FORM}`,
   ]);
   expect(notesOn("+ echo METRIC loss=1\nMETRIC loss=1\nSYMMETRIC x=1\n", {})).toEqual([]);
 });
