@@ -1,4 +1,4 @@
-import { plainText } from "../shared/plain-text.ts";
+import { plainText, splitStates } from "../shared/plain-text.ts";
 import { numbersAfter, type PrintedMetric, readMetricLine, type SoughtText } from "./metric-line.ts";
 import { MetricLines } from "./metric-lines.ts";
 import type { MetricValue } from "./run-task.ts";
@@ -94,16 +94,29 @@ export class MeasuredValue {
       for (const { name, value, step } of read?.metrics ?? [])
         if (step === undefined) this.#printed.get(name)?.noteHidden([value]);
     }
-    // A line that was drawn anew counts as it was last. Escape codes may stand before a number, or swallow what follows.
+    if (this.#texts.length === 0) return;
+    // A line that was drawn anew counts as it was last.
+    const states = splitStates(line).reverse();
+    const shown = states.map(plainText);
     for (const sought of this.#texts) {
       const printed = this.#printed.get(sought.name);
-      for (const state of line.split("\r").reverse()) {
-        const values = [...numbersAfter(sought, state), ...numbersAfter(sought, plainText(state))];
+      for (const [n, state] of states.entries()) {
+        const values = [
+          ...numbersAfter(sought, state),
+          ...numbersAfter(sought, shown[n] ?? ""),
+          ...lastAfter(sought, state),
+        ];
         printed?.noteHidden(values);
         if (values.length > 0) break;
       }
     }
   }
+}
+
+/** The number behind the last place of the text: escape codes may stand between the two, and one before it that is open swallows its first letter. */
+function* lastAfter(sought: SoughtText, state: string): Generator<MetricValue> {
+  const place = state.lastIndexOf(sought.text.trimEnd());
+  if (place >= 0) yield* numbersAfter(sought, plainText(state.slice(place)));
 }
 
 /** What was printed of one metric. */

@@ -1,4 +1,4 @@
-import { plainText } from "../shared/plain-text.ts";
+import { plainStates } from "../shared/plain-text.ts";
 import { LineFilter } from "./line-filter.ts";
 import { type PrintedMetric, readAfter, readMetricLine, type SoughtText } from "./metric-line.ts";
 import type { MetricValue } from "./run-task.ts";
@@ -178,10 +178,10 @@ const MISPLACED = /(?:^|[^\p{L}\p{N}_])METRICS?(?:[ \t]*:[ \t]*|[ \t]+)([^\s=]{1
 const withoutLastWord = (line: Buffer): Buffer =>
   line.subarray(0, 1 + Math.max(...[" ", "\t", "\r"].map((space) => line.lastIndexOf(space))));
 
-/** Lines, and what each looked like every time before a carriage return had it drawn anew, without escape codes. */
+/** Lines, and what each looked like every time before it was drawn anew, without escape codes. */
 function toPlain(bytes: Buffer): string {
   const text = bytes.toString("latin1");
-  return PLAIN.test(text) ? text.replaceAll("\r", "\n") : plainText(bytes.toString("utf8"));
+  return PLAIN.test(text) ? text.replaceAll("\r", "\n") : plainStates(bytes.toString("utf8"));
 }
 
 /** The number in the last state that has one. */

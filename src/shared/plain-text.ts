@@ -54,6 +54,29 @@ export function countInvisible(text: string): number {
   return [...lines].length - [...dropInvisible(lines.replace(CONTROLS, ""))].length;
 }
 
+/** Lines, and the states of each that was drawn anew: `plainText`, where whatever moves the cursor back or erases text breaks the line. */
+export function plainStates(text: string): string {
+  const marked = wellFormed(text).replace(ESCAPE_CODES, (code) =>
+    KEEPS_TEXT.test(code) ? "" : FORWARD.test(code) ? " " : "\b",
+  );
+  const lines = marked.replace(FIRST_MOVES, "").replace(MOVES, "\n").replace(LINE_BREAKS, "\n");
+  return dropInvisible(lines.replace(CONTROLS, ""));
+}
+
+/**
+ * The states of a line that was drawn anew, with their escape codes. Each but the first begins with the code that begins it.
+ */
+export function splitStates(line: string): string[] {
+  const states: string[] = [];
+  let from = 0;
+  for (const { 0: code, index } of line.matchAll(STATE_MARKS)) {
+    if (code.length > 1 && (KEEPS_TEXT.test(code) || FORWARD.test(code))) continue;
+    states.push(line.slice(from, index));
+    from = index;
+  }
+  return [...states, line.slice(from)];
+}
+
 /** Removes terminal escape codes: colours, cursor moves, titles, links. The text of a link stays. */
 export const withoutEscapeCodes = (text: string): string => text.replace(ESCAPE_CODES, "");
 
@@ -66,6 +89,24 @@ const ESCAPE_CODES = new RegExp(
   ].join("|"),
   "g",
 );
+
+/** Of escape codes: colours and modes, strings, and what erases from the cursor on. Behind them a line goes on as it was. */
+const KEEPS_TEXT = new RegExp(
+  [
+    "^(?:\\x1b\\[|\\x9b)(?:[0-?]*[ -/]*[ghlmnpqst]|\\??0*[JK])$",
+    "^\\x1b[ -/=>7\\\\\\]PX^_]",
+    "^[\\x9d\\x90\\x98\\x9e\\x9f]",
+  ].join("|"),
+);
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it matches
+const FORWARD = /^(?:\x1b\[|\x9b)\d*[Ca]$/;
+
+/** What moves the cursor without a code of several characters; backspace stands for one in `plainStates`. */
+const MOVES = /[\b\x84\x8d]+/g;
+/** There is nothing yet that they could lead back to. */
+const FIRST_MOVES = /^[\b\x84\x8d]+/;
+
+const STATE_MARKS = new RegExp(`${ESCAPE_CODES.source}|[\\r\\x08\\x84\\x8d]`, "g");
 
 /** Replaces lone surrogates by U+FFFD. Without the flag `u`, with which Bun 1.3 misses some. */
 const wellFormed = (text: string): string =>
