@@ -1,6 +1,7 @@
 import { plainStates } from "../shared/plain-text.ts";
 import { LineFilter } from "./line-filter.ts";
 import { type PrintedMetric, readAfter, readMetricLine, type SoughtText } from "./metric-line.ts";
+import { type CountedLines, LONGEST_QUOTE, MisplacedLines, withLine } from "./misplaced-lines.ts";
 import type { MetricValue } from "./run-task.ts";
 import { MOST_METRICS } from "./series.ts";
 
@@ -8,8 +9,6 @@ import { MOST_METRICS } from "./series.ts";
 const LINE_BYTES = 8 * 1024;
 /** Whole lines that are searched together. Only where something is found are they looked at one by one. */
 const PIECE_BYTES = 4 * 1024;
-/** Characters kept of a line that is quoted. */
-const LONGEST_QUOTE = 200;
 /** States of one line that are looked at, if it was drawn anew. */
 const MOST_STATES = 64;
 
@@ -28,8 +27,8 @@ export class MetricLines {
   unreadable: CountedLines | null = null;
   /** `METRIC` lines of which not every metric could be read. */
   readInPart: CountedLines | null = null;
-  /** `METRIC` after something else on its line, or in small letters; by the name that follows it. */
-  readonly misplaced = new Map<string, CountedLines>();
+  /** `METRIC` after something else on its line, or in small letters. */
+  readonly misplaced = new MisplacedLines();
   /** Metrics whose text was found in other letters only, with the first line that has it. */
   readonly inOtherCase = new Map<string, string>();
   readonly #seen = new Set<string>();
@@ -125,31 +124,21 @@ export class MetricLines {
     const texts = tail === undefined ? this.#filter.find(text) : this.#texts;
     if (texts === null) return [];
     const states = text.split("\n");
-    const line = readMetricLine(states[0] ?? "");
-    const isFirstWhole = tail === undefined || states.length > 1;
-    if (line !== null && line.metrics.length > 0 && isFirstWhole) {
-      if (!line.isWhole) this.readInPart = withLine(this.readInPart, states[0] ?? "");
-      return [...line.metrics];
-    }
-    if (line !== null) this.unreadable = withLine(this.unreadable, states[0] ?? "");
-    if (line === null) this.#noteMisplaced(states.slice(-MOST_STATES));
     const ends = tail === undefined ? null : toPlain(tail).split("\n");
+    const line = readMetricLine(states[0] ?? "");
+    const isCounted = line !== null && line.metrics.length > 0 && (tail === undefined || states.length > 1);
+    if (isCounted) this.misplaced.count(line.metrics);
+    const others = line === null ? states : states.slice(1);
+    for (const state of [...others, ...(ends ?? [])].slice(-MOST_STATES)) this.misplaced.note(state);
+    if (isCounted && !line.isWhole) this.readInPart = withLine(this.readInPart, states[0] ?? "");
+    if (isCounted) return [...line.metrics];
+    if (line !== null) this.unreadable = withLine(this.unreadable, states[0] ?? "");
     return texts.flatMap((sought) => {
       const value = (ends && readLast(sought, ends, true)) ?? readLast(sought, states, false);
       if (value === null) this.#noteOtherCase(sought, states);
       else this.#seen.add(sought.name);
       return value === null ? [] : [{ name: sought.name, value }];
     });
-  }
-
-  #noteMisplaced(states: readonly string[]): void {
-    for (const state of states) {
-      const name = MISPLACED.exec(state)?.[1];
-      if (name === undefined) continue;
-      const former = this.misplaced.get(name);
-      if (former || this.misplaced.size < MOST_METRICS) this.misplaced.set(name, withLine(former ?? null, state));
-      return; // one for each line
-    }
   }
 
   #noteOtherCase({ name, text }: SoughtText, states: readonly string[]): void {
@@ -159,20 +148,6 @@ export class MetricLines {
     if (line !== undefined) this.inOtherCase.set(name, line.slice(0, LONGEST_QUOTE));
   }
 }
-
-/** Lines of one kind: how many, and the first of them, which may hold anything. */
-export interface CountedLines {
-  readonly first: string;
-  readonly count: number;
-}
-
-const withLine = (lines: CountedLines | null, line: string): CountedLines => ({
-  first: lines?.first ?? line.slice(0, LONGEST_QUOTE),
-  count: (lines?.count ?? 0) + 1,
-});
-
-/** What would be a `METRIC` line, did nothing stand before it: often a progress bar, as in `12.3it/s]METRIC loss=1`. */
-const MISPLACED = /(?:^|[^\p{L}\p{N}_])METRICS?(?:[ \t]*:[ \t]*|[ \t]+)([^\s=]{1,64})[ \t]*=[ \t]*[+\-.\dni]/iu;
 
 /** Without what may be the beginning of a longer word or number. */
 const withoutLastWord = (line: Buffer): Buffer =>

@@ -1,6 +1,6 @@
 import { closest } from "../config/spelling.ts";
 import { inQuotes, nameList } from "../shared/plain-text.ts";
-import type { CountedLines } from "./metric-lines.ts";
+import type { CountedLines, MisplacedLines } from "./misplaced-lines.ts";
 import type { RunTask } from "./run-task.ts";
 import { MOST_METRICS } from "./series.ts";
 
@@ -13,8 +13,8 @@ export interface SeenMetrics {
   readonly unreadable: CountedLines | null;
   /** `METRIC` lines of which not every metric could be read. */
   readonly readInPart: CountedLines | null;
-  /** `METRIC` that does not begin its line, by the name that follows it. */
-  readonly misplaced: ReadonlyMap<string, CountedLines>;
+  /** `METRIC` that does not begin its line. */
+  readonly misplaced: Pick<MisplacedLines, "lost">;
   /** Lines that have the text of a metric in other letters, upper case for lower case. */
   readonly inOtherCase: ReadonlyMap<string, string>;
 }
@@ -29,7 +29,7 @@ export function metricNotes(
   const wanted = [...new Set([...Object.keys(metrics), ...(stop ? [stop.metric] : [])])];
   const came = new Set([...seen.names, ...seen.refused]);
   const missing = wanted.filter((name) => !came.has(name));
-  const misplaced = joinLines([...seen.misplaced].flatMap(([name, lines]) => (came.has(name) ? [] : [lines])));
+  const misplaced = seen.misplaced.lost(came);
   return [
     ...missing.map((name) => {
       const text = Object.hasOwn(metrics, name) ? metrics[name] : undefined;
@@ -68,9 +68,6 @@ const listNames = (names: readonly string[]): string =>
   names.length < MOST_REMEMBERED
     ? nameList(names, SHOWN)
     : `${nameList(names.slice(0, SHOWN))} and at least ${names.length - SHOWN} more`;
-
-const joinLines = (all: readonly CountedLines[]): CountedLines | null =>
-  all[0] ? { first: all[0].first, count: all.reduce((sum, { count }) => sum + count, 0) } : null;
 
 const FORM = "A line of its own that begins with METRIC counts: METRIC name=value [step=n].";
 const BARS = "A progress bar's line must be ended first.";

@@ -56,8 +56,32 @@ test("METRIC lines that did not count are named also where no metric was asked f
   expect(notesOn("+ echo METRIC loss=1\nMETRIC loss=1\nSYMMETRIC x=1\n", {})).toEqual([]);
 });
 
+test("METRIC lines behind a bar are named also where one of the same name counted, but for an echo of one that did", () => {
+  const bar = (line: string) => `\r 1/3 [00:01]\r 3/3 [00:01]\r            \r${line}\n`;
+  const epochs = [1, 2, 3].map((step) => bar(`METRIC acc=0.${step} step=${step}`)).join("");
+  for (const output of [epochs, epochs.replaceAll("\r ", `\r ${"#".repeat(9_000)}`)])
+    expect(notesOn(`METRIC acc=0.1 step=0\n${output}`, {})[0]).toStartWith(
+      "3 METRIC lines did not count, because METRIC, in capitals and with a space behind it, does not begin the line, the first",
+    );
+  for (const line of [
+    "12.3it/s]METRIC acc=0.9 step=2",
+    "eval 3/3METRIC acc=0.5 step=3",
+    "METRIC acc=0.5 step=1\rMETRIC acc=0.6 step=1",
+  ])
+    expect(notesOn(`METRIC acc=0.5 step=1\n${line}\n`, {})[0]).toStartWith("One METRIC line did not count,");
+  const echoes = "+ echo 'METRIC acc=0.5 step=1'\n+ printf METRIC acc=0.5 step=1\n";
+  const count = "METRIC loss=1 acc=0.5 step=1\n";
+  expect(notesOn(`${echoes}${count}`, {})).toEqual([]);
+  expect(notesOn(`${count}${echoes}`, {})).toEqual([]);
+});
+
+test("however many METRIC lines do not count, they cost bounded memory and are all counted", () => {
+  const output = Array.from({ length: 5_000 }, (_, n) => `x METRIC m${n}=${n}\n`).join("");
+  expect(notesOn(`METRIC loss=1\n${output}`, {})[0]).toStartWith("5000 METRIC lines did not count,");
+});
+
 test("nothing is said of a run whose metrics came, whatever else it printed", () => {
-  expect(notesOn("METRIC val_loss=nan\nPrint METRIC val_loss=2 in each step.\nLoss: 3\n", { stop })).toEqual([]);
+  expect(notesOn("METRIC val_loss=nan\nPrint METRIC val_loss=number in each step.\nLoss: 3\n", { stop })).toEqual([]);
   expect(notesOn("Loss: 3\nloss: 2\nLoss: 1\n", { metrics: { loss: "loss:" } })).toEqual([]);
   expect(notesOn("", {})).toEqual([]);
 });
