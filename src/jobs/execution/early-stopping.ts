@@ -23,7 +23,7 @@ export interface EarlyStopping {
    * @param begunAt when this try of its command began, epoch ms
    */
   judge(sessionJobs: SessionJobs, jobID: string, begunAt: number): void;
-  /** The run's command has ended. */
+  /** The run's command has ended. One that has lost meanwhile is not stopped any more. */
   leave(jobID: string): void;
   onStop(listener: (stop: EarlyStop) => void): () => void;
 }
@@ -35,6 +35,8 @@ interface Runner {
   judgedAt: number;
 }
 
+/** Time that a run that has lost has to end by itself: what it printed may have been the last it does. */
+const GRACE_MS = 500;
 /** What runs of other processes report is not heard here: it is looked at so often, when a run of this one reports. */
 const LOOK_MS = 1_000;
 
@@ -49,6 +51,8 @@ export interface EarlyStoppingDeps {
 export function createEarlyStopping({ pool, owner, clock, log }: EarlyStoppingDeps): EarlyStopping {
   const stops = createEmitter<EarlyStop>((error) => log("error", "a listener failed", { reason: String(error) }));
   const runners = new Map<string, Runner>();
+  /** Runs that have lost and are not stopped yet. */
+  const losers = new Map<string, { readonly stopped: Stopped; readonly cancel: () => void }>();
   /** Of runs that have ended, their points at the rungs. */
   const ended = new Map<string, readonly Point[]>();
   let others: { readonly ids: ReadonlySet<string>; readonly at: number } = {
@@ -93,10 +97,14 @@ export function createEarlyStopping({ pool, owner, clock, log }: EarlyStoppingDe
       other.passed = highestRung(points, rule);
       other.judgedAt = clock.now();
     }
-    for (const [id, stopped] of lost) {
-      log("info", "a run is stopped early", { jobID: id, ...stopped });
-      stops.emit({ sessionJobs, jobID: id, stopped });
-    }
+    for (const [id, stopped] of lost)
+      losers.set(id, { stopped, cancel: clock.after(GRACE_MS, () => stop({ sessionJobs, jobID: id, stopped })) });
+  }
+
+  function stop(early: EarlyStop): void {
+    losers.delete(early.jobID);
+    log("info", "a run is stopped early", { jobID: early.jobID, ...early.stopped });
+    stops.emit(early);
   }
 
   function toEntrant(sessionJobs: SessionJobs, job: Job, rule: StopRule): Entrant {
@@ -106,7 +114,7 @@ export function createEarlyStopping({ pool, owner, clock, log }: EarlyStoppingDe
       id,
       points: pointsOf(sessionJobs, job, rule),
       isRunning: job.state.kind === "running" && runner !== undefined,
-      stoppedAt: stopped?.rung ?? null,
+      stoppedAt: (losers.get(id)?.stopped ?? stopped)?.rung ?? null,
       passed: runner?.passed ?? null,
     };
   }
@@ -137,6 +145,8 @@ export function createEarlyStopping({ pool, owner, clock, log }: EarlyStoppingDe
     },
     leave(jobID) {
       runners.delete(jobID);
+      losers.get(jobID)?.cancel();
+      losers.delete(jobID);
       if (runners.size === 0) ended.clear();
     },
     onStop: (listener) => stops.on(listener),

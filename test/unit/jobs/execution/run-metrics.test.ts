@@ -30,7 +30,7 @@ const runs = async (world: World, commands: ReadonlyMap<string, FakeProcess>, id
   await world.clock.until("the commands have started", () => ids.every((id) => commands.has(id)));
   return (id: string, text: string) => {
     commands.get(id)?.print(text);
-    return world.clock.advance(1);
+    return world.clock.advance(500);
   };
 };
 
@@ -68,6 +68,28 @@ describe("early stopping", () => {
       { gpuLimits: { total: 2 } },
       { providerName: "modal" },
     ),
+  );
+
+  test(
+    "leaves a run that ends by itself before it is stopped: all it prints may come at its end",
+    inWorld(async (world) => {
+      const commands = followRuns(world);
+      const ids = await world.start(run("a"), run("b"), run("c"));
+      const [a = "", b = "", c = ""] = ids;
+      const print = await runs(world, commands, ids);
+      await print(a, "METRIC loss=1 step=10\n");
+      for (const [id, code] of [
+        [b, 0],
+        [c, 3],
+      ] as const) {
+        commands.get(id)?.print("METRIC loss=2 step=10\nMETRIC loss=2 step=30\n");
+        await world.clock.advance(100);
+        commands.get(id)?.end({ kind: "exited", code });
+      }
+      expect((await world.reaches(b, "completed")).stopped).toBeNull();
+      expect((await world.reaches(c, "failed")).stopped).toBeNull();
+      expect(commands.get(b)?.signals).toEqual([]);
+    }),
   );
 
   test(
@@ -239,7 +261,10 @@ describe("the output of a run", () => {
       const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
       expect(sessionJobs.points(id, "loss").map(({ value }) => value)).toEqual([3, 4]);
       expect(Object.keys(job.metrics)).toEqual(["loss", "__proto__", "constructor"]);
-      expect(job.notes).toEqual([expect.stringContaining('The metric "acc" never came')]);
+      expect(job.notes).toEqual([
+        expect.stringContaining('The metric "acc" never came'),
+        expect.stringContaining('does not begin the line: "METRIC x=1".'),
+      ]);
     }),
   );
 
