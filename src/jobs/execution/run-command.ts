@@ -138,7 +138,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
 async function startCommand(sandbox: Sandbox, run: RunTask, jobID: string): Promise<SandboxProcess> {
   try {
     return await sandbox.start({
-      argv: shellCommand(run.command, { input: false }),
+      argv: shellCommand(run.command, { input: false, wholeLines: run.measures !== null }),
       env: { ...variablesOf(run), [RUN_VARIABLE]: jobID },
       keepLog: true,
       noInput: true,

@@ -35,3 +35,14 @@ test("what getopts sets is refused as a whole, and so is what bash may come to s
   for (const name of ["OPTARG", "BASH_NEW", "BASH_ARGV", "BASH_COMPAT"])
     expect({ name, isRefused: isRefused(name) }).toEqual({ name, isRefused: true });
 });
+
+test("Python prints at once, unless its variable is set, even to nothing, or the command measures", () => {
+  const valueIn = (env: Record<string, string>, wholeLines: boolean) => {
+    const [program = "", ...args] = shellCommand('echo "${PYTHONUNBUFFERED-unset}"', { input: false, wholeLines });
+    return spawnSync(program, args, { env: { PATH: "/usr/bin:/bin", ...env }, encoding: "utf8" }).stdout.trim();
+  };
+  expect(valueIn({}, false)).toBe("1");
+  expect(valueIn({ PYTHONUNBUFFERED: "" }, false)).toBe("");
+  expect(valueIn({ PYTHONUNBUFFERED: "x" }, false)).toBe("x");
+  expect(valueIn({}, true)).toBe("unset");
+});
