@@ -1,8 +1,9 @@
 import { closest } from "../config/spelling.ts";
 import { inQuotes, nameList } from "../shared/plain-text.ts";
+import { highestRung, rungsOf } from "./early-stopping.ts";
 import type { CountedLines, MisplacedLines } from "./misplaced-lines.ts";
-import type { RunTask } from "./run-task.ts";
-import { MOST_METRICS } from "./series.ts";
+import type { RunTask, StopRule } from "./run-task.ts";
+import { MOST_METRICS, type Point, positionOf } from "./series.ts";
 
 /** What was seen of a run's metrics when its command has ended. */
 export interface SeenMetrics {
@@ -17,6 +18,8 @@ export interface SeenMetrics {
   readonly misplaced: Pick<MisplacedLines, "lost">;
   /** Lines that have the text of a metric in other letters, upper case for lower case. */
   readonly inOtherCase: ReadonlyMap<string, string>;
+  /** Those of the metric that early stopping compares. */
+  readonly stopPoints: readonly Point[];
 }
 
 const QUOTE_LIMIT = 120;
@@ -43,6 +46,7 @@ export function metricNotes(
         stop?.metric === name ? " So early stopping did not compare this run with the others." : "",
       ].join("");
     }),
+    ...(stop ? neverCompared(stop, seen.stopPoints) : []),
     ...(seen.unreadable ? [`${count(seen.unreadable, "could not be read")} ${FORM}`] : []),
     ...(seen.readInPart ? [`${count(seen.readInPart, "could be read in part only")} ${FORM}`] : []),
     ...(misplaced
@@ -53,6 +57,18 @@ export function metricNotes(
     ...(seen.refused.length > 0
       ? [`Metrics not kept, because a job has at most ${MOST_METRICS}: ${listNames(seen.refused)}.`]
       : []),
+  ];
+}
+
+/** Rungs that are steps where epochs are counted, or steps that were not printed, leave a run without any comparison. */
+function neverCompared(stop: StopRule, points: readonly Point[]): string[] {
+  const last = points.at(-1);
+  if (!last || highestRung(points, stop) !== null) return [];
+  const highest = Math.max(...points.map(positionOf));
+  const times = last.report === 1 ? "once" : `${last.report} times`;
+  const reached = points.every(({ step }) => step === undefined) ? `${times} without a step` : `up to step ${highest}`;
+  return [
+    `The run reported ${inQuotes(stop.metric)} ${reached}; the first rung is ${rungsOf(stop)[0]}, so early stopping never compared it.`,
   ];
 }
 

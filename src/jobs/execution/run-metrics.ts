@@ -46,7 +46,8 @@ export const createRunMetrics =
         if (isWhole) add(lines.end()); // what a stopped command was writing may lack digits
         const names = [...sessionJobs.series(jobID).keys()];
         const { unreadable, readInPart, misplaced, inOtherCase } = lines;
-        const seen = { names, refused: [...refused], unreadable, readInPart, misplaced, inOtherCase };
+        const stopPoints = run.stop ? sessionJobs.points(jobID, run.stop.metric) : [];
+        const seen = { names, refused: [...refused], unreadable, readInPart, misplaced, inOtherCase, stopPoints };
         const notes = metricNotes(run, seen);
         return isWhole ? [...notes, ...(undeclared.size > 0 ? [undeclaredNote([...undeclared])] : [])] : [];
       },

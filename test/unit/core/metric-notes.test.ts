@@ -11,9 +11,12 @@ const FORM =
 /** The notes on a run that has printed this. */
 function notesOn(output: string, run: Partial<RunTask>, refused: readonly string[] = []): readonly string[] {
   const lines = new MetricLines(run.metrics);
-  const names = [...new Set(lines.read(Buffer.from(output)).map(({ name }) => name))];
+  const found = lines.read(Buffer.from(output));
+  const names = [...new Set(found.map(({ name }) => name))];
+  const ofStop = found.filter(({ name }) => name === run.stop?.metric);
+  const stopPoints = ofStop.map((point, n) => ({ ...point, report: n + 1, at: 0, source: "output" as const }));
   const { unreadable, readInPart, misplaced, inOtherCase } = lines;
-  const seen = { names, refused, unreadable, readInPart, misplaced, inOtherCase };
+  const seen = { names, refused, unreadable, readInPart, misplaced, inOtherCase, stopPoints };
   return metricNotes({ metrics: {}, stop: null, ...run }, seen);
 }
 
@@ -91,4 +94,16 @@ test("metrics beyond the most that are kept are named", () => {
   expect(notesOn("", { stop }, ["val_loss"])).toEqual(["Metrics not kept, because a job has at most 100: val_loss."]);
   const names = Array.from({ length: 1_000 }, (_, n) => `m${n}`);
   expect(notesOn("", {}, names)[0]).toEndWith("m19 and at least 980 more.");
+});
+
+test("a run that reached no rung is said never to have been compared", () => {
+  const late = { ...stop, rungs: [100, 200] };
+  const lines = (step: string) => [1, 2, 3].map((n) => `METRIC val_loss=0.${n}${step}${step && n}\n`).join("");
+  expect(notesOn(lines(""), { stop: late })).toEqual([
+    'The run reported "val_loss" 3 times without a step; the first rung is 100, so early stopping never compared it.',
+  ]);
+  expect(notesOn(lines(" step="), { stop: late })).toEqual([
+    'The run reported "val_loss" up to step 3; the first rung is 100, so early stopping never compared it.',
+  ]);
+  expect(notesOn(lines(" step=10"), { stop: late })).toEqual([]);
 });

@@ -263,6 +263,7 @@ describe("the output of a run", () => {
       expect(Object.keys(job.metrics)).toEqual(["loss", "__proto__", "constructor"]);
       expect(job.notes).toEqual([
         expect.stringContaining('The metric "acc" never came'),
+        expect.stringContaining('The run reported "loss" 2 times without a step; the first rung is 10'),
         expect.stringContaining('does not begin the line: "METRIC x=1".'),
       ]);
     }),
