@@ -6,7 +6,8 @@ import type { MetricValue } from "./run-task.ts";
 /** What a benchmark's command printed as its metric. */
 export type Measured =
   | ({ readonly kind: "value" } & MeasuredNumbers)
-  | { readonly kind: "none" }
+  /** `hidden` is the first line that had it behind something else, and therefore did not count. */
+  | { readonly kind: "none"; readonly hidden: string | null }
   /** Which of them it measured cannot be told: the job's own code runs in the measurement, and may print numbers too. */
   | { readonly kind: "conflict"; readonly values: readonly [MetricValue, MetricValue] };
 
@@ -66,7 +67,7 @@ export class MeasuredValue {
     this.#open = "";
     const others = new Map<string, MetricValue>();
     const unclear: string[] = [];
-    let measured: Measured = { kind: "none" };
+    let measured: Measured = { kind: "none", hidden: this.#lines.misplaced.firstOf(this.#metric) };
     for (const [name, printed] of this.#printed) {
       const [value, other] = printed.different();
       if (value === undefined) continue;

@@ -1,6 +1,6 @@
 import type { Measured } from "../core/measured-value.ts";
 import type { ExitStatus } from "../sandboxes/port.ts";
-import { nameList, oneLine } from "../shared/plain-text.ts";
+import { inQuotes, nameList, oneLine } from "../shared/plain-text.ts";
 
 /** Of the end of a run's output that is kept as its result. */
 const RESULT_LINES = 60;
@@ -8,6 +8,8 @@ const RESULT_BYTES = 4_000;
 /** Of the lines that its failure quotes. */
 const LAST_LINES = 8;
 const LAST_CHARACTERS = 800;
+/** Of a line that did not count. */
+const QUOTE = 120;
 
 /** Lines of output from which `renderRunResult` is made: one more than it keeps, so that it sees whether there are more. */
 export const LINES_FOR_RESULT = RESULT_LINES + 1;
@@ -50,8 +52,13 @@ export function describeNoMeasurement(
   end: string,
 ): string {
   const name = oneLine(metric, 100);
+  const hidden = measured.kind === "none" ? measured.hidden : null;
+  const why =
+    hidden === null
+      ? ""
+      : ` It was printed behind something else on its line, such as a progress bar or a carriage return, which must be ended first: ${inQuotes(hidden, QUOTE)}.`;
   if (measured.kind === "none")
-    return `The command ended with exit code 0, but the metric ${name} never came: the benchmark must print "METRIC ${name}=<number>" on a line of its own.${lastLines(end)}`;
+    return `The command ended with exit code 0, but the metric ${name} never came: the benchmark must print "METRIC ${name}=<number>" on a line of its own.${why}${lastLines(end)}`;
   const [one, other] = measured.values;
   return `The command printed the metric ${name} with different values, ${one} and ${other}, so none of them counts: code of the job may print numbers too. The benchmark must print it once, on a line of its own; numbers on the way are lines with a step, or of another name.`;
 }

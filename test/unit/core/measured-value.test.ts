@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { MeasuredValue } from "../../../src/core/measured-value.ts";
 import type { MetricValue } from "../../../src/core/run-task.ts";
+import { describeNoMeasurement } from "../../../src/prompt/run-end.ts";
 
 type Expected = MetricValue | "none" | readonly [MetricValue, MetricValue];
 
@@ -67,4 +68,16 @@ for (const [output, expected] of CASES_OF_OTHERS)
     if (found.kind !== "value") expect(found.kind).toBe(expected as typeof found.kind);
     else if (found.unclear.length > 0) expect(`not clear: ${found.unclear}`).toBe(String(expected));
     else expect([...found.others]).toEqual(expected as [string, MetricValue][]);
+  });
+
+for (const output of ["\r eval 1/3\r          \rMETRIC loss=0.9\n", "eval 3/3METRIC loss=0.9\n"])
+  test(`${show(output)} measures nothing, and what hid the number is kept`, () => {
+    const value = new MeasuredValue("loss", {});
+    value.read(Buffer.from(output));
+    const found = value.end();
+    if (found.kind !== "none") throw new Error("it was measured");
+    expect(found.hidden).toContain("METRIC loss=0.9");
+    expect(describeNoMeasurement("loss", found, "")).toContain(
+      "a progress bar or a carriage return, which must be ended",
+    );
   });
