@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
+import { createBurstFiles } from "../../src/jobs/bursts/burst-files.ts";
 import type { Sandbox } from "../../src/sandboxes/port.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import { changedThere, planReturn } from "../../src/workspace/exchange/file-plan.ts";
@@ -94,7 +95,7 @@ describe.skipIf(why !== null)("files of another sandbox", () => {
       await said(here, `${files.map((name) => `echo old > ${name}`).join("; ")}; echo x > gone`);
       const base = (await listTree(here, bounds)).tree;
       await stageFiles(there, here, files, "cut", bounds);
-      const plan = { remove: ["gone"], removeFolders: [], folders: [], put: files, beside: [], kept: [] };
+      const plan = { remove: ["gone"], removeFolders: [], folders: [], put: files, beside: [], kept: [], closed: [] };
       // A machine on which the n-th move is the last thing that happens.
       const limit = `n=$(cat /tmp/n 2>/dev/null || echo 0); [ "$n" -lt ${step} ] || kill -9 0; echo $((n + 1)) > /tmp/n; exec /bin/mv "$@"`;
       await said(here, `mkdir /tmp/bin; printf '%s\\n' '#!/bin/sh' '${limit}' > /tmp/bin/mv; chmod 755 /tmp/bin/mv`);
@@ -123,4 +124,47 @@ describe.skipIf(why !== null)("files of another sandbox", () => {
     await sandbox.terminate();
     await whole.terminate();
   }); // biome-ignore format: long commands
+
+  for (const [how, command] of [["chmod 000 data"], ["chmod -R 644 data"], ["chmod 000 data", "no -printf"]].map(
+    ([first = "", second]) => [second ? `${first}, without -printf` : first, first] as const,
+  ))
+    test(`stay in a folder that a command has closed, which is named (${how})`, async () => {
+      const here = await provider.create(localSpec());
+      await said(here, "mkdir -p data/sub; echo 1 > data/a; echo 1 > data/sub/b; echo 1 > other");
+      const before = (await listTree(here, bounds)).tree;
+      const taken = await provider.snapshots?.take(here, null, null);
+      const there = await provider.create(localSpec({ snapshotID: taken?.id ?? null }));
+      try {
+        const noPrintf = `case "$*" in *printf*) case "$*" in *-exec*) ;; *) exit 1;; esac;; esac; exec /usr/bin/find "$@"`;
+        await said(there, `mkdir /tmp/bin; printf '%s\\n' '#!/bin/sh' '${noPrintf}' > /tmp/bin/find; chmod 755 /tmp/bin/find`);
+        const other = how.endsWith("-printf") ? withPrograms(there, "/tmp/bin:/bin:/usr/bin") : there;
+        let id = 0;
+        const files = createBurstFiles({ clock: systemClock, ids: () => `x${++id}` }, other, before);
+        const run = async (sandboxCommand: string, own = "true") => {
+          const { signal } = new AbortController();
+          await files.send(here, signal);
+          await said(there, sandboxCommand);
+          await said(here, own);
+          return files.bringBack(here, { limitMs: 60_000, signal, exclusively: (work) => work(), onPlace: () => {} });
+        };
+        expect(await run(`echo gpu > data/a; ${command}; rm other`)).toMatchObject({ put: 0, removed: 1, failed: ["data/"] });
+        expect(await said(here, "cat data/a data/sub/b; ls")).toBe("1\n1\ndata");
+        // The next command finds the files as the job has them.
+        expect(await run("cat data/a > got")).toMatchObject({ put: 1, failed: [] });
+        expect(await said(here, "cat got data/a data/sub/b")).toBe("1\n1\n1");
+        expect(await said(there, "cat data/a; stat -c %a data")).toBe("1\n755");
+        // Nor is anything removed there, or replaced here, when the job itself closes a folder.
+        expect(await run("chmod 755 data; echo gpu > data/a", "chmod 000 data")).toMatchObject({ put: 0, removed: 0, failed: ["data/"] });
+        expect(await said(here, "chmod 755 data; cat data/a data/sub/b")).toBe("1\n1");
+        await said(here, "chmod 000 data");
+        expect(await run("true")).toMatchObject({ put: 0, removed: 0, failed: [] });
+        expect(await said(there, "chmod -R 755 data; cat data/a")).toBe("gpu");
+      } finally {
+        await said(here, "chmod -R 755 data");
+        await said(there, "chmod -R 755 data");
+        await here.terminate();
+        await there.terminate();
+        if (taken) await provider.snapshots?.remove(taken.id);
+      }
+    }); // biome-ignore format: long commands
 });

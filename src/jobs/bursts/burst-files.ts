@@ -3,7 +3,13 @@ import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
 import { changedThere, planMirror, planReturn } from "../../workspace/exchange/file-plan.ts";
-import { type FileTree, type Pairing, pairCopy, type TreeEntry } from "../../workspace/exchange/file-trees.ts";
+import {
+  type FileTree,
+  isHidden,
+  type Pairing,
+  pairCopy,
+  type TreeEntry,
+} from "../../workspace/exchange/file-trees.ts";
 import { listTree } from "../../workspace/exchange/list-tree.ts";
 import { carryOut, recoverStage, stageFiles } from "../../workspace/exchange/send-files.ts";
 
@@ -90,7 +96,13 @@ export function createBurstFiles(deps: BurstFilesDeps, there: Sandbox, before: F
         known = {
           here: withChanges(former.here, after, changed),
           there: now.tree,
-          apart: new Set([...plan.beside.map(({ path }) => path), ...plan.kept, ...failed, ...missing]),
+          apart: new Set([
+            ...plan.beside.map(({ path }) => path),
+            ...plan.kept,
+            ...failed,
+            ...missing,
+            ...[...own.keys()].filter((path) => isHidden(now.tree, path)),
+          ]),
         };
         return {
           put: inPlace.length,
@@ -99,7 +111,7 @@ export function createBurstFiles(deps: BurstFilesDeps, there: Sandbox, before: F
           kept: plan.kept,
           left: tooLarge,
           special: now.special,
-          failed: [...failed, ...missing],
+          failed: [...failed, ...missing, ...plan.closed.map((folder) => `${folder}/`)],
         };
       });
     } catch (error) {

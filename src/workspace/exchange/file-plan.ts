@@ -2,6 +2,7 @@ import {
   ancestorsOf,
   type FileTree,
   innermostFirst,
+  isHidden,
   isSame,
   outermostFirst,
   type Pairing,
@@ -21,6 +22,8 @@ export interface FilePlan {
   readonly beside: readonly { readonly path: string; readonly as: string }[];
   /** Removed there and changed here: they stay. */
   readonly kept: readonly string[];
+  /** Folders that cannot be looked into on one side, and may hold changes on the other: what is in them stays. */
+  readonly closed: readonly string[];
 }
 
 /** Files and links that the other side has changed or made since, which are sent over. */
@@ -44,9 +47,13 @@ export function planReturn(
   left: ReadonlySet<string> = new Set(),
 ): FilePlan {
   const isChangedHere = (path: string) => !isSame(known.here.get(path), here.get(path));
-  const changed = pathsOf(known.there, there).filter(
-    (path) => !left.has(path) && !isSame(known.there.get(path), there.get(path)),
-  );
+  const differ = pathsOf(known.there, there).filter((path) => !isSame(known.there.get(path), there.get(path)));
+  const isSeen = (path: string) => !there.get(path)?.isClosed && !isHidden(there, path) && !isHidden(here, path);
+  const changed = differ.filter((path) => !left.has(path) && isSeen(path));
+  const closed = new Set([
+    ...[...there].flatMap(([path, entry]) => (entry.isClosed && !known.there.get(path)?.isClosed ? [path] : [])),
+    ...differ.flatMap((path) => ancestorsOf(path).find((folder) => here.get(folder)?.isClosed) ?? []),
+  ]);
   const gone = changed.filter((path) => !there.has(path));
   const kept = gone.filter((path) => here.has(path) && isChangedHere(path) && here.get(path)?.kind !== "folder");
   const remove = gone.filter((path) => isFileOrLink(here.get(path)) && !isChangedHere(path));
@@ -104,6 +111,7 @@ export function planReturn(
     put,
     beside,
     kept,
+    closed: [...closed],
   };
 }
 
@@ -129,7 +137,10 @@ export function planMirror(
   const isWrong = (path: string, entry: TreeEntry) => {
     const own = here.get(path);
     return (
-      !stays(path) && !holds.has(path) && (own === undefined || (own.kind === "folder") !== (entry.kind === "folder"))
+      !stays(path) &&
+      !holds.has(path) &&
+      !isHidden(here, path) &&
+      (own === undefined || (own.kind === "folder") !== (entry.kind === "folder"))
     );
   };
   const wrong = [...there].filter(([path, entry]) => isWrong(path, entry));
@@ -145,6 +156,7 @@ export function planMirror(
     put,
     beside: [],
     kept: [],
+    closed: [],
   };
 }
 

@@ -12,6 +12,8 @@ export interface TreeEntry {
   readonly bytes: number;
   /** Changes with every change of the entry in this sandbox, such as its times and its number; "" for folders. */
   readonly mark: string;
+  /** Said of a folder that cannot be read or entered, so that what is in it is not known. */
+  readonly isClosed?: true;
 }
 
 export type FileTree = ReadonlyMap<string, TreeEntry>;
@@ -51,6 +53,10 @@ export function pairCopy(before: FileTree, copy: FileTree): Pairing {
   const apart = pathsOf(before, copy).filter((path) => !isAlike(before.get(path), copy.get(path)));
   return { here: before, there: copy, apart: new Set(apart) };
 }
+
+/** Whether a path lies in a folder that is closed there: that it is not listed says nothing. */
+export const isHidden = (tree: FileTree, path: string): boolean =>
+  ancestorsOf(path).some((folder) => tree.get(folder)?.isClosed);
 
 /** The folders above a path, the outermost first. */
 export function ancestorsOf(path: string): string[] {

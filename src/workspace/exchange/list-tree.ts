@@ -19,24 +19,27 @@ const MAX_LIST_BYTES = 128 * 1024 * 1024;
 const NO_FIND = 65;
 const CUT_OFF = 67;
 const FIELDS = 8;
+/** What find(1) prints of an entry after its letter. */
+const ENTRY = "\\0%m\\0%s\\0%T@\\0%C@\\0%i\\0%p\\0%l\\0";
 
 /**
  * Prints every entry below the work directory, but not what is mounted there. Where `find` lacks -printf, a shell does it
  * file by file, with times in whole seconds: it then waits until the second is over, so that whatever is changed later has another time.
- * Of what cannot be looked at it says nothing; but where find is killed, as for lack of memory, files that it has not come to
- * would be taken for removed.
+ * A folder that cannot be read or entered has the letter C. Where find is killed, as for lack of memory, files that it has
+ * not come to would be taken for removed.
  */
 const LIST = `cd -- "$1" || exit 66
 command -v find >/dev/null || exit ${NO_FIND}
-if find . -maxdepth 0 -printf "" 2>/dev/null; then
-  find . -mindepth 1 -xdev -path ./${STAGE} -prune -o -printf '%y\\0%m\\0%s\\0%T@\\0%C@\\0%i\\0%p\\0%l\\0' 2>/dev/null
+if find . -maxdepth 0 -readable -executable -printf "" 2>/dev/null; then
+  find . -mindepth 1 -xdev -path ./${STAGE} -prune -o -type d ! '(' -readable -executable ')' -printf 'C${ENTRY}' \\
+    -o -printf '%y${ENTRY}' 2>/dev/null
   looked=$?
 else
   find . -mindepth 1 -xdev -path ./${STAGE} -prune -o -exec sh -c '
     for f do
       set -- $(stat -c "%a %s %Y %Z %i" "$f") || continue
       y=o l=
-      if [ -L "$f" ]; then y=l; l=$(readlink "$f"); elif [ -f "$f" ]; then y=f; elif [ -d "$f" ]; then y=d; fi
+      if [ -L "$f" ]; then y=l; l=$(readlink "$f"); elif [ -f "$f" ]; then y=f; elif [ -d "$f" ]; then y=d; [ -r "$f" ] && [ -x "$f" ] || y=C; fi
       printf "%s\\0%s\\0%s\\0%s\\0%s\\0%s\\0%s\\0%s\\0" "$y" "$1" "$2" "$3" "$4" "$5" "$f" "$l"
     done' sh {} + 2>/dev/null
   looked=$?
@@ -86,7 +89,8 @@ export function parseListing(output: Buffer): Listing {
     const path = printed.replace(/^\.\//, "");
     if (!/^[0-7]{1,6}$/.test(mode) || !/^\d{1,15}$/.test(size) || !isInside(path)) continue;
     const kind = KINDS.get(letter);
-    if (kind === undefined) special.push(path);
+    if (letter === "C") tree.set(path, { kind: "folder", mode, bytes: 0, mark: "", isClosed: true });
+    else if (kind === undefined) special.push(path);
     else if (kind === "folder") tree.set(path, { kind, mode, bytes: 0, mark: "" });
     else if (kind === "link") tree.set(path, { kind, mode: "777", bytes: to.length, mark: `${to}\0${seen} ${inode}` });
     else tree.set(path, { kind, mode, bytes: Number(size), mark: `${changed} ${seen} ${inode}` });

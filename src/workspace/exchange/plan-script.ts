@@ -30,11 +30,16 @@ beside() {
 }
 gone() { here "$1" && { [ ! -d "$1" ] || [ -L "$1" ]; } && rm -f -- "$1"; return 0; }
 empty() { here "$1" && [ ! -L "$1" ] && rmdir -- "$1" 2>/dev/null; return 0; }
-folder() { here "$1" && { [ -d "$1" ] || mkdir -- "$1" 2>/dev/null; }; return 0; }
+folder() {
+  here "$1" || return 0
+  if [ ! -d "$1" ]; then mkdir -- "$1" 2>/dev/null
+  elif [ ! -L "$1" ] && ! { [ -w "$1" ] && [ -x "$1" ]; }; then chmod -- u+rwx "$1" 2>/dev/null; fi
+  return 0
+}
 mode() { [ -d "$1" ] && [ ! -L "$1" ] && here "$1" && chmod -- "$2" "$1" 2>/dev/null; return 0; }
 `;
 
-/** A folder is open to its owner until everything is in it. */
+/** A folder that is made or given a mode is open to its owner until everything is in it. */
 export function toPlanScript({ remove, removeFolders, folders, put, beside }: FilePlan): Buffer {
   const at = (path: string) => quote(`./${path}`);
   const lines = [
