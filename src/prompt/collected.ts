@@ -106,7 +106,7 @@ export function renderCollected(collected: CollectedChanges, patch: string | nul
     branch !== null && base !== null && base !== built.head ? toUncommitted(base, branch) : "",
     conflicts.length > 0 ? `It conflicts with the project as it is now in ${nameList(conflicts)}.` : "",
     preview.kind === "unknown" && isWritten && !isEmpty
-      ? "Whether it merges cleanly is not known: that takes git 2.38."
+      ? `Whether it merges cleanly is not known: ${toFact(preview.why, 500)}.`
       : "",
     ...others.slice(0, OTHERS).map(([id, paths]) => `${id} changed the same files: ${nameList(paths)}.`),
     others.length > OTHERS ? `So did ${others.length - OTHERS} other jobs.` : "",

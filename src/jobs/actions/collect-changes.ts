@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import type { Job } from "../../core/job.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
+import { nameList } from "../../shared/plain-text.ts";
 import type { BuiltCommits } from "../../workspace/collect/build-commits.ts";
 import { createBranch } from "../../workspace/collect/create-branch.ts";
 import { narrowCommits } from "../../workspace/collect/narrow-commits.ts";
@@ -77,9 +78,9 @@ export async function collectChanges(
       scratchID: deps.ids("tree"),
       identity,
     });
-    const overlaps = await findOverlaps(sessionJobs, store, job, built);
+    const { overlaps, unread } = await findOverlaps(sessionJobs, store, job, built);
     const isByOurs = branch !== null && built.commits.length > 0 && identity.invented !== null;
-    const remarks = [...built.remarks, ...(isByOurs ? [identity.invented] : [])];
+    const remarks = [...built.remarks, ...(isByOurs ? [identity.invented] : []), ...toUncompared(unread)];
     return {
       job,
       source,
@@ -111,19 +112,33 @@ function toPatterns(paths: readonly string[], workdir: string | null): FileReque
   return parsePatterns(paths, workdir ?? "/");
 }
 
+const toUncompared = (jobs: readonly string[]): string[] =>
+  jobs.length === 0
+    ? []
+    : [
+        `Whether other jobs have changed the same files is not known of those whose kept changes cannot be read: ${nameList(jobs)}.`,
+      ];
+
+/** @returns also the jobs whose changes cannot be read, which is no reason to fail: the branch or patch is there already */
 async function findOverlaps(sessionJobs: SessionJobs, store: ProjectStore, job: Job, { changed }: BuiltCommits) {
   const overlaps = new Map<string, readonly string[]>();
+  const unread: string[] = [];
   const own = new Set(changed);
   for (const other of sessionJobs.all()) {
     if (other.id === job.id || other.base?.project !== store.root) continue;
-    const work = await readChanges(store, other.id);
-    if (!work) continue;
-    const names = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", work.base, work.tip];
-    const theirs = splitRecords(await store.run(names, { env: changesEnv(store, other.id, work), isUntrusted: true }));
-    const common = theirs.filter((path) => own.has(path)).map(toText);
-    if (common.length > 0) overlaps.set(other.id, common);
+    try {
+      const work = await readChanges(store, other.id);
+      if (!work) continue;
+      const env = changesEnv(store, other.id, work);
+      const names = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", work.base, work.tip];
+      const theirs = splitRecords(await store.run(names, { env, isUntrusted: true }));
+      const common = theirs.filter((path) => own.has(path)).map(toText);
+      if (common.length > 0) overlaps.set(other.id, common);
+    } catch {
+      unread.push(other.id);
+    }
   }
-  return overlaps;
+  return { overlaps, unread };
 }
 
 async function statOf(store: ProjectStore, { baseTree, tree, env }: BuiltCommits) {

@@ -56,7 +56,7 @@ test("names, subjects and notes in a collected branch cannot begin a line", () =
         branch: "agents/job_1",
         isWritten: true,
         stat: { files: 1, insertions: 1, deletions: 1 },
-        preview: paths.length === 0 ? { kind: "unknown" } : { kind: "conflicts", paths },
+        preview: paths.length === 0 ? { kind: "unknown", why: "x" } : { kind: "conflicts", paths },
         unmatched: paths,
         overlaps: others,
       } as unknown as CollectedChanges;
