@@ -188,6 +188,29 @@ describe.skipIf(!bubblewrap)("a job's changes come back as the user's git would 
     expect(notes).toContain("fresh.bin, mine.bin");
   });
 
+  test("a filtered file in conflict stays as the user's commit has it, never as the other side has it", async () => {
+    repository("work");
+    git("work", "config", "filter.lfs.clean", "cat");
+    write("work/.gitattributes", "*.bin filter=lfs -text\n");
+    write("work/x.bin", "first");
+    commit();
+    for (const [branch, text] of [["x", "theirs"], ["main", "ours"]] as const) {
+      git("work", "switch", "--quiet", ...(branch === "x" ? ["-c"] : []), branch);
+      write("work/x.bin", text);
+      if (branch === "x") write("work/their.bin", "theirs");
+      git("work", "add", "--all");
+      git("work", "commit", "--quiet", "-m", branch);
+    }
+    git("work", "branch", "deleted", "main~1");
+    expect(() => git("work", "merge", "x")).toThrow();
+    git("work", "checkout", "--ours", "x.bin");
+    const { branch } = await job("echo c > c.txt");
+    git("work", "merge", "--abort");
+    expect(git("work", "diff", "--name-only", "main", branch).split("\n")).toEqual(["c.txt", "their.bin"]);
+    git("work", "merge", "--quiet", branch);
+    expect(read("x.bin")).toBe("ours");
+  }); // biome-ignore format: one line
+
   test("without Git LFS no bytes take a pointer's place, and no filter runs that only the environment has", async () => {
     repository("work");
     const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:11\nsize 5\n";

@@ -10,13 +10,16 @@ export interface TreeEntry {
   readonly oid: string;
 }
 
-/** Parses the output of `git ls-files -z --stage` into entries by path. */
+/** The versions of a path in conflict that are not the one of the user's commit: their common one, and the other side's. */
+const OTHER_STAGES: ReadonlySet<string | undefined> = new Set(["1", "3"]);
+
+/** Parses the output of `git ls-files -z --stage` into entries by path. A path in conflict has the version of the user's commit, if any. */
 export function parseStage(output: Buffer): Map<string, TreeEntry> {
   return new Map(
-    splitRecords(output).map((record) => {
+    splitRecords(output).flatMap((record): [string, TreeEntry][] => {
       const tab = record.indexOf("\t");
-      const [mode = "", oid = ""] = record.slice(0, tab).split(" ");
-      return [record.slice(tab + 1), { mode, oid }];
+      const [mode = "", oid = "", stage] = record.slice(0, tab).split(" ");
+      return OTHER_STAGES.has(stage) ? [] : [[record.slice(tab + 1), { mode, oid }]];
     }),
   );
 }

@@ -19,8 +19,8 @@ export interface UserView {
 
 /**
  * The files as the user's repository would record them with `git add --all`: converted by git itself, without changes to
- * files that he hides from git. Filters do not run, so a changed file that needs one stays as his index has it, and a new
- * one is left out.
+ * files that he hides from git. Filters do not run, so a changed file that needs one stays as his index has it, or as his
+ * commit has it where it is in conflict, and a new one is left out.
  * @param exact the files as they are
  */
 export async function userView(
