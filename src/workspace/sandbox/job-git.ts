@@ -1,6 +1,7 @@
 /*
  * Pieces of the shell scripts that run git in a job's repository, inside its sandbox. The repository is untrusted: its
- * user-level and system-level configuration is ignored, and no hook or monitor runs.
+ * user-level and system-level configuration is ignored, and so are those of its own settings under which git would not see
+ * files as they are; no hook or monitor runs.
  */
 
 /** Defines `g`: git without anyone's configuration, also before the repository exists. */
@@ -16,7 +17,11 @@ export const NO_GIT = 64;
 export const JOB_GIT = `${GIT_FUNCTION}
 command -v git >/dev/null || exit ${NO_GIT}
 at_files() { GIT_WORK_TREE=$(pwd -P); export GIT_WORK_TREE; }
-s() { g -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.autocrlf=false -c gc.auto=0 -c commit.gpgSign=false "$@"; }`;
+s() {
+  g --no-replace-objects -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.untrackedCache=false -c core.splitIndex=false \\
+    -c core.autocrlf=false -c core.fileMode=true -c core.symlinks=true -c core.ignoreCase=false -c core.precomposeUnicode=false \\
+    -c core.checkStat=default -c core.trustctime=true -c core.ignoreStat=false -c gc.auto=0 -c commit.gpgSign=false "$@"
+}`;
 
 /** Largest untracked file that is committed, MiB. Larger ones are collected by name. */
 const FILE_MIB = 100;
@@ -48,7 +53,14 @@ export const addAll = (
 ${LONG}
 { ${UNREAD}; } > ${folder}/unread
 { cat ${folder}/large; tr '\\n\\0' '\\001\\n' < ${folder}/unread; } | ${TO_PATTERN} > ${folder}/exclude
-s -c core.sparseCheckout=false -c core.excludesFile=${folder}/exclude -c advice.addEmbeddedRepo=false add --all --ignore-errors . >&2 || [ $? -eq 1 ]`;
+while IFS= read -r file; do
+  s --literal-pathspecs ls-files --error-unmatch -- "$file" >/dev/null 2>&1 || printf '%s\\0' "$file"
+done < ${folder}/large > ${folder}/untracked
+added=0
+s -c core.sparseCheckout=false -c core.excludesFile=${folder}/exclude -c advice.addEmbeddedRepo=false add --all --ignore-errors . >&2 || added=$?
+# A .gitignore that lists what is not ignored takes precedence over the patterns.
+s update-index -z --force-remove --stdin < ${folder}/untracked
+[ "$added" -le 1 ]`;
 
 /** Names of each kind that are listed. */
 const MAX_NAMES = 1_000;
