@@ -11,6 +11,7 @@ import { cleanMessage } from "./commit-message.ts";
 import { createConverter } from "./convert-entries.ts";
 import { describeElsewhere } from "./describe-elsewhere.ts";
 import { type AutoLoadedFile, findAutoLoadedChanges } from "./find-auto-loaded.ts";
+import { createGitFileCheck } from "./git-own-files.ts";
 import type { LeftOut } from "./select-files.ts";
 
 export interface BuiltCommit {
@@ -69,6 +70,7 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
   const start = parseTree(await store.run(["ls-tree", "-r", "-z", "--full-tree", base.tree], { env }));
   const first = await commitStart();
   const converter = await createConverter({ store, base, start, env, scratchID });
+  const checkGitFiles = createGitFileCheck(store, env, start);
   let [tip, tree] = [first, base.tree];
   let changed: readonly string[] = [];
   let last: ReadonlyMap<string, TreeEntry> = start;
@@ -108,7 +110,10 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
 
   async function addCommit(commit: string): Promise<void> {
     const differs = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", changes.base, commit];
-    const differences = parseDifferences(await store.run(differs, { env, isUntrusted: true })).filter(isKnown);
+    const known = parseDifferences(await store.run(differs, { env, isUntrusted: true })).filter(isKnown);
+    const harmful = await checkGitFiles(known);
+    for (const [path, why] of harmful) leftOut.set(path, why);
+    const differences = known.filter(({ path }) => !harmful.has(path));
     const made = applyDifferences(start, differences, base, leftOut);
     const touched = differences.map(({ path }) => path).filter((path) => made.get(path) !== start.get(path));
     const converted = await converter.convert(made, touched);

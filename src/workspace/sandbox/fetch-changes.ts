@@ -1,6 +1,7 @@
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import { GitError } from "../git-error.ts";
 import { foldersAbove, formatSize } from "../paths.ts";
 import type { TreeBase } from "../project/capture-tree.ts";
 import type { ProjectStore } from "../project/project-store.ts";
@@ -129,7 +130,8 @@ export async function fetchChanges(request: FetchRequest): Promise<JobChanges> {
         `Could not fetch the changes of ${jobID} from its sandbox: ${error.message}.`,
         { cause: error, retryable: true },
       );
-    throw failed(jobID, error instanceof Error ? error.message : String(error), error);
+    const why = error instanceof Error ? error.message : String(error);
+    throw failed(jobID, /fsck/.test(why) ? `${why}; take what you need with mode "files" and paths` : why, error);
   }
 }
 
@@ -142,11 +144,7 @@ async function fetchAs(request: FetchRequest, mode: "history" | "files"): Promis
   const end = await runScript(sandbox, PACK, args, { clock, limitMs: LIMIT_MS });
   const { tip, bytes, base, ...missing } = parseReport(end, jobID);
   const env = placeEnv(store, jobID, place);
-  await store.run(["index-pack", "--stdin", "--strict", "--fix-thin", `--max-input-size=${PACK_BYTES}`], {
-    input: piecesOf(sandbox, `${out}/pack`, bytes),
-    isUntrusted: true,
-    env,
-  });
+  await indexPack();
   await runScript(sandbox, 'rm -rf -- "$1"', [out], { clock, limitMs: LIMIT_MS });
   const ask = async (...words: string[]) => (await store.run(words, { env, isUntrusted: true })).toString().trim();
   if ((await ask("cat-file", "-t", tip)) !== "commit")
@@ -160,7 +158,29 @@ async function fetchAs(request: FetchRequest, mode: "history" | "files"): Promis
   const commits = (await ask("rev-list", "--first-parent", "--reverse", ...range)).split("\n").filter(Boolean);
   const isLong = commits.length > MAX_COMMITS;
   return { base, tip, commits: isLong ? [tip] : commits, squashed: isLong ? commits.length : 0, ...missing, place };
+
+  /** @param accepted checks that have failed, and are left out */
+  async function indexPack(accepted: readonly string[] = []): Promise<void> {
+    const strict = accepted.length === 0 ? "--strict" : `--strict=${accepted.map((id) => `${id}=ignore`).join(",")}`;
+    try {
+      await store.run(["index-pack", "--stdin", strict, "--fix-thin", `--max-input-size=${PACK_BYTES}`], {
+        input: piecesOf(sandbox, `${out}/pack`, bytes),
+        isUntrusted: true,
+        env,
+      });
+    } catch (error) {
+      const [id] = (error instanceof GitError && OF_GIT_FILES.exec(error.message)) || [];
+      if (id === undefined || accepted.includes(id)) throw error;
+      await indexPack([...accepted, id]);
+    }
+  }
 }
+
+/**
+ * Checks of what is in git's own files. Such a file does no harm in our store, where git obeys none, and is left out of
+ * what enters the user's repository (`git-own-files.ts`). A git that fails a check knows its name.
+ */
+const OF_GIT_FILES = /\bgit(attributes(LineLength|Large)|modules(Name|Url|Path|Update|Parse|Large))\b/;
 
 /** Parses what `PACK` prints. All of it is untrusted. */
 function parseReport({ code, stdout, stderr }: CommandEnd, jobID: string) {
