@@ -44,6 +44,10 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
     "git's settings have a mistake; correct it, and try again",
   ],
   [
+    /reference broken/,
+    "the file of a reference is empty or damaged, as after a crash; remove the file of that name in .git, and try again",
+  ],
+  [
     /\.lock'?: File exists/,
     "another git is at work in the repository, or one was killed and left its lock; try again, or remove the lock file that is named",
   ],

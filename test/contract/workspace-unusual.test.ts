@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, renameSync, symlinkSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createBranch } from "../../src/workspace/collect/create-branch.ts";
 import { bubblewrap } from "../support/sandboxes.ts";
@@ -113,6 +114,48 @@ describe.skipIf(!bubblewrap)("a project's changes come back as a branch", () => 
     write("work/.git/refs/heads/agents/job_1.lock", "");
     const collect = () => createBranch(store, "job_1", built, "pack");
     await expect(collect()).rejects.toThrow(/another git is at work.*remove the lock file/s);
+  });
+
+  test("not while git is at something else with it, in words that say what to do", async () => {
+    repository("work");
+    write("work/a.txt", "a\n");
+    git("work", "add", ".");
+    git("work", "commit", "--quiet", "-m", "First");
+    const { store, built } = await job("work", EDIT);
+    const collect = (commits: typeof built = built) => createBranch(store, "job_1", commits, "pack");
+    write("work/a.txt", "mine\n");
+    git("work", "commit", "--quiet", "-am", "Mine");
+    const tip = git("work", "rev-parse", "main");
+    const other = { ...built, base: tip, head: tip, tip, env: {} };
+    const tree = join(home, "tree");
+    for (const [folder, start] of [["work", "checkout"], ["tree", "worktree"]] as const) {
+      if (start === "checkout") git("work", "checkout", "--quiet", "agents/job_1");
+      else git("work", "worktree", "add", "--quiet", tree, "agents/job_1");
+      expect(() => git(folder, "rebase", "--quiet", "main")).toThrow();
+      await expect(collect(other)).rejects.toThrow(/rebase or bisect of it is under way/);
+      git(folder, "rebase", "--abort");
+      git(folder, "bisect", "start");
+      git(folder, "checkout", "--quiet", "--detach");
+      await expect(collect(other)).rejects.toThrow(/rebase or bisect of it is under way/);
+      git(folder, "bisect", "reset");
+      if (start === "checkout") git("work", "checkout", "--quiet", "main");
+    }
+    rmSync(tree, { recursive: true });
+    await expect(collect(other)).rejects.toThrow(/tree, which is not there any more; run git worktree prune/);
+    git("work", "worktree", "prune");
+    expect(await collect(other)).toBe("agents/job_1");
+    write("work/.git/refs/heads/agents/job_1", "");
+    await expect(collect()).rejects.toThrow(/reference is empty or damaged.*agents\/job_1/s);
+  }); // biome-ignore format: one line
+
+  test("with a pipe in place of a tracked file, which is named once", async () => {
+    repository("work");
+    write("work/a.txt", "a\n");
+    git("work", "add", ".");
+    rmSync(join(home, "work/a.txt"));
+    execFileSync("mkfifo", [join(home, "work/a.txt"), join(home, "work/p")]);
+    const { base } = await job("work", "echo new > new.txt");
+    expect(base.notes).toEqual([expect.stringMatching(/were left out: a\.txt, p$/)]);
   });
 
   test("as a plain folder, with a note, where its .git leads nowhere", async () => {

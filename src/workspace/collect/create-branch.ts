@@ -1,4 +1,4 @@
-import { appendFile, readFile, rm } from "node:fs/promises";
+import { appendFile, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { nullIfMissing } from "../../shared/missing-file.ts";
 import { nullIfNotFound } from "../git.ts";
@@ -37,8 +37,8 @@ export async function createBranch(
     if (current === null && tip === base) return null;
     if (current !== null && !(await isOurs(store, jobID, current)))
       throw refuse("it exists and holds commits that are not the job's; rename or delete it first.");
-    if ((await store.user(["worktree", "list", "--porcelain"])).toString().split("\n").includes(`branch ${ref}`))
-      throw refuse("it is checked out in a working tree; switch to another branch first.");
+    const use = await useOf(store, ref);
+    if (use !== null) throw refuse(use);
     if (attempt === 1) await copyObjects(current);
     await appendFile(recordOf(store, jobID), `${tip}\n`, { mode: 0o600 }); // before the branch exists, so that it is recognised as ours after a crash
     try {
@@ -69,6 +69,28 @@ export async function createBranch(
       await rm(pack, { force: true });
     }
   }
+}
+
+/** Files in which git keeps the branches that it moves, or returns to, when what it is doing ends. */
+const UNDER_WAY = ["rebase-merge/head-name", "rebase-merge/update-refs", "rebase-apply/head-name", "BISECT_START"];
+
+/** Why a branch must not be moved now: a working tree has it checked out, or a rebase or bisect of one will come back to it. */
+async function useOf(store: ProjectStore, ref: string): Promise<string | null> {
+  const trees = (await store.user(["worktree", "list", "--porcelain"])).toString().split("\n\n");
+  const lines = trees.map((tree) => tree.split("\n")).find((tree) => tree.includes(`branch ${ref}`));
+  if (lines?.some((line) => line.startsWith("prunable")))
+    return `it is checked out in the working tree ${lines[0]?.replace("worktree ", "")}, which is not there any more; run git worktree prune first.`;
+  if (lines) return "it is checked out in a working tree; switch to another branch first.";
+  const path = await store.user(["rev-parse", "--path-format=absolute", "--git-common-dir"]);
+  const common = path.toString("utf8").replace(/\n$/, "");
+  const names = (await nullIfMissing(readdir(join(common, "worktrees")))) ?? [];
+  for (const folder of [common, ...names.map((name) => join(common, "worktrees", name))])
+    for (const file of UNDER_WAY) {
+      const text = (await nullIfMissing(readFile(join(folder, file), "utf8"))) ?? "";
+      if (text.split("\n").some((line) => line === ref || `refs/heads/${line}` === ref))
+        return "a rebase or bisect of it is under way; finish or abort that first.";
+    }
+  return null;
 }
 
 /** Whether the user's repository may lack objects, which git would fetch when it needs them. */

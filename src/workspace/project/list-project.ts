@@ -78,7 +78,8 @@ export async function listTree(reader: TreeReader): Promise<Listing> {
     );
   if (unsafe.length > 0) found.notes.push(`names that lead elsewhere were left out: ${listNames(unsafe)}`);
   special.push(...(await untrackedSpecialFiles(reader, sizes.keys(), found.nested)));
-  if (special.length > 0) found.notes.push(`sockets, pipes and devices were left out: ${listNames(special)}`);
+  if (special.length > 0)
+    found.notes.push(`sockets, pipes and devices were left out: ${listNames([...new Set(special)])}`);
   return {
     paths: [...sizes.keys()],
     sizes,
