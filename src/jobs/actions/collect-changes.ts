@@ -101,7 +101,9 @@ export async function collectChanges(
 
 /** @throws PluginError `invalid_task` */
 function toPatterns(paths: readonly string[], workdir: string | null): FileRequest {
-  if (workdir === null && paths.some((path) => posix.isAbsolute(path) || posix.normalize(path).startsWith("..")))
+  const isOutside = (path: string) =>
+    path !== "/" && (posix.isAbsolute(path) || posix.normalize(path).startsWith(".."));
+  if (workdir === null && paths.some(isOutside))
     throw new PluginError(
       "invalid_task",
       "Give paths relative to the job's work directory: it is not known any more.",

@@ -48,7 +48,7 @@ const MAX_ROOTS = 500;
 const SHOWN = 5;
 
 /**
- * Parses patterns as a model writes them: relative to the work directory, or absolute and inside it. A pattern also
+ * Parses patterns as a model writes them: relative to the work directory, or absolute and inside it; "/" is all of it. A pattern also
  * matches the file that is called exactly like it, wildcard characters included.
  * @param what they are, in the words of whoever wrote them
  * @throws PluginError `invalid_task`
@@ -60,7 +60,7 @@ export function parsePatterns(
 ): FileRequest {
   const refused = (why: string) => new PluginError("invalid_task", `Bad ${what}: ${why}.`, { retryable: false });
   const patterns = texts.map((name) => {
-    const path = posix.relative(workdir, posix.resolve(workdir, name)) || "**";
+    const path = (name !== "/" && posix.relative(workdir, posix.resolve(workdir, name))) || "**";
     if (!isSafePath(fromText(path)))
       throw refused(`"${name}" is not in the job's work directory ${workdir}, or in a .git, which is never collected`);
     if (/\{[^{}]*,[^{}]*\}/.test(path))
