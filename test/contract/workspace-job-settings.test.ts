@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { truncateSync } from "node:fs";
+import { join } from "node:path";
 import { bubblewrap } from "../support/sandboxes.ts";
-import { git, repository, useHome, write } from "./home-support.ts";
+import { git, home, repository, useHome, write } from "./home-support.ts";
 import { useJobs } from "./shapes-support.ts";
 
 /* What a job sets in its own repository, and the rules that its project has for git, lose none of its changes. */
@@ -55,6 +57,14 @@ describe.skipIf(!bubblewrap)("a job's changes come back", () => {
     const { built, branch } = await job("work", large);
     expect(built.leftOut.map(({ path }) => path).sort()).toEqual(["big.bin", "sub/ two.bin"]);
     expect(changes(branch)).toEqual(["M 100644 100644 a.txt", "A 000000 100644 b.txt"]);
+  });
+
+  test("without the removal of a large file where the job has made its repository anew", async () => {
+    project({ "a.txt": "a\n" });
+    truncateSync(join(home, "work/a.txt"), 101 * 1024 ** 2);
+    git("work", "commit", "--quiet", "-am", "Large");
+    const { branch } = await job("work", "rm -rf .git; git init -q; echo b > b.txt");
+    expect(changes(branch)).toEqual(["A 000000 100644 b.txt"]);
   });
 
   test("with large files that the job has committed itself", async () => {

@@ -133,11 +133,13 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
     commits.push({ id: tip, subject: message.text.split("\n")[0] ?? "" });
   }
 
-  /** A file that could not be read only seems to have been removed. */
+  /** A file that could not be read, or was too large to be added, only seems to have been removed. */
   function isKnown({ path, entry }: Difference): boolean {
     return (
       entry !== null ||
-      ![...changes.unread, ...changes.unborn].some((one) => path === one || path.startsWith(`${one}/`))
+      ![...changes.unread, ...changes.unborn, ...changes.leftOut].some(
+        (one) => path === one || path.startsWith(`${one}/`),
+      )
     );
   }
 
