@@ -1,4 +1,5 @@
-import type { Hooks, Plugin } from "@opencode-ai/plugin";
+import { fileURLToPath } from "node:url";
+import type { Hooks, Plugin, PluginInput } from "@opencode-ai/plugin";
 import { renderGoOn } from "../../prompt/job-board.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { createSerialQueues } from "../../shared/serial-queues.ts";
@@ -13,13 +14,20 @@ import { createToasts } from "../shared/toasts.ts";
 import { createWarmUp } from "../shared/warm-up.ts";
 import { createAdapter, isOfUser } from "./adapter.ts";
 import { join } from "./instances.ts";
+import { describeLater, loadOnce } from "./load-once.ts";
 import { createSystemTransform } from "./system-transform.ts";
+
+/** Where this copy of the plugin lies. */
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url)).replace(/[\\/]$/, "");
+
+/** What OpenCode calls; once for an instance, however often its configuration names the plugin. */
+export const server: Plugin = (input, tuple) => loadOnce(input, ROOT, (later) => putTogether(input, tuple, later));
 
 /**
  * Puts the plugin together for one directory. OpenCode calls this again for every directory and reload, also while it
  * disposes of an earlier instance, so it only builds objects and touches nothing until something is needed.
  */
-export const server: Plugin = async (input, tuple) => {
+async function putTogether(input: PluginInput, tuple: unknown, later: readonly string[]): Promise<Hooks> {
   const adapter = createAdapter(input, {
     recordedJob: (sessionID, parentID) => recorded.ofChild(sessionID, parentID),
     async placeOfJobs() {
@@ -45,6 +53,7 @@ export const server: Plugin = async (input, tuple) => {
   const access = createRuntimeAccess({
     directory: input.directory,
     tuple,
+    notices: () => describeLater(ROOT, later),
     sessions,
     orchestrators,
     catalog,
@@ -123,4 +132,4 @@ export const server: Plugin = async (input, tuple) => {
     },
   };
   return join(input, own, adapter.untilWhole);
-};
+}

@@ -48,6 +48,8 @@ export interface RuntimeAccessDeps {
   readonly directory: string;
   /** Options given where the host's configuration names the plugin. */
   readonly tuple: unknown;
+  /** What there is to say of how the host has loaded the plugin, asked once it has. */
+  readonly notices: () => readonly string[];
   readonly sessions: ChildSessions;
   readonly orchestrators: OrchestratorSessions;
   readonly catalog: () => Promise<Catalog>;
@@ -80,7 +82,9 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
 
   const options = memoizeUntilFailure(async (): Promise<LoadedOptions> => {
     const { configHomeOf, loadOptions } = await import("../../config/load.ts");
-    return loadOptions({ tuple, directory, configHome: configHomeOf(process.env), env: process.env, files: hostFiles });
+    const configHome = configHomeOf(process.env);
+    const loaded = await loadOptions({ tuple, directory, configHome, env: process.env, files: hostFiles });
+    return loaded.kind === "invalid" ? loaded : { ...loaded, notices: [...deps.notices(), ...loaded.notices] };
   });
 
   const gpus = memoizeUntilFailure(async () => {
@@ -114,7 +118,8 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
       ids: randomId,
       log,
     });
-    for (const notice of loaded.notices) log("warn", "not all of a project's options count", { notice });
+    for (const notice of loaded.notices)
+      log("warn", "not all that the host's configuration or a project's options say counts", { notice });
     for (const notice of describeDamage(runtime.pool, [])) {
       log("error", "records of the state were lost", { notice });
       deps.onDamage(notice);

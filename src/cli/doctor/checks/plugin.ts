@@ -50,7 +50,7 @@ function judgeServer(all: readonly PluginEntry[], own: Own, install: string): Fi
     faults.push(
       warning(
         name,
-        `The plugin is named by ${keys.size} different paths (${listed(meant)}), and OpenCode loads each of them: everything it does is done more than once.`,
+        `The plugin is named by ${keys.size} different paths (${listed(meant)}), and OpenCode loads each of them: only the one that it loads first does anything, with the options beside it. That is the first of these, as a rule.`,
         "Leave one of the entries.",
       ),
     );
@@ -136,8 +136,9 @@ function mistakeIn(
 
 const isSource = (path: string | null): boolean => path?.endsWith(".ts") === true;
 
-/** By which OpenCode tells entries apart; two paths of one folder are two plugins. */
-const keyOf = ({ path, spec }: PluginEntry): string => path ?? spec.replace(/(?<=.)@.*$/, "");
+/** By which OpenCode tells entries apart; two paths of one folder are two plugins, also with a slash at the end and without. */
+const keyOf = ({ path, spec }: PluginEntry): string =>
+  path === null ? spec.replace(/(?<=.)@.*$/, "") : `${path.replace(/\/$/, "")}${spec.endsWith("/") ? "/" : ""}`;
 
 const listed = (entries: readonly PluginEntry[]): string =>
   entries.map(({ source, spec }) => `${plainName(spec)} in ${plainName(source)}`).join(", ");

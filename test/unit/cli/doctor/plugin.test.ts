@@ -42,7 +42,8 @@ describe("the entries of the plugin in OpenCode's configuration", () => {
     ["another package has the name", [entry({ found: { ...found, isThisPlugin: false } })], /^fault .*another package of the same name/],
     ["npm is to be asked", [entry({ spec: "opencode-parallel-agents", path: null, found: null })], /^warning .*whatever npm has/],
     ["another copy is loaded", [entry({ found: { ...found, root: "/b" } })], /^warning .*another copy .*\/b/],
-    ["two paths lead to it", [entry(), entry({ path: "/link", spec: "/link" })], /^warning .*2 different paths.*more than once/],
+    ["two paths lead to it", [entry(), entry({ path: "/link", spec: "/link" })], /^warning .*2 different paths.*only the one that it loads first does anything/],
+    ["a slash sets them apart", [entry(), entry({ spec: "/plugin/" })], /^warning .*2 different paths/],
     ["options are replaced", [entry({ options: {} }), entry({ source: "/p/opencode.json" })], /^warning .*do not count: \/p/],
   ])("%s", (_, server, expected) => {
     expect(judge(server)[0]).toMatch(expected);
