@@ -27,6 +27,8 @@ export interface Doing {
   readonly creating: CreationStep | null;
   /** When the oldest request that its sandbox has not answered was made, epoch ms; null = none is open. */
   readonly pendingSince: number | null;
+  /** The process id of another OpenCode that has the job and has not been heard of for a while. */
+  readonly silentHolder?: string | null;
 }
 
 export const NOT_KNOWN: Doing = { place: null, live: NO_ACTIVITY, creating: null, pendingSince: null };

@@ -178,6 +178,11 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
       await Promise.all(opened.map((one) => (one.status === "fulfilled" ? one.value.close() : undefined)));
       await ledger.close();
       await registry.close();
+      try {
+        pool.leave(owner);
+      } catch (error) {
+        log("warn", "could not give up leases", { reason: String(error) }); // the disk may be full
+      }
       pool.close();
     },
   };

@@ -194,10 +194,12 @@ export function toSnapshotView(snapshot: SnapshotRecord): SnapshotView {
 /** What a job waits for, what delays it, or that early stopping ended it. A delay is reported early, before it is certain that something is wrong. */
 function toReason(
   { state, sandbox, loss, gpuWait, task, stopped, burst }: Job,
-  { place, live, creating, pendingSince, now }: JobFacts,
+  { place, live, creating, pendingSince, silentHolder, now }: JobFacts,
 ): string | null {
   if (state.kind === "queued") return place?.reason ?? null;
   if (state.kind === "interrupted") return "its OpenCode process ended; the job goes on when its session is used again";
+  if (silentHolder)
+    return `another OpenCode process (pid ${silentHolder}) has this job and does not answer: if it is suspended, continue it (fg), or end it`;
   const step = state.kind === "starting" && creating ? describeStep(creating, now) : null;
   if (step !== null) return step;
   if (state.kind === "starting" && gpuWait?.retryAt && gpuWait.retryAt > now)

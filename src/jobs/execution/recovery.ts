@@ -10,6 +10,7 @@ import type { Leases } from "../queue/leases.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
+import type { Lease } from "../store/lease-store.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { JobRunner } from "./job-runner.ts";
 import { mayBeUnrecorded, recordMeasured } from "./record-measured.ts";
@@ -30,7 +31,7 @@ export interface Recovery {
 export interface RecoveryDeps {
   readonly registry: SessionRegistry;
   readonly pool: Pick<PoolStore, "isLeaseAlive">;
-  readonly leases: Pick<Leases, "keepGpu">;
+  readonly leases: Pick<Leases, "keepGpu" | "on">;
   readonly scheduler: Scheduler;
   readonly runner: JobRunner;
   readonly lifecycle: Pick<SandboxLifecycle, "parkLater">;
@@ -48,6 +49,12 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
   const { registry, pool, scheduler, runner, lifecycle, clock, log } = deps;
   const takenUp = new PromiseCache<string, SessionJobs>();
   let suspended = false;
+  deps.leases.on((event) => {
+    if (event.kind !== "lapsed" || event.lease.slots === 0) return;
+    letGoIfTaken(event.lease).catch((error) =>
+      log("error", "could not let go of a job of another process", { reason: String(error) }),
+    );
+  });
   scheduler.onHeldByOtherProcess(({ sessionJobs, jobID }) => followOtherProcess(sessionJobs, jobID));
 
   async function takeUp(orchestrator: string): Promise<SessionJobs> {
@@ -108,6 +115,17 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
         log("error", "could not follow a job of another process", { jobID, reason: String(error) });
       }
     });
+  }
+
+  /** Another process took the job up while this one could not renew its lease: the job, its sandbox and its end are not ours. */
+  async function letGoIfTaken({ id, orchestrator, jobID }: Lease): Promise<void> {
+    const sessionJobs = await registry.inUse(orchestrator);
+    if (suspended || !sessionJobs?.get(jobID)) return;
+    const { state } = sessionJobs.reload(jobID);
+    if (isHeld(state) && state.leaseID === id) return;
+    log("warn", "another process has taken a job up", { jobID });
+    await runner.stop(jobID);
+    if (isHeld(state)) followOtherProcess(sessionJobs, jobID);
   }
 
   function resumeJob(sessionJobs: SessionJobs, jobID: string): void {

@@ -1,4 +1,4 @@
-import { isEnded, type Job } from "../../core/job.ts";
+import { isEnded, isHeld, type Job } from "../../core/job.ts";
 import { withNotes } from "../../core/job-notes.ts";
 import type { Limits } from "../../core/limits.ts";
 import { withMeasured } from "../../core/measured-job.ts";
@@ -126,10 +126,12 @@ export function createRunJob(deps: RunJobDeps): RunJob {
       await write(jobID, execution, () => sessionJobs.update(jobID, failed));
     } finally {
       const { state, task } = requireJob(sessionJobs, jobID);
+      const isTaken = isHeld(state) && state.leaseID !== execution.leaseID; // by another process, as its sandbox is
       // A run takes no messages that its sandbox would be waiting for.
       const parksAtOnce = deps.localQueue.all().length > 0 || state.kind === "cancelled" || task.run !== null;
       // One that is back in the queue may have a sandbox that could only not be reached.
-      if (state.kind !== "queued") deps.lifecycle.parkLater(sessionJobs, jobID, parksAtOnce ? 0 : deps.parkAfterMs);
+      if (state.kind !== "queued" && !isTaken)
+        deps.lifecycle.parkLater(sessionJobs, jobID, parksAtOnce ? 0 : deps.parkAfterMs);
       // Last, because a full disk may refuse it: a turn that was to be resumed never will be.
       if (isEnded(state)) sessionJobs.stopRunningTurns(jobID);
     }

@@ -42,6 +42,8 @@ export type LeaseEvent =
   | { readonly kind: "freed" }
   /** A sandbox that held neither has ended, which may leave more of a budget for queued jobs. */
   | { readonly kind: "cost_ended" }
+  /** A lease was not renewed in time, so that another process may have taken its job up. */
+  | { readonly kind: "lapsed"; readonly lease: Lease }
   /** Another process asks to cancel a job that this one runs. */
   | { readonly kind: "cancel_requested"; readonly lease: Lease; readonly reason: string | null };
 
@@ -79,7 +81,10 @@ export function createLeases({ pool, localQueue, limits, owner, clock, ids, log 
   }
 
   function renewNow(): void {
-    pool.renewLeases(held.values(), clock.now());
+    for (const { lease, isTaken } of pool.renewLeases(held.values(), clock.now())) {
+      if (isTaken) held.delete(lease.id);
+      events.emit({ kind: "lapsed", lease });
+    }
     for (const { leaseID, reason } of pool.takeCancels(new Set(held.keys()))) {
       const lease = held.get(leaseID);
       if (lease) events.emit({ kind: "cancel_requested", lease, reason });

@@ -4,6 +4,7 @@ import { withNotes, withUnfinished } from "../../core/job-notes.ts";
 import type { SnapshotRecord } from "../../core/snapshot-record.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
@@ -119,7 +120,9 @@ export function createParking(deps: ParkingDeps): Parking {
     } catch (error) {
       log("error", "could not park a sandbox", { jobID, sandboxID: sandbox?.id, reason: String(error) });
       if (suspended) return;
-      if (sandbox && !isEnding && !liveSandboxes.raw(jobID))
+      const isLost = error instanceof PluginError && error.code === "sandbox_lost";
+      if (isLost) liveSandboxes.release(jobID);
+      if (sandbox && !isEnding && (isLost || !liveSandboxes.raw(jobID)))
         return liveSandboxes.clearAway(sessionJobs, jobID, sandbox.id); // lost meanwhile
       if (attempts.fail(jobID) && sandbox) {
         isWorkKept ||= !isEnding && (await trees.saveChanges(job, sandbox));

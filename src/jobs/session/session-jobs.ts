@@ -159,8 +159,8 @@ export function createSessionJobs(deps: SessionJobsDeps): SessionJobs {
       }
     },
     update(jobID, change) {
-      const before = jobs.get(jobID);
-      if (!before) throw new Error(`no job ${jobID} in session ${orchestrator}`);
+      if (!jobs.has(jobID)) throw new Error(`no job ${jobID} in session ${orchestrator}`);
+      const before = sessionJobs.reload(jobID); // another process may have taken it up while this one was suspended
       const unsaved = isEnded(before.state) ? null : series.unsaved(jobID);
       // First what it has reported, which the change may judge.
       let job = change(unsaved?.apply(before) ?? before);

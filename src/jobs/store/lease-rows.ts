@@ -23,6 +23,19 @@ export interface QueueRequest {
   readonly isOnMachine?: boolean;
 }
 
+/** `gpu`: in `leases` the GPUs held, in `queue` the job's preferences in order. */
+export const LEASE_MIGRATION = `
+  ALTER TABLE leases ADD COLUMN slots INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE leases ADD COLUMN gpu TEXT;
+  CREATE TABLE queue (seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
+    since INTEGER NOT NULL, gpu TEXT, expires_at INTEGER NOT NULL)`;
+
+/** The leases that use another job's slot, by which other processes count right. */
+export const BORROWED_SLOT_TABLE = "borrowed_slots (lease TEXT PRIMARY KEY, job TEXT NOT NULL)";
+
+/** By its order, and by who waits in it. */
+export const QUEUE_INDEXES = ["queue_by_place ON queue (since)", "queue_by_owner ON queue (owner)"];
+
 /*
  * Leases and places of the queue as rows. GPUs of this machine are in tables of their own: earlier versions of the plugin,
  * which may run beside this one, do not know such GPUs, and would count them as Modal's.

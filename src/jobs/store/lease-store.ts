@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { LeaseUse, QueueEntry } from "../../core/admission.ts";
-import { hasEnded, isNotAlive, toProcessName } from "../../shared/process-identity.ts";
+import { isNotAlive, toProcessName } from "../../shared/process-identity.ts";
+import { type CancelRequests, checkCancelRows, createCancelRequests } from "./cancel-requests.ts";
 import type { Database } from "./database.ts";
 import {
   checkGpuRows,
@@ -15,6 +16,7 @@ import {
   saveGpus,
   saveWish,
 } from "./lease-rows.ts";
+import { isLost, isSurelyAlive, leaveToExpire } from "./row-owners.ts";
 import { type RowReader, remembered } from "./rows.ts";
 import { warmLeases, warmOwners } from "./warm-rows.ts";
 
@@ -29,8 +31,15 @@ export interface PoolState {
   readonly ownDevices?: readonly string[];
 }
 
+/** A lease that was not recorded any more when it was to be renewed. */
+export interface Lapsed {
+  readonly lease: Lease;
+  /** Another process has a lease for its job. */
+  readonly isTaken: boolean;
+}
+
 /** Running slots, GPUs and the queue for them, shared by every OpenCode process that has the same state directory. */
-export interface LeaseStore {
+export interface LeaseStore extends CancelRequests {
   /** Only reads, as prompts and views ask often. Leases and places of dead processes do not count. */
   poolState(now: number): PoolState;
   /** The places of those of these jobs that are queued: 1 = next. */
@@ -47,8 +56,15 @@ export interface LeaseStore {
   acquireLease(lease: LeaseRequest, decide: (pool: PoolState) => LeaseUse | null, now: number): Lease | null;
   /** Changes what a lease takes, in one transaction, if `decide` allows it, which sees the pool without that lease. */
   changeLease(lease: Lease, use: LeaseUse, decide: (pool: PoolState) => boolean, now: number): boolean;
-  /** Takes leases again that lapsed meanwhile, e.g. while the machine slept: their jobs still run. */
-  renewLeases(leases: Iterable<Lease>, now: number): void;
+  /**
+   * Takes leases again that lapsed meanwhile, e.g. while the machine slept: their jobs still run, as a rule.
+   * @returns those that lapsed. Where another process has the job by now, it keeps it
+   */
+  renewLeases(leases: Iterable<Lease>, now: number): Lapsed[];
+  /** The process gives up what it still holds: it lasts until it expires, also where the operating-system process goes on. */
+  leave(owner: string): void;
+  /** The process id of whoever has a lease and has not renewed it for a while; null = it is renewed, or not known. */
+  silentHolder(leaseID: string, now: number): string | null;
   releaseLease(leaseID: string): void;
   /** Only reads. True for every lease while records are lost, see `unsettledUntil`. */
   isLeaseAlive(leaseID: string, now: number): boolean;
@@ -60,13 +76,9 @@ export interface LeaseStore {
   /** Puts jobs into the queue, in the order in which they were queued first. To be repeated at every renewal of leases. */
   enqueue(jobs: Iterable<QueueRequest>, now: number): void;
   leaveQueue(jobID: string): void;
-  /** Asks the process that holds a lease to cancel its job, which it sees at its next renewal. */
-  askToCancel(leaseID: string, reason: string | null): void;
-  /** Takes the requests to cancel that concern these leases. */
-  takeCancels(leaseIDs: ReadonlySet<string>): { readonly leaseID: string; readonly reason: string | null }[];
 }
 
-/** A lease not renewed for this long belongs to a dead process, even if another one has its pid by now. */
+/** A lease not renewed for this long belongs to a dead process, unless it is known to live. */
 const LEASE_TTL_MS = 30_000;
 export const LEASE_RENEW_MS = 5_000;
 /** Several renewals: time for every live process to record its leases again. */
@@ -75,25 +87,11 @@ const SETTLE_MS = 3 * LEASE_RENEW_MS;
 /** Owner id of the leases and sandboxes of one plugin instance; it lets other processes see whether its process is alive. */
 export const toOwner = (instanceID: string): string => toProcessName(instanceID);
 
-const isOwnerDead = isNotAlive;
 const LOOK_AGAIN_MS = 1_000;
 const KEYS = { leases: "id", queue: "job" } as const;
 /** Places of the queue that are read at once: as many as usually start together, and more where none of those may. */
 const FEW_PLACES = 32;
 const MANY_PLACES = 1_000;
-
-/** `gpu`: in `leases` the GPUs held, in `queue` the job's preferences in order. */
-export const LEASE_MIGRATION = `
-  ALTER TABLE leases ADD COLUMN slots INTEGER NOT NULL DEFAULT 1;
-  ALTER TABLE leases ADD COLUMN gpu TEXT;
-  CREATE TABLE queue (seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
-    since INTEGER NOT NULL, gpu TEXT, expires_at INTEGER NOT NULL)`;
-
-/** The leases that use another job's slot, by which other processes count right. */
-export const BORROWED_SLOT_TABLE = "borrowed_slots (lease TEXT PRIMARY KEY, job TEXT NOT NULL)";
-
-/** By its order, and by who waits in it. */
-export const QUEUE_INDEXES = ["queue_by_place ON queue (since)", "queue_by_owner ON queue (owner)"];
 
 /** When records were lost and these took their place. */
 export const LOSS_MIGRATION = "CREATE TABLE losses (at INTEGER NOT NULL)";
@@ -106,18 +104,17 @@ const positionRow = z.object({ job: z.string(), position: z.number() });
 const countRow = z.object({ n: z.number() });
 const lossRow = z.object({ at: z.number() });
 const lastLossRow = z.object({ at: z.number().nullable() });
+const expiringRow = z.object({ owner: z.string(), expires_at: z.number() });
+const SELECT_EXPIRY = "SELECT owner, expires_at FROM leases WHERE id = ?";
 const expiryRow = z.object({ expires_at: z.number() });
-const cancelRow = z.object({ leaseID: z.string(), reason: z.string().nullable() });
 
 export function checkLeaseRows(rows: RowReader): void {
   checkGpuRows(rows);
-  rows.all(cancelRow, SELECT_CANCELS);
+  checkCancelRows(rows);
   rows.all(lossRow, "SELECT at FROM losses");
   rows.all(z.object({ job: z.string() }), "SELECT lease AS id, job FROM borrowed_slots");
   rows.all(expiryRow, "SELECT expires_at FROM leases UNION ALL SELECT expires_at FROM queue");
 }
-
-const SELECT_CANCELS = "SELECT lease AS leaseID, reason FROM cancels";
 
 export function createLeaseStore(database: Database): LeaseStore {
   // Whoever starts a job looks at all leases and at the head of the queue, of which little has changed since the last time.
@@ -141,14 +138,11 @@ export function createLeaseStore(database: Database): LeaseStore {
     database.run("DELETE FROM borrowed_slots WHERE lease NOT IN (SELECT id FROM leases)");
     forgetGpus(database);
   };
-  /**
-   * Leases of GPUs of this machine that were not renewed in time though their process lives, such as one that was stopped:
-   * its sandbox has the devices still.
-   */
+  /** Leases that were not renewed in time though their process lives, such as one that was suspended: it goes on later. */
   const lapsed = (now: number): Lease[] =>
     database
-      .all(knownLease, `${SELECT_LEASES} WHERE leases.expires_at < ? AND machine_gpus.lease IS NOT NULL`, now)
-      .filter(({ owner }) => hasEnded(owner) === false);
+      .all(knownLease, `${SELECT_LEASES} WHERE leases.expires_at < ?`, now)
+      .filter(({ owner }) => isSurelyAlive(owner));
   /** One look into an index for each, however many rows it has. */
   const ownersIn = (table: "leases" | "queue"): string[] => {
     const owners: string[] = [];
@@ -175,12 +169,22 @@ export function createLeaseStore(database: Database): LeaseStore {
       now + LEASE_TTL_MS,
     );
   };
+  const renew = (lease: Lease, now: number): Lapsed[] => {
+    if (database.get(ownerRow, "SELECT owner FROM leases WHERE id = ?", lease.id)) {
+      save(lease, now);
+      return [];
+    }
+    const isTaken =
+      database.get(ownerRow, "SELECT owner FROM leases WHERE job = ? AND slots > 0", lease.jobID) !== undefined;
+    if (!isTaken) save(lease, now);
+    return [{ lease, isTaken }];
+  };
   /** Until when an owner that was alive is not looked at again: that takes files of the system, for every job that starts. */
   const aliveUntil = new Map<string, number>();
   const seemsDead = (owner: string, now: number): boolean => {
     const until = aliveUntil.get(owner) ?? 0;
     if (now < until && until <= now + LOOK_AGAIN_MS) return false;
-    const isDead = isOwnerDead(owner);
+    const isDead = isNotAlive(owner);
     if (isDead) aliveUntil.delete(owner);
     else aliveUntil.set(owner, now + LOOK_AGAIN_MS);
     return isDead;
@@ -255,14 +259,16 @@ export function createLeaseStore(database: Database): LeaseStore {
         save({ ...lease, ...use }, now);
         return true;
       }),
-    renewLeases: (leases, now) =>
-      database.transaction(() => {
-        for (const lease of leases) save(lease, now);
-      }),
+    renewLeases: (leases, now) => database.transaction(() => [...leases].flatMap((lease) => renew(lease, now))),
+    leave: (owner) => leaveToExpire(database, owner),
+    silentHolder(id, now) {
+      const row = database.get(expiringRow, SELECT_EXPIRY, id);
+      return row && row.expires_at - LEASE_TTL_MS + SETTLE_MS < now ? row.owner.split(":")[0] || null : null;
+    },
     releaseLease: (id) => database.run("DELETE FROM leases WHERE id = ?", id),
     isLeaseAlive: (id, now) => {
-      const lease = database.get(ownerRow, "SELECT owner FROM leases WHERE id = ? AND expires_at >= ?", id, now);
-      return (lease !== undefined && !isOwnerDead(lease.owner)) || now < unsettledUntil();
+      const lease = database.get(expiringRow, SELECT_EXPIRY, id);
+      return (lease !== undefined && !isLost(lease.owner, lease.expires_at, now)) || now < unsettledUntil();
     },
     unsettledUntil,
     enqueue: (jobs, now) =>
@@ -281,16 +287,7 @@ export function createLeaseStore(database: Database): LeaseStore {
           );
         }
       }),
-    askToCancel: (leaseID, reason) =>
-      database.run("INSERT OR REPLACE INTO cancels (lease, reason) VALUES (?, ?)", leaseID, reason),
-    takeCancels: (leaseIDs) => {
-      const asked = database.all(cancelRow, SELECT_CANCELS);
-      if (asked.length === 0) return [];
-      const taken = asked.filter(({ leaseID }) => leaseIDs.has(leaseID));
-      for (const { leaseID } of taken) database.run("DELETE FROM cancels WHERE lease = ?", leaseID);
-      database.run("DELETE FROM cancels WHERE lease NOT IN (SELECT id FROM leases)");
-      return taken;
-    },
+    ...createCancelRequests(database),
     leaveQueue(jobID) {
       database.run("DELETE FROM queue WHERE job = ?", jobID);
       database.run("DELETE FROM machine_gpu_queue WHERE job = ?", jobID);

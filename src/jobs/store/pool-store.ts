@@ -20,17 +20,8 @@ import {
 } from "./environment-store.ts";
 import { providerName } from "./job-record.ts";
 import { checkLabelRows, createLabelStore, LABEL_MIGRATION, type LabelStore } from "./label-store.ts";
-import { MACHINE_GPU_TABLES } from "./lease-rows.ts";
-import {
-  BORROWED_SLOT_TABLE,
-  checkLeaseRows,
-  createLeaseStore,
-  LEASE_MIGRATION,
-  type LeaseStore,
-  LOSS_MIGRATION,
-  QUEUE_INDEXES,
-  recordLoss,
-} from "./lease-store.ts";
+import { BORROWED_SLOT_TABLE, LEASE_MIGRATION, MACHINE_GPU_TABLES, QUEUE_INDEXES } from "./lease-rows.ts";
+import { checkLeaseRows, createLeaseStore, type LeaseStore, LOSS_MIGRATION, recordLoss } from "./lease-store.ts";
 import {
   checkLineageRows,
   createLineageStore,

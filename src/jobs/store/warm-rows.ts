@@ -2,10 +2,10 @@ import { z } from "zod";
 import { formatGpu, type GpuRequest, gpusOf } from "../../config/gpu.ts";
 import type { ProviderName } from "../../config/provider-names.ts";
 import { usdOver } from "../../core/cost.ts";
-import { isNotAlive } from "../../shared/process-identity.ts";
 import type { Database } from "./database.ts";
 import { providerName } from "./job-record.ts";
 import type { Lease } from "./lease-rows.ts";
+import { isLost } from "./row-owners.ts";
 import { json, type RowSchema } from "./rows.ts";
 
 /** The project's files that a sandbox was made with. */
@@ -121,8 +121,7 @@ export const SELECT_WARM =
   "SELECT id, state, owner, job, sandbox, key, environment, orchestrator, provider, expires_at, record FROM warm_sandboxes";
 
 /** Whether the process that has it may be taken for dead. */
-export const isAbandoned = ({ owner, expiresAt }: StoredWarm, now: number): boolean =>
-  expiresAt < now || isNotAlive(owner);
+export const isAbandoned = ({ owner, expiresAt }: StoredWarm, now: number): boolean => isLost(owner, expiresAt, now);
 
 export const costOf = ({ since, until, takenAt, usdPerHour }: WarmRecord, now: number): number =>
   since === null ? 0 : usdOver(usdPerHour, Math.min(now, until ?? now, takenAt ?? now) - since);

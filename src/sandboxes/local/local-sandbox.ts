@@ -198,7 +198,10 @@ async function withView<T>(
 async function openTopFolders(dirs: SandboxDirs): Promise<() => Promise<void>> {
   const locked: (readonly [path: string, mode: number])[] = [];
   for (const part of PARTS) {
-    const { mode } = await stat(dirs[part]);
+    const { mode } = await stat(dirs[part]).catch((error: Error & { code?: string }) => {
+      if (error.code !== "ENOENT") throw error;
+      throw new PluginError("sandbox_lost", "The files of this sandbox are gone.", { cause: error, retryable: false });
+    });
     if ((mode & 0o700) === 0o700) continue;
     locked.push([dirs[part], mode & 0o7777]);
     await chmod(dirs[part], (mode & 0o7777) | 0o700);

@@ -71,7 +71,10 @@ export function createMemoryLeaseStore(): MemoryLeaseStore {
     renewLeases(renewed) {
       failIfAsked("renewLeases");
       for (const lease of renewed) leases.set(lease.id, lease);
+      return [];
     },
+    leave() {},
+    silentHolder: () => null,
     releaseLease(id) {
       failIfAsked("releaseLease");
       leases.delete(id);

@@ -11,7 +11,7 @@ test("a lease is granted when the decision allows it, freed by its release, and 
   const stateDir = mkdtempSync(join(tmpdir(), "leases-"));
   const pool = await openPoolStore(stateDir);
   try {
-    const owner = toOwner("me");
+    const owner = toOwner("me").replace(/:([^:]*):([^:]*)$/, ":elsewhere:$2");
     const request = (id: string) => ({ id, jobID: `job_${id}`, orchestrator: "ses_o", owner });
     const acquire = (id: string) =>
       pool.acquireLease(request(id), ({ leases }) => (leases.length < 2 ? { slots: 1, gpu: null } : null), NOW);
@@ -26,6 +26,10 @@ test("a lease is granted when the decision allows it, freed by its release, and 
     expect(pool.poolState(NOW + 50_000).leases).toMatchObject([{ id: "b" }]); // asking deleted nothing
     pool.renewLeases([lease], NOW + 60_000); // the machine was asleep, and the job is still running
     expect(pool.isLeaseAlive("b", NOW + 80_000)).toBe(true);
+    const other = { ...request("x"), jobID: "job_b", owner: toOwner("other") };
+    expect(pool.acquireLease(other, () => ({ slots: 1, gpu: null }), NOW + 200_000)).not.toBeNull();
+    expect(pool.renewLeases([lease], NOW + 200_000)).toEqual([{ lease, isTaken: true }]); // it keeps the job
+    expect(pool.poolState(NOW + 200_000).leases.map(({ id }) => id)).toEqual(["x"]);
   } finally {
     pool.close();
     rmSync(stateDir, { recursive: true, force: true });
@@ -61,6 +65,36 @@ test("thousands of queued jobs are read in their order and as far as they are lo
     expect([pool.isShared(owner, NOW), pool.isShared(toOwner("other"), NOW)]).toEqual([false, true]);
     expect([...pool.poolState(NOW + 60_000).queue]).toEqual([]); // nobody has renewed them
   } finally {
+    pool.close();
+    rmSync(stateDir, { recursive: true, force: true });
+  }
+});
+
+test("a suspended process keeps its leases until it ends or lets them go, and is named meanwhile", async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), "leases-"));
+  const pool = await openPoolStore(stateDir);
+  const main = join(import.meta.dirname, "lease-main.ts");
+  const holder = Bun.spawn([process.execPath, main, stateDir], { stdout: "pipe" });
+  try {
+    await holder.stdout.getReader().read(); // it has the lease
+    process.kill(holder.pid, "SIGSTOP");
+    const later = Date.now() + 3_600_000;
+    const request = { id: "mine", jobID: "job_1", orchestrator: "ses_o", owner: toOwner("me") };
+    const acquire = () => pool.acquireLease(request, () => ({ slots: 1, gpu: null }), later);
+    expect(pool.isLeaseAlive("lease_1", later)).toBe(true);
+    expect(acquire()).toBeNull();
+    expect(pool.poolState(later).leases).toMatchObject([{ id: "lease_1", slots: 1 }]);
+    expect(pool.silentHolder("lease_1", later)).toBe(String(holder.pid));
+    expect(pool.silentHolder("lease_1", Date.now())).toBeNull();
+    process.kill(holder.pid, "SIGKILL");
+    await holder.exited;
+    expect(pool.isLeaseAlive("lease_1", Date.now())).toBe(false);
+    expect(acquire()).toMatchObject({ id: "mine" });
+
+    pool.leave(request.owner); // its instance is gone, and its process goes on
+    expect([later + 29_000, later + 31_000].map((at) => pool.isLeaseAlive("mine", at))).toEqual([true, false]);
+  } finally {
+    holder.kill("SIGKILL");
     pool.close();
     rmSync(stateDir, { recursive: true, force: true });
   }
