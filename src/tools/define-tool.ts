@@ -9,6 +9,7 @@ import { type ErrorCode, PluginError } from "../shared/error-code.ts";
 import { oneLine, plainText } from "../shared/plain-text.ts";
 import type { SerialQueues } from "../shared/serial-queues.ts";
 import { describeUnknown } from "./argument-names.ts";
+import { whyNoJson } from "./loose-json.ts";
 import { requirePermission } from "./permission.ts";
 import type { ProcessTable } from "./process-table.ts";
 import { readArguments } from "./read-arguments.ts";
@@ -101,7 +102,7 @@ export function describeIssues(error: z.ZodError, known: readonly string[]): str
       const what =
         issue.code === "unrecognized_keys"
           ? describeUnknown(issue.keys, known, issue.input)
-          : issue.message + toFound(issue.input);
+          : issue.message + toFound(issue.input) + toBroken(issue);
       return field === "" ? what : `${field.replace(/^\./, "")}: ${what}`;
     })
     .join("; ");
@@ -114,6 +115,14 @@ function toFound(input: unknown): string {
   const json = input === undefined ? undefined : JSON.stringify(input);
   if (json === undefined) return "";
   return `, found ${json.length > FOUND_LIMIT ? `${json.slice(0, FOUND_LIMIT)}…` : json}`;
+}
+
+/** Why a text is not taken for the list or the object that it is to be. */
+function toBroken({ code, input }: z.core.$ZodIssue): string {
+  const why = code === "invalid_type" && typeof input === "string" ? whyNoJson(input) : null;
+  return why === null
+    ? ""
+    : ` (a text that is not valid JSON: ${oneLine(why, 120)}; give the value itself, not as text)`;
 }
 
 /** A bug's message may quote a job too. An error whose message is plain already is passed on as it is. */

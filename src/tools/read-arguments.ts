@@ -2,6 +2,7 @@ import type { z } from "zod";
 import { quote } from "../sandboxes/shell-quote.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { isBlank, renameKeys } from "./argument-names.ts";
+import { parseJson } from "./loose-json.ts";
 
 /*
  * Arguments as models write them, brought into the form that a tool's schema asks for: `"30"` for 30, `"[\"job_1\"]"` or
@@ -27,7 +28,7 @@ interface Definition {
  * given alone, and so may the only task in it.
  */
 export function readArguments(shape: Readonly<Record<string, Schema>>, given: unknown): unknown {
-  const parsed = (typeof given === "string" ? parseJson(given) : given) ?? {};
+  const parsed = unwrapped(shape, (typeof given === "string" ? parseJson(given) : given) ?? {});
   const lists = Object.entries(shape).filter(([, { _zod }]) => _zod.def.type === "array");
   const [name, list] = lists[0] ?? [];
   const element = list && (definitionOf(list).element._zod.def as { shape?: Readonly<Record<string, Schema>> }).shape;
@@ -35,6 +36,16 @@ export function readArguments(shape: Readonly<Record<string, Schema>>, given: un
   if (Array.isArray(parsed)) return readObject(shape, { [name]: parsed });
   const isTask = element && isObject(parsed) && (isText(parsed.prompt) || isText(parsed.command)) && !(name in parsed);
   return readObject(shape, isTask ? { [name]: [parsed] } : parsed);
+}
+
+const WRAPPERS = /^(?:arguments?|args|input|parameters?|params)$/i;
+
+/** { "arguments": { "tasks": [] } } */
+function unwrapped(shape: Readonly<Record<string, Schema>>, given: unknown): unknown {
+  const [[name, inner] = [], ...others] = isObject(given) ? Object.entries(given) : [];
+  if (name === undefined || others.length > 0 || Object.hasOwn(shape, name) || !WRAPPERS.test(name)) return given;
+  const value = typeof inner === "string" ? parseJson(inner) : inner;
+  return isObject(value) || Array.isArray(value) ? value : given;
 }
 
 const isText = (given: unknown): boolean =>
@@ -128,11 +139,21 @@ function readText(schema: Schema, given: unknown, name: string): unknown {
   if (name === "command" && Array.isArray(text) && text.every((word) => typeof word === "string"))
     return text.map(quote).join(" "); // program and arguments
   if (name === "content" && isObject(text)) return `${JSON.stringify(text, null, 2)}\n`;
+  if (name === "gpu") text = readGpu(text);
   if ((typeof text === "number" || typeof text === "boolean") && MAY_BE_VALUES.has(name)) text = String(text);
   if (typeof text !== "string" || EXACT_TEXTS.has(name)) return text;
   const line = unquote(text.trim());
   const { maximum } = schema._zod.bag as { maximum?: number };
   return maximum !== undefined && maximum <= LABEL_LIMIT && line.length > maximum ? oneLine(line, maximum) : line;
+}
+
+/** "8xH100" and { "type": "H100", "count": 8 } as "H100:8". */
+function readGpu(given: unknown): unknown {
+  if (typeof given === "string") return given.trim().replace(/^(\d+)\s*[x*]\s*([a-z][\w!-]*)$/i, "$2:$1");
+  if (!isObject(given)) return given;
+  const { type, name = type, count, ...others } = given;
+  const isKnown = typeof name === "string" && Object.keys(others).length === 0;
+  return isKnown ? `${name}${count === undefined ? "" : `:${count}`}` : given;
 }
 
 /** The text of a JSON string. */
@@ -154,6 +175,11 @@ function readNumber(schema: Schema, given: unknown, name: string): unknown {
 }
 
 function toNumber(text: string, name: string): number | null {
+  const parts = /_(?:seconds|minutes)$/.test(name) ? text.match(/\d+(?:\.\d+)?\s*[a-z]+/gi) : null;
+  if (parts && parts.length > 1 && parts.join("") === text.replace(/\s*(?:and|,)?\s+(?=\d)/g, "")) {
+    const numbers = parts.map((part) => toNumber(part, name)); // "1h30m"
+    return numbers.reduce<number | null>((sum, one) => (sum === null || one === null ? null : sum + one), 0);
+  }
   const [, digits, unit = ""] = NUMBER.exec(text) ?? [];
   if (digits === undefined) return null;
   const number = Number(digits.replace(/[_,]/g, ""));
@@ -188,13 +214,23 @@ function readList(element: Schema, given: unknown, name: string): unknown {
   const isOfValues = element._zod.def.type === "union";
   let list = typeof given === "string" ? (isOfValues ? parseValues(given) : (parseJson(given) ?? given)) : given;
   if (typeof list === "string" && isOfTexts) list = splitList(list, name);
+  if (typeof list === "string" && element._zod.def.type === "number") list = list.split(/[\s,;]+/); // "10, 20"
   if (isObject(list) && list[name] !== undefined) return readList(element, list[name], name); // { tasks: { tasks: [] } }
   if (isObject(list) && Object.keys(list).every((key) => /^\d+$/.test(key))) list = Object.values(list);
+  list = withoutName(list, element);
   if (!Array.isArray(list)) list = isObject(list) || (isOfTexts && typeof list === "string") ? [list] : list;
   if (isOfValues) return toValues(list);
   if (!Array.isArray(list)) return given;
   if (!isOfTexts) return list.map((one) => readArgument(element, isPrompt(one, element) ? { prompt: one } : one));
   return list.filter((one) => !isBlank(one)).map((one) => readArgument(element, toName(one), name));
+}
+
+/** { "item": [] } and { "task": {} }, as models write that know XML. */
+function withoutName(list: unknown, element: Schema): unknown {
+  const [[name, inner] = [], ...others] = isObject(list) ? Object.entries(list) : [];
+  const { shape = {} } = definitionOf(element);
+  if (name === undefined || others.length > 0 || Object.hasOwn(shape, name)) return list;
+  return Array.isArray(inner) || isObject(inner) ? inner : list;
 }
 
 /** A list or an object as JSON, and a number that is written as JSON writes it. Any other text is a value itself. */
@@ -260,16 +296,4 @@ function readObject(shape: Readonly<Record<string, Schema>>, given: unknown): un
     return [key, schema ? readArgument(schema, value, key) : isBlank(value) ? undefined : value];
   });
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
-}
-
-const FENCED = /^\s*```\w*\s*\n(.*)\n\s*```\s*$/s;
-
-/** undefined for what is no JSON. Some models encode a list or an object twice, or fence it as in Markdown. */
-function parseJson(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(FENCED.exec(text)?.[1] ?? text);
-    return typeof value === "string" && /^\s*[[{]/.test(value) ? (parseJson(value) ?? value) : value;
-  } catch {
-    return undefined;
-  }
 }
