@@ -45,9 +45,12 @@ export function repository(folder: string): void {
   git(folder, "init", "--quiet");
 }
 
+/** Opens the store of the project that contains a folder of the home. */
+export const openHomeStore = (folder: string) => storeAt(join(home, folder), stateDir, env);
+
 /** Captures a folder of the home; `names` are those of the files that are copied. */
 export async function capture(folder: string): Promise<TreeBase & { readonly names: string[] }> {
-  const store = await storeAt(join(home, folder), stateDir, env);
+  const store = await openHomeStore(folder);
   const tree = await captureTree(store, `n${count}`);
   const names = (await store.run(["ls-tree", "-r", "-z", "--name-only", tree.commit])).toString().split("\0");
   return { ...tree, names: names.filter(Boolean) };

@@ -1,12 +1,12 @@
-import { link, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
-import { absoluteIn, formatSize, joinRecords, splitRecords, toText } from "../paths.ts";
+import { absoluteIn, formatSize, toText } from "../paths.ts";
+import { hashFiles } from "./hash-files.ts";
 import { committedVersions } from "./hidden-changes.ts";
 import { BASE_IDENTITY, identityEnv } from "./identity.ts";
 import { type Listing, listTree } from "./list-project.ts";
 import { type ProjectStore, resolveRevision } from "./project-store.ts";
-import { parseStage, writeTree } from "./tree-entries.ts";
+import { writeTree } from "./tree-entries.ts";
 import { userView } from "./user-view.ts";
 
 /** A project's files at one moment. It is recorded with each job that starts from it, whose changes are the difference. */
@@ -99,32 +99,6 @@ function refuseTooLarge({ paths, sizes }: Listing, limits: CaptureLimits, root: 
     `The project ${root} is too large for a sandbox: ${paths.length} files, ${formatSize(total)}; the limit is ${limits.files} files and ${formatSize(limits.bytes)}. Largest: ${named}. Add what jobs do not need to .gitignore, or set the environment's "workspace" to "empty".`,
     { retryable: false },
   );
-}
-
-/** Hashes the files that changed since the last capture; the index in the store knows the others by size and time. */
-async function hashFiles(store: ProjectStore, listing: Listing, scratch: string) {
-  const index = join(store.folder, "index");
-  const working = join(store.folder, scratch);
-  // Linked, not copied, to keep its time, by which git notices a file that changed in the same second. Where that fails, as
-  // on a file system without hard links, all files are hashed again.
-  await link(index, working).catch(() => {});
-  try {
-    const wanted = new Set(listing.paths);
-    for (const path of listing.hidden) wanted.delete(path);
-    const known = splitRecords(await store.onFiles(scratch, ["ls-files", "-z"]));
-    const gone = known.filter((path) => !wanted.has(path));
-    if (gone.length > 0)
-      await store.onFiles(scratch, ["update-index", "-z", "--force-remove", "--stdin"], { input: joinRecords(gone) });
-    await store.onFiles(scratch, ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"], {
-      input: joinRecords([...wanted]),
-    });
-    const tree = (await store.onFiles(scratch, ["write-tree"])).toString().trim();
-    const entries = parseStage(await store.onFiles(scratch, ["ls-files", "-z", "--stage"]));
-    await rename(working, index);
-    return { tree, entries };
-  } finally {
-    await rm(working, { force: true });
-  }
 }
 
 async function commitBase(store: ProjectStore, tree: string): Promise<string> {

@@ -1,0 +1,66 @@
+import { link, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { GitError } from "../git-error.ts";
+import { joinRecords, splitRecords } from "../paths.ts";
+import type { Listing } from "./list-project.ts";
+import type { ProjectStore } from "./project-store.ts";
+import { parseStage, type TreeEntry } from "./tree-entries.ts";
+
+/** The files as they are, as a tree in our store. */
+export interface HashedFiles {
+  readonly tree: string;
+  readonly entries: ReadonlyMap<string, TreeEntry>;
+}
+
+/**
+ * Hashes the files that changed since the last capture; the index in the store knows the others by size and time. That
+ * index may be damaged, or name contents that only the user's repository had and has no longer, as after an undone commit
+ * or a new clone in the place of the old one: it is then made anew from all files, once.
+ * @param scratch name of the index file of this call
+ * @throws GitError
+ */
+export async function hashFiles(store: ProjectStore, listing: Listing, scratch: string): Promise<HashedFiles> {
+  try {
+    const hashed = await hashChanged(store, listing, scratch);
+    if (await hasContents(store, hashed)) return hashed;
+  } catch (error) {
+    if (!(error instanceof GitError) || error.code === null) throw error;
+  }
+  await rm(join(store.folder, INDEX), { force: true });
+  return hashChanged(store, listing, scratch);
+}
+
+const INDEX = "index";
+
+async function hashChanged(store: ProjectStore, listing: Listing, scratch: string): Promise<HashedFiles> {
+  const index = join(store.folder, INDEX);
+  const working = join(store.folder, scratch);
+  // Linked, not copied, to keep its time, by which git notices a file that changed in the same second. Where that fails, as
+  // on a file system without hard links, all files are hashed again.
+  await link(index, working).catch(() => {});
+  try {
+    const wanted = new Set(listing.paths);
+    for (const path of listing.hidden) wanted.delete(path);
+    const known = splitRecords(await store.onFiles(scratch, ["ls-files", "-z"]));
+    const gone = known.filter((path) => !wanted.has(path));
+    if (gone.length > 0)
+      await store.onFiles(scratch, ["update-index", "-z", "--force-remove", "--stdin"], { input: joinRecords(gone) });
+    await store.onFiles(scratch, ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"], {
+      input: joinRecords([...wanted]),
+    });
+    const tree = (await store.onFiles(scratch, ["write-tree"])).toString().trim();
+    const entries = parseStage(await store.onFiles(scratch, ["ls-files", "-z", "--stage"]));
+    await rename(working, index);
+    return { tree, entries };
+  } finally {
+    await rm(working, { force: true });
+  }
+}
+
+/** Whether all contents are there. Of a folder whose tree it knows, `git write-tree` does not look. */
+async function hasContents(store: ProjectStore, { entries }: HashedFiles): Promise<boolean> {
+  const names = [...new Set([...entries.values()].map(({ oid }) => oid))];
+  const input = Buffer.from(names.map((name) => `${name}\n`).join(""));
+  const answer = await store.run(["cat-file", "--batch-check=%(objectname)"], { input });
+  return !answer.includes(" missing\n");
+}
