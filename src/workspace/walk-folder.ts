@@ -32,6 +32,9 @@ export class WalkLimitError extends Error {
   override readonly name = "WalkLimitError";
 }
 
+/** What is removed while it is found is not there. */
+const GONE = "ENOENT";
+
 /**
  * Yields everything below a folder, each folder before its content. `.git` is skipped at every level.
  * @param root absolute, as bytes; a link is followed
@@ -43,6 +46,7 @@ export async function* walkFolder(root: Buffer, limits: WalkLimits): AsyncGenera
   const waiting: string[] = [""];
   for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
     const names = await listFolder(absoluteAt(root, folder)).catch(codeOf);
+    if (names === GONE && folder !== "") continue;
     if (typeof names === "string") {
       yield { kind: "closed", path: folder, why: `could not be read (${names})` };
       continue;
@@ -56,6 +60,7 @@ export async function* walkFolder(root: Buffer, limits: WalkLimits): AsyncGenera
       if (name === ".git") continue;
       const path = folder === "" ? name : `${folder}/${name}`;
       const found = await lstat(absoluteAt(root, path)).catch(codeOf);
+      if (found === GONE) continue;
       if (typeof found === "string") yield { kind: "closed", path, why: `could not be looked at (${found})` };
       else if (!found.isDirectory()) yield entryOf(path, found);
       else if (isTooDeep) yield { kind: "closed", path, why: `lies more than ${limits.depth} folders deep` };

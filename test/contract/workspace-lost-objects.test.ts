@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { rmSync, truncateSync, writeFileSync } from "node:fs";
+import { rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { captureTree } from "../../src/workspace/project/capture-tree.ts";
 import { git, home, openHomeStore, repository, useHome, write } from "./home-support.ts";
@@ -44,6 +44,7 @@ describe("files are taken again after the user", () => {
         committed();
         write("work/s.txt", "s\n");
         write("work/dir/s.txt", "s in a folder\n");
+        for (const name of ["a.txt", "s.txt", "dir/s.txt"]) utimesSync(join(home, "work", name), 1e9, 1e9); // git trusts old times
         git("work", "add", ".");
         git("work", "commit", "--quiet", "-m", "Second");
         change();

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
+import { GitError } from "../git-error.ts";
 import { absoluteIn, formatSize, toText } from "../paths.ts";
 import { hashFiles } from "./hash-files.ts";
 import { committedVersions } from "./hidden-changes.ts";
@@ -7,6 +8,7 @@ import { BASE_IDENTITY, identityEnv } from "./identity.ts";
 import { type Listing, listTree } from "./list-project.ts";
 import { type ProjectStore, resolveRevision } from "./project-store.ts";
 import { writeTree } from "./tree-entries.ts";
+import { AT_WORK_NOTE, isAtRest, lookAtUserGit } from "./user-git.ts";
 import { userView } from "./user-view.ts";
 
 /** A project's files at one moment. It is recorded with each job that starts from it, whose changes are the difference. */
@@ -39,8 +41,12 @@ export const CAPTURE_LIMITS: CaptureLimits = { bytes: 1024 ** 3, files: 200_000 
 /** Fixed, like the author, so that the same tree always gives the same base commit. */
 const BASE_DATE = "1000000000 +0000";
 
+/** How often files are taken while the user's git changes them. */
+const TRIES = 3;
+
 /**
- * Captures the working tree as it is now. Reads the user's files and repository and writes to neither.
+ * Captures the working tree as it is now, and once more where the user's git changed it meanwhile. Reads the user's files
+ * and repository and writes to neither.
  * @param scratchID names the scratch files of this call
  * @throws PluginError `workspace_failed`, GitError
  */
@@ -49,6 +55,20 @@ export async function captureTree(
   scratchID: string,
   limits: CaptureLimits = CAPTURE_LIMITS,
 ): Promise<TreeBase> {
+  for (let attempt = 1; ; attempt++) {
+    const before = await lookAtUserGit(store);
+    const taken = await takeFiles(store, scratchID, limits).catch((error: unknown) => {
+      if (error instanceof GitError) return error;
+      throw error;
+    });
+    const isSound = isAtRest(before, await lookAtUserGit(store));
+    if (!isSound && attempt < TRIES) continue;
+    if (taken instanceof GitError) throw taken;
+    return isSound ? taken : { ...taken, notes: [...taken.notes, AT_WORK_NOTE] };
+  }
+}
+
+async function takeFiles(store: ProjectStore, scratchID: string, limits: CaptureLimits): Promise<TreeBase> {
   const listing = await listTree({
     git: (below, args, input) => gitAt(store, below, args, input),
     absolute: absoluteIn(store.root),

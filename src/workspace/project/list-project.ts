@@ -235,18 +235,22 @@ async function isInPlace(reader: TreeReader, folder: string): Promise<boolean> {
 
 /** Adds the empty folders at and below `folder`, and names those that the user may not read. */
 async function findEmpty(reader: TreeReader, folder: string, into: Set<string>, found: Listed): Promise<void> {
-  if (await isEmpty(reader, folder)) into.add(folder.slice(0, -1));
+  const names = await listFolder(reader.absolute(folder)).catch(codeOf);
+  if (names === "ENOENT") return; // removed since git listed it
+  if (names.length === 0) into.add(folder.slice(0, -1));
   try {
     for await (const entry of walkFolder(reader.absolute(folder.slice(0, -1)), WALK)) {
       const path = entry.path === "" ? folder.slice(0, -1) : folder + entry.path;
       if (entry.kind === "folder" && entry.isEmpty) into.add(path);
-      else if (entry.kind === "closed") found.closed.add(path);
+      else if (entry.kind === "closed" && !entry.why.includes("ENOENT")) found.closed.add(path);
     }
   } catch (error) {
     if (!(error instanceof WalkLimitError)) throw error;
     found.notes.push(`some empty folders in ${plainName(toText(folder))} were left out: ${error.message}`);
   }
 }
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? "unknown error";
 
 const WALK = { entries: 1_000_000, depth: 500 };
 

@@ -18,6 +18,8 @@ export interface ProjectStore {
   /** What the user should know about how the project was chosen. */
   readonly notes: readonly string[];
   readonly format: "sha1" | "sha256";
+  /** Absolute path of the index of the user's repository, which need not exist; null = there is no repository. */
+  readonly userIndex: string | null;
   /** Variables of the user's environment by which his git names people. */
   readonly identityEnv: Readonly<Record<string, string | undefined>>;
   /** Absolute folder of everything we keep for the project. */
@@ -84,6 +86,7 @@ export async function openProjectStore(git: Git, stateDir: string, project: Proj
   const now = (await stat(attributes)).ctimeMs;
   for (const place of [folder, join(folder, "jobs")]) await removeOldScratch(place, now);
   const borrowed = !isRepository ? null : await ask("--path-format=absolute", "--git-path", "objects");
+  const userIndex = !isRepository ? null : await ask("--path-format=absolute", "--git-path", "index");
   const alternates = join(gitDir, "objects/info/alternates");
   if (borrowed !== null) writePrivateFile(alternates, `${quoteAlternate(borrowed)}\n`);
   else await rm(alternates, { force: true });
@@ -105,6 +108,7 @@ export async function openProjectStore(git: Git, stateDir: string, project: Proj
     isRepository,
     notes,
     format,
+    userIndex,
     identityEnv: Object.fromEntries(IDENTITY_VARIABLES.map((name) => [name, git.hostEnv[name]])),
     folder,
     // A plain folder may have a `.git` that leads nowhere, at which git would stop.

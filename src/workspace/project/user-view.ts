@@ -58,10 +58,9 @@ export async function userView(
 }
 
 /** @returns the copy's path; a repository without an index has an empty one */
-async function copyIndex(store: ProjectStore, copy: string): Promise<string> {
-  const path = await store.user(["rev-parse", "--path-format=absolute", "--git-path", "index"]);
-  const index = path.toString("utf8").replace(/\n$/, "");
-  if ((await nullIfMissing(copyFile(index, copy).then(() => true))) === null) await rm(copy, { force: true });
+async function copyIndex({ userIndex }: ProjectStore, copy: string): Promise<string> {
+  const copied = userIndex && (await nullIfMissing(copyFile(userIndex, copy).then(() => true)));
+  if (!copied) await rm(copy, { force: true });
   return copy;
 }
 
