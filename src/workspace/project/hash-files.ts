@@ -26,8 +26,7 @@ export async function hashFiles(store: ProjectStore, listing: Listing, scratch: 
   let isAnew = false;
   for (let attempt = 1; ; attempt++) {
     try {
-      const hashed = await hashChanged(store, wanted, scratch);
-      if (isAnew || (await hasContents(store, hashed))) return hashed;
+      return await hashChanged(store, wanted, scratch);
     } catch (error) {
       if (!(error instanceof GitError) || error.code === null) throw error;
       // git stops at a file that is removed just when it is opened.
@@ -74,12 +73,4 @@ async function hashChanged(store: ProjectStore, wanted: ReadonlySet<string>, scr
   } finally {
     await rm(working, { force: true });
   }
-}
-
-/** Whether all contents are there. Of a folder whose tree it knows, `git write-tree` does not look. */
-async function hasContents(store: ProjectStore, { entries }: HashedFiles): Promise<boolean> {
-  const names = [...new Set([...entries.values()].map(({ oid }) => oid))];
-  const input = Buffer.from(names.map((name) => `${name}\n`).join(""));
-  const answer = await store.run(["cat-file", "--batch-check=%(objectname)"], { input });
-  return !answer.includes(" missing\n");
 }
