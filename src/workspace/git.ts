@@ -90,6 +90,7 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
 
   const baseEnvironment = (config: GitRun["config"]): Record<string, string> => ({
     PATH: hostEnv.PATH ?? "/usr/local/bin:/usr/bin:/bin",
+    ...libraryPaths(hostEnv),
     LC_ALL: "C",
     GIT_TERMINAL_PROMPT: "0",
     GIT_ALLOW_PROTOCOL: "none", // the user's settings may allow single protocols, by which git fetches what a partial clone lacks
@@ -213,6 +214,17 @@ function userConfig(hostEnv: Readonly<Record<string, string | undefined>>): Reco
     ...settingNames(Number(hostEnv.GIT_CONFIG_COUNT) || 0),
   ];
   return Object.fromEntries(names.flatMap((name) => (hostEnv[name] === undefined ? [] : [[name, hostEnv[name]]])));
+}
+
+/** Where the user's git finds its libraries, as with environment modules of clusters. A relative folder would be one of the project. */
+function libraryPaths(hostEnv: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const names = ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const folders = (hostEnv[name] ?? "").split(":").filter((folder) => folder.startsWith("/"));
+      return folders.length === 0 ? [] : [[name, folders.join(":")]];
+    }),
+  );
 }
 
 const settingNames = (count: number): string[] =>
