@@ -4,6 +4,7 @@ import { lstatOrNull, nullIfMissing } from "../../shared/missing-file.ts";
 import { ensurePrivateFolder, refuseLinkedFolder, writePrivateFile } from "../../shared/private-files.ts";
 import { type Git, type GitRun, nullIfNotFound } from "../git.ts";
 import { fileNameFor } from "../paths.ts";
+import { borrowedPlaces, quoteAlternate } from "./alternates.ts";
 import type { FoundProject } from "./find-project.ts";
 import { IDENTITY_VARIABLES } from "./identity-variables.ts";
 
@@ -88,8 +89,9 @@ export async function openProjectStore(git: Git, stateDir: string, project: Proj
   const borrowed = !isRepository ? null : await ask("--path-format=absolute", "--git-path", "objects");
   const userIndex = !isRepository ? null : await ask("--path-format=absolute", "--git-path", "index");
   const alternates = join(gitDir, "objects/info/alternates");
-  if (borrowed !== null) writePrivateFile(alternates, `${quoteAlternate(borrowed)}\n`);
-  else await rm(alternates, { force: true });
+  const places = borrowed === null ? [] : await borrowedPlaces(borrowed);
+  if (places.length === 0) await rm(alternates, { force: true });
+  else writePrivateFile(alternates, places.map((place) => `${quoteAlternate(place)}\n`).join(""));
 
   // Otherwise git would look for the parents of the user's oldest commits, which a shallow clone lacks.
   const shallow = isRepository
@@ -132,6 +134,3 @@ export async function resolveRevision(store: ProjectStore, revision: string): Pr
   const query = store.user(["rev-parse", "--quiet", "--verify", revision]);
   return (await nullIfNotFound(query))?.toString().trim() ?? null;
 }
-
-/** git reads the file line by line, and a quoted line as a C string. */
-const quoteAlternate = (path: string): string => (/["\n\\]|^#/.test(path) ? JSON.stringify(path) : path);
