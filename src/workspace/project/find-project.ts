@@ -1,7 +1,9 @@
-import { sep } from "node:path";
+import { relative, sep } from "node:path";
 import { isWithin } from "../../config/host-paths.ts";
 import type { Git } from "../git.ts";
 import { GitError } from "../git-error.ts";
+import { fromText } from "../paths.ts";
+import { ignoredNames } from "./git-ignored.ts";
 import { type Homes, isHome, realPathOrSelf } from "./home-folders.ts";
 
 /** The folder of the host that jobs get their files from. */
@@ -20,7 +22,8 @@ export type FoundProject =
 /**
  * The repository that contains a folder, or else the folder itself. A home directory or the whole machine is never the
  * project, not even if it is a repository, as for people who keep their settings in git; a folder below such a repository
- * is a project of its own. A repository that declares its files to lie elsewhere is ignored as well.
+ * is a project of its own, and so is a folder that its repository ignores. A repository that declares its files to lie
+ * elsewhere is ignored as well.
  * @param directory absolute; somewhere in the project
  * @throws GitError
  */
@@ -29,6 +32,7 @@ export async function findProject(git: Git, directory: string, homes: Homes): Pr
   if (repository.kind === "inside-git") return none("OpenCode is open among git's own files");
   if (repository.kind === "ignored") return plainFolder(directory, repository.why, homes);
   const { top } = repository;
+  if (await isIgnored(git, directory, top)) return plainFolder(directory, IGNORED, homes);
   if (!isHome(await realPathOrSelf(top), homes)) return { kind: "project", root: top, isRepository: true, notes: [] };
   return plainFolder(directory, "that repository is a whole home directory", homes);
 }
@@ -83,5 +87,16 @@ async function findRepository(git: Git, directory: string): Promise<Repository> 
   return { kind: "ignored", why: isBare ? BARE : "its files lie elsewhere" };
 }
 
+/** Whether git ignores all that a folder of a repository holds. */
+async function isIgnored(git: Git, directory: string, top: string): Promise<boolean> {
+  const below = relative(await realPathOrSelf(top), await realPathOrSelf(directory));
+  if (below === "" || below.startsWith("..")) return false;
+  const inTop = { cwd: top, config: "user" } as const;
+  const ask = (args: readonly string[], input: Uint8Array) => git.read({ ...inTop, args, input });
+  const names = await ignoredNames(ask, [`${fromText(below)}/`]).catch(() => []); // of what is behind a link, git does not say
+  return names.length > 0 && (await git.read({ ...inTop, args: ["ls-files", "-z", "--", below] })).length === 0;
+}
+
+const IGNORED = "git ignores this folder in it, so no file of it would be sent";
 const LEADS_NOWHERE = "it is not where the file .git says (git worktree repair may mend it)";
 const BARE = "it is a bare one; open OpenCode in one of its working trees to collect changes as branches";
