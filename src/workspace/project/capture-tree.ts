@@ -1,12 +1,12 @@
 import { join } from "node:path";
-import { PluginError } from "../../shared/error-code.ts";
 import { GitError } from "../git-error.ts";
-import { absoluteIn, formatSize, toText } from "../paths.ts";
+import { absoluteIn, toText } from "../paths.ts";
 import { hashFiles } from "./hash-files.ts";
 import { committedVersions } from "./hidden-changes.ts";
 import { BASE_IDENTITY, identityEnv } from "./identity.ts";
-import { type Listing, listTree } from "./list-project.ts";
+import { listTree } from "./list-project.ts";
 import { type ProjectStore, resolveRevision } from "./project-store.ts";
+import { type CaptureLimits, refuseTooLarge } from "./too-large.ts";
 import { writeTree } from "./tree-entries.ts";
 import { AT_WORK_NOTE, isAtRest, lookAtUserGit } from "./user-git.ts";
 import { userView } from "./user-view.ts";
@@ -29,11 +29,6 @@ export interface TreeBase {
   readonly emptyFolders: readonly string[];
   /** What was left out, in words. */
   readonly notes: readonly string[];
-}
-
-export interface CaptureLimits {
-  readonly bytes: number;
-  readonly files: number;
 }
 
 export const CAPTURE_LIMITS: CaptureLimits = { bytes: 1024 ** 3, files: 200_000 };
@@ -71,10 +66,15 @@ export async function captureTree(
 async function takeFiles(store: ProjectStore, scratchID: string, limits: CaptureLimits): Promise<TreeBase> {
   const listing = await listTree({
     git: (below, args, input) => gitAt(store, below, args, input),
+    filesIn: (below, folder) =>
+      store.user(["ls-files", "-z", "--others", "--exclude-standard", "--", toText(folder)], {
+        cwd: join(store.root, toText(below)),
+        env: { GIT_INDEX_FILE: join(store.folder, "index.none") },
+      }),
     absolute: absoluteIn(store.root),
     isPlainFolder: !store.isRepository,
   });
-  refuseTooLarge(listing, limits, store.root);
+  refuseTooLarge(listing, limits, store);
   const committed = await committedVersions(store, listing, scratchID);
   const exact = await hashFiles(store, listing, `index.${scratchID}`);
   const entries = new Map([...exact.entries, ...committed.entries]);
@@ -107,18 +107,6 @@ function gitAt(store: ProjectStore, below: string, args: readonly string[], inpu
   if (below !== "") return store.user(args, { cwd: join(store.root, toText(below)), ...more });
   if (store.isRepository) return store.user(args, more);
   return store.onFiles("index.none", args, { ...more, config: "user" }); // the user's global ignore rules apply here too
-}
-
-function refuseTooLarge({ paths, sizes }: Listing, limits: CaptureLimits, root: string): void {
-  const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  if (total <= limits.bytes && paths.length <= limits.files) return;
-  const largest = [...sizes].sort((a, b) => b[1] - a[1]).slice(0, 5);
-  const named = largest.map(([path, size]) => `${toText(path)} (${formatSize(size)})`).join(", ");
-  throw new PluginError(
-    "workspace_failed",
-    `The project ${root} is too large for a sandbox: ${paths.length} files, ${formatSize(total)}; the limit is ${limits.files} files and ${formatSize(limits.bytes)}. Largest: ${named}. Add what jobs do not need to .gitignore, or set the environment's "workspace" to "empty".`,
-    { retryable: false },
-  );
 }
 
 async function commitBase(store: ProjectStore, tree: string): Promise<string> {

@@ -184,8 +184,7 @@ async function listRepository(reader: TreeReader, below: string, found: Listed):
       continue;
     }
     if ((await lstatOrNull(reader.absolute(`${root}.git`)).catch(() => null)) === null) {
-      found.notes.push(`the submodule ${name} is empty here: it was never fetched (git submodule update --init)`);
-      found.folders.push(root);
+      await listUnfetched(reader, below, root, found);
       continue;
     }
     await listRepository(reader, root, found).catch((error) => {
@@ -193,6 +192,23 @@ async function listRepository(reader: TreeReader, below: string, found: Listed):
     });
   }
   return index;
+}
+
+/** Lists what lies in the folder of a submodule that is not fetched: nothing, or files of the user's own. */
+async function listUnfetched(reader: TreeReader, below: string, root: string, found: Listed): Promise<void> {
+  const name = plainName(toText(root));
+  found.folders.push(root);
+  const isWanted = await takesUntracked(reader, below);
+  const listed = isWanted ? splitRecords(await reader.filesIn(below, root.slice(below.length))) : [];
+  const files = listed.filter((path) => !path.endsWith("/")); // a folder is a repository in it
+  for (const path of files) found.files.add(below + path);
+  found.notes.push(
+    files.length === 0
+      ? `the submodule ${name} is empty here: it was never fetched (git submodule update --init)`
+      : `the submodule ${name} is not fetched here (git submodule update --init): of its folder, sandboxes have the ${files.length} files that lie there`,
+  );
+  if (files.length < listed.length)
+    found.notes.push(`repositories in the submodule ${name}, which is not fetched here, were left out`);
 }
 
 /** Tells whether one of the folders above a path is a link. Each folder is looked up once. */
