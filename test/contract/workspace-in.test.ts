@@ -82,6 +82,6 @@ test("refuses a project that is too large, naming its largest files", async () =
   const small = captureTree(store, "small", { bytes: 6_000, files: 1_000 });
   await expect(small).rejects.toMatchObject({
     code: "workspace_failed",
-    message: expect.stringMatching(/too large.*Largest: binary\.bin \(5 KiB\).*\.gitignore/s),
+    message: expect.stringMatching(/too large.*Largest: binary\.bin \(5 KiB, tracked by git\).*\.gitignore/s),
   });
 });
