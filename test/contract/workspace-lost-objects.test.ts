@@ -1,8 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { BuiltCommits } from "../../src/workspace/collect/build-commits.ts";
 import { captureTree } from "../../src/workspace/project/capture-tree.ts";
+import { sandboxTest } from "../support/sandboxes.ts";
 import { git, home, openHomeStore, repository, useHome, write } from "./home-support.ts";
+import { localProvider, localSpec } from "./local-support.ts";
+import { doJob, send } from "./workspace-support.ts";
 
 /* The user's repository loses objects that captured files were borrowed from, or our own records are damaged. */
 
@@ -71,4 +75,38 @@ describe("files are taken again when our own index", () => {
       damage(join(store.folder, "index"));
       expect((await captureTree(store, "after")).commit).toBe(before.commit);
     });
+});
+
+describe("a job is collected after the user", () => {
+  /** Collects a job that starts from the newest commit, after the user has done something about that. */
+  async function collectAfter(meanwhile: () => void): Promise<BuiltCommits> {
+    committed();
+    write("work/a.txt", "newer\n");
+    git("work", "commit", "--quiet", "--all", "-m", "Second");
+    const provider = localProvider(mkdtempSync(join(home, "sandboxes-")));
+    try {
+      const store = await openHomeStore("work");
+      const base = await captureTree(store, "start");
+      const sandbox = await provider.create(localSpec());
+      await send(store, base, sandbox);
+      meanwhile();
+      forget();
+      return await doJob({ store, base, sandbox }, "job_1", "echo mine > c.txt; git add .; git commit -q -m Mine");
+    } finally {
+      await provider.close();
+    }
+  }
+
+  sandboxTest("has written the commit anew: its branch begins with the job's own commits, and says so", async () => {
+    const built = await collectAfter(() => git("work", "commit", "--quiet", "--amend", "-m", "In other words"));
+    expect([built.head, built.changed]).toEqual([null, ["c.txt"]]);
+    expect(built.commits.map(({ subject }) => subject)).toEqual(["Mine"]);
+    expect(built.remarks.join(" ")).toContain("not in the repository any more");
+  });
+
+  sandboxTest("has dropped the commit and its files: what can be had all the same is named", async () => {
+    await expect(collectAfter(() => git("work", "reset", "--quiet", "--hard", "HEAD~1"))).rejects.toThrow(
+      /commit that it started from is not in the repository any more.*mode "files" and paths/,
+    );
+  });
 });

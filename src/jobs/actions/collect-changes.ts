@@ -95,9 +95,13 @@ export async function collectChanges(
   } catch (error) {
     if (error instanceof PluginError) throw error;
     const { message } = toFailure(error, "collect_failed", `collect the work of ${jobID}`);
-    throw new PluginError("collect_failed", message, { cause: error, retryable: false });
+    const advice = message.includes("lacks an object") ? ` ${MAY_BE_GONE}` : "";
+    throw new PluginError("collect_failed", `${message}${advice}`, { cause: error, retryable: false });
   }
 }
+
+const MAY_BE_GONE =
+  'Where git has cleaned up what the job started from, nothing brings that back: take its files with mode "files" and paths.';
 
 /** @throws PluginError `invalid_task` */
 function toPatterns(paths: readonly string[], workdir: string | null): FileRequest {

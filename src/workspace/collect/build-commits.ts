@@ -1,3 +1,4 @@
+import { PluginError } from "../../shared/error-code.ts";
 import { nameList } from "../../shared/plain-text.ts";
 import { createInside, gitFolders } from "../git-folders.ts";
 import { isSafePath, toText } from "../paths.ts";
@@ -67,6 +68,13 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
   const run = async (...args: string[]) => (await store.run(args, { env, isUntrusted: true })).toString("utf8").trim();
   const leftOut = new Map<string, string>();
   let claims = 0;
+  const isThere = (oid: string) =>
+    run("cat-file", "-e", oid).then(
+      () => true,
+      () => false,
+    );
+  if (!(await isThere(base.tree))) throw startIsGone(jobID);
+  const head = base.head !== null && (await isThere(base.head)) ? base.head : null;
   const start = parseTree(await store.run(["ls-tree", "-r", "-z", "--full-tree", base.tree], { env }));
   const first = await commitStart();
   const converter = await createConverter({ store, base, start, env, scratchID });
@@ -89,7 +97,7 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
   for (const path of changes.unborn) leftOut.set(path, OWN_REPOSITORY);
   return {
     base: store.isRepository ? first : null,
-    head: base.head,
+    head,
     tip,
     commits,
     baseTree: base.tree,
@@ -105,7 +113,10 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
         : []),
       ...(changes.unlisted > 0 ? [`${changes.unlisted} more files and folders than are listed as left out`] : []),
     ],
-    remarks: remarksOn(droppedModes, await hiddenAmong(store, base.commit, changed)),
+    remarks: [
+      ...(head === base.head ? [] : [HEAD_IS_GONE]),
+      ...remarksOn(droppedModes, await hiddenAmong(store, base.commit, changed)),
+    ],
   };
 
   async function addCommit(commit: string): Promise<void> {
@@ -145,10 +156,9 @@ export async function buildCommits(request: BuildRequest): Promise<BuiltCommits>
 
   /** The user's commit, or one on top of it that holds what he had not committed. */
   async function commitStart(): Promise<string> {
-    if (base.head !== null && (await run("rev-parse", `${base.head}^{tree}`)) === base.tree) return base.head;
-    const date =
-      base.head === null ? "1000000000 +0000" : await run("show", "--no-patch", "--format=%ct +0000", base.head);
-    return commitTree(base.tree, base.head, `The working tree ${jobID} started from`, date);
+    if (head !== null && (await run("rev-parse", `${head}^{tree}`)) === base.tree) return head;
+    const date = head === null ? "1000000000 +0000" : await run("show", "--no-patch", "--format=%ct +0000", head);
+    return commitTree(base.tree, head, `The working tree ${jobID} started from`, date);
   }
 
   async function commitTree(of: string, parent: string | null, message: string, date: string): Promise<string> {
@@ -228,3 +238,14 @@ function applyDifferences(
   }
   return entries;
 }
+
+const HEAD_IS_GONE =
+  "The commit that it started from is not in the repository any more, so its branch has no history before the job's own commits.";
+
+/** After an amend or a rebase git removes the former commits some weeks later, and a new clone never had those that were not pushed. */
+const startIsGone = (jobID: string) =>
+  new PluginError(
+    "collect_failed",
+    `The changes of ${jobID} cannot be told: the commit that it started from is not in the repository any more, because it was rewritten or never pushed. Its files are not affected: take them with mode "files" and paths.`,
+    { retryable: false },
+  );
