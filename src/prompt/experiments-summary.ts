@@ -1,3 +1,4 @@
+import { countText } from "../core/experiments/missing.ts";
 import type { ToldApart } from "../core/told-apart.ts";
 import { countExperiments, type Leaderboard, type LeaderboardEntry } from "../views/leaderboard.ts";
 import { describe, paramsOf, QUOTES, renderCommon, renderHead, renderNoise, renderParams } from "./leaderboard.ts";
@@ -69,9 +70,9 @@ function fitting(entries: readonly LeaderboardEntry[], render: (entry: Leaderboa
 }
 
 function renderBest({ view, label }: LeaderboardEntry, apart: ToldApart): string {
-  const { rank, n, source, verdict, job, snapshot } = view;
+  const { rank, source, verdict, job, snapshot } = view;
   const facts = [
-    `${formatMean(view)} (${[`n ${n}`, source, ...(verdict === null ? [] : [verdict])].join(", ")})`,
+    `${formatMean(view)} (${[`n ${countText(view)}`, source, ...(verdict === null ? [] : [verdict])].join(", ")})`,
     describe(view, label, apart),
     job,
     ...(snapshot === undefined ? [] : [`snapshot ${snapshot}`]),

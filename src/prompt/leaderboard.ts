@@ -1,3 +1,4 @@
+import { countText } from "../core/experiments/missing.ts";
 import { leastDifference } from "../core/experiments/noise.ts";
 import { shownValue } from "../core/matrix.ts";
 import { compareSources } from "../core/metric-source.ts";
@@ -46,6 +47,7 @@ export function renderLeaderboard(board: Leaderboard): string {
     ...shown,
     ...renderCommon(apart),
     ...(entries.some(({ view }) => renderVsParent(view) === NO_NUMBER) ? [PARENT_NOTE] : []),
+    ...(entries.some(({ view, isInDoubt }) => view.missing !== undefined || isInDoubt) ? [MISSING_NOTE] : []),
     ...(missing > 0
       ? [`${missing} more ${missing === 1 ? "experiment has" : "experiments have"} this metric; ${more}.`]
       : []),
@@ -86,27 +88,29 @@ const BY = {
   name: ', guessed from its name; pass "direction" if that is wrong',
 } as const;
 
-export function renderNoise({ noise, areRepeatsEqual, control, ranked }: Leaderboard): string[] {
-  if (ranked === 0) return [];
+/** What the noise floor is not from. */
+export const cutShortText = (count: number): string =>
+  `Left out of it: ${count} ${count === 1 ? "experiment" : "experiments"} of which early stopping stopped runs, as those that are left lie closer together.`;
+
+export function renderNoise(board: Leaderboard): string[] {
+  const { cutShort = 0, ranked } = board;
+  return ranked === 0 ? [] : [`${renderFloor(board)}${cutShort > 0 ? ` ${cutShortText(cutShort)}` : ""}`];
+}
+
+function renderFloor({ noise, areRepeatsEqual, control }: Leaderboard): string {
   const named = control ? `${control.job} ${toQuoted(control.description, DESCRIPTION_LIMIT)}` : null;
   const against = named
     ? ` Verdicts are against what an experiment started from, else against the control ${named}.`
     : "";
   if (noise === null)
-    return [
-      areRepeatsEqual
-        ? `Noise floor: not known, as ${EQUAL_REPEATS}.${against}`
-        : `Noise floor: not known, as nothing was measured twice; repeat the control with other seeds.${against}`,
-    ];
+    return areRepeatsEqual
+      ? `Noise floor: not known, as ${EQUAL_REPEATS}.${against}`
+      : `Noise floor: not known, as nothing was measured twice; repeat the control with other seeds.${against}`;
   const floor = `Noise floor: ${formatNumber(noise.value, 2)}`;
   const single = formatNumber(leastDifference(noise, 1, 1), 2);
   if (noise.source === "seeds")
-    return [
-      `${floor}, the deviation over seeds (${noise.n} measurements). Two single measurements differ by more than noise from ${single} on, means of several earlier.${against}`,
-    ];
-  return [
-    `${floor}, from the ${noise.isByMean ? "mean absolute deviation (the median one is 0)" : "median absolute deviation"} of ${noise.n} experiments, because ${areRepeatsEqual ? EQUAL_REPEATS : "none was measured twice"}: this includes what the changes did. A difference above ${single} is taken for more than noise; seeds of the control would tell better.${against}`,
-  ];
+    return `${floor}, the deviation over seeds (${noise.n} measurements). Two single measurements differ by more than noise from ${single} on, means of several earlier.${against}`;
+  return `${floor}, from the ${noise.isByMean ? "mean absolute deviation (the median one is 0)" : "median absolute deviation"} of ${noise.n} experiments, because ${areRepeatsEqual ? EQUAL_REPEATS : "none was measured twice"}: this includes what the changes did. A difference above ${single} is taken for more than noise; seeds of the control would tell better.${against}`;
 }
 
 const EQUAL_REPEATS = "the repeats are all equal (does the command use SEED?)";
@@ -129,11 +133,13 @@ function renderVsParent({ mean, parent, deltaParent }: ExperimentView): string {
 
 const PARENT_NOTE = `vs parent "${NO_NUMBER}": the job it started from has none that was measured in this way; experiments_score measures it too.`;
 
+export const MISSING_NOTE = `n "1 of 3 (2 failed)": the mean is that of 1 measurement, and the 2 that failed might have been worse. Until these are made again and bring a number, "better" is not said of the experiment, nor "worse" of what is compared with it.`;
+
 function renderRow({ view, label }: LeaderboardEntry, apart: ToldApart): string {
   const cells = [
     view.rank === undefined ? "-" : String(view.rank),
     formatMean(view),
-    String(view.n),
+    countText(view),
     renderVsParent(view),
     view.rank === 1 || view.deltaBest === undefined ? "" : signed(view.deltaBest),
     view.verdict ?? "",
@@ -175,10 +181,10 @@ export function renderLeaderboardView(board: Leaderboard): string {
 }
 
 function renderForPeople({ view, label, standing }: LeaderboardEntry, apart: ToldApart): string {
-  const { rank, n, source, verdict, usd } = view;
+  const { rank, source, verdict, usd } = view;
   const facts = [
     renderParams(view, apart),
-    `n ${n}, ${source}${standing === "final" ? "" : `, ${standing}`}`,
+    `n ${countText(view)}, ${source}${standing === "final" ? "" : `, ${standing}`}`,
     verdict === null ? "" : verdict,
     rank === 1 || view.deltaBest === undefined ? "" : `${signed(view.deltaBest)} to the best`,
     usd > 0 ? `$${usd.toFixed(2)}` : "",

@@ -1,4 +1,5 @@
 import type { Experiment } from "../core/experiments/experiment.ts";
+import type { Missing } from "../core/experiments/missing.ts";
 import type { Summary, Verdict } from "../core/experiments/noise.ts";
 import { withoutSeeds } from "../core/experiments/seeds.ts";
 import type { Direction, MetricSource, MetricValue, Params } from "../core/run-task.ts";
@@ -26,10 +27,15 @@ export interface ExperimentView {
   readonly deviation?: number;
   /** Measurements. */
   readonly n: number;
+  /** Further ones that brought no value, as of seeds that failed, by what became of them; absent where it has all. */
+  readonly missing?: Missing;
   readonly source: MetricSource;
   /** Absent where its number is weaker than others' or not final, so that it is not ranked. */
   readonly rank?: number;
-  /** Against what it started from, or else against the control; null where there is nothing to compare with. */
+  /**
+   * Against what it started from, or else against the control; null where there is nothing to compare with, or where what is
+   * missing may be why.
+   */
   readonly verdict: Verdict | null;
   /** Its mean less that of the experiment it started from. */
   readonly deltaParent?: number;
@@ -56,6 +62,7 @@ export interface ExperimentFacts {
   readonly metric: string;
   readonly direction: Direction | null;
   readonly score: Summary & { readonly source: MetricSource };
+  readonly missing?: Missing | undefined;
   readonly rank: number | null;
   readonly verdict: Verdict | null;
   readonly parentMean: MetricValue | null;
@@ -80,6 +87,7 @@ export function toExperimentView(facts: ExperimentFacts): ExperimentView {
     mean: score.mean,
     ...(score.deviation !== null && { deviation: score.deviation }),
     n: score.n,
+    ...(facts.missing !== undefined && { missing: facts.missing }),
     source: score.source,
     ...(rank !== null && { rank }),
     verdict,

@@ -27,6 +27,8 @@ export interface Leaderboard {
   readonly noise: NoiseFloor | null;
   /** Whether what was measured again gave the same number every time, so that repeats tell nothing of noise. */
   readonly areRepeatsEqual: boolean;
+  /** Experiments that the noise floor is not from, because early stopping stopped runs of them. */
+  readonly cutShort?: number;
   /** What others are compared with where they started from none. */
   readonly control: { readonly job: string; readonly description: string } | null;
 }
@@ -38,6 +40,8 @@ export interface LeaderboardEntry {
   readonly standing: Standing;
   /** Measured by the benchmark that numbers of this kind are ranked by; false = by an earlier one. */
   readonly isSameBenchmark: boolean;
+  /** Whether it has no verdict because of measurements that are missing, of it or of what it is compared with. */
+  readonly isInDoubt?: true;
 }
 
 export const countExperiments = (entries: readonly LeaderboardEntry[]): number =>

@@ -1,5 +1,6 @@
 import { guessDirection } from "../../core/experiments/direction.ts";
 import type { Experiment } from "../../core/experiments/experiment.ts";
+import { isInDoubt, type Missing } from "../../core/experiments/missing.ts";
 import { areRepeatsEqual, noiseFloor, verdict } from "../../core/experiments/noise.ts";
 import { compareSources } from "../../core/metric-source.ts";
 import { toLabel } from "../../core/run-groups.ts";
@@ -78,7 +79,6 @@ export function rankExperiments(
     control?.isParent === true
       ? [control.score, ...store.startedFrom(field, control.job, GROUP_LIMIT)]
       : store.startedFrom(field, null, GROUP_LIMIT);
-  const noise = noiseFloor({ control: control?.score ?? null, group });
   const [best] = direction === null ? [] : store.best(field, direction, 1);
 
   const others = unranked(
@@ -88,29 +88,47 @@ export function rankExperiments(
     new Set(ranked.map((score) => score.group)),
   );
 
-  const entries = [...ranked, ...notFinal, ...others].flatMap((score, index) => {
-    const isRanked = index < ranked.length;
+  const found = [...ranked, ...notFinal, ...others].flatMap((score, index) => {
     const own: Field = { ...field, source: score.source, bench: score.bench };
     const job = (score.jobs > 1 && direction !== null && store.bestJob(own, score.group, direction)) || score.job;
     const experiment = store.experiment(job);
     if (!experiment) return [];
     const parent = experiment.parent === null ? null : store.scoreOfJob(own, experiment.parent);
     const reference = parent ?? (control && control.score.group !== score.group ? control.score : null);
+    return [{ score, experiment, parent, reference, rank: index < ranked.length ? index + 1 : null }];
+  });
+  const compared = [...(control ? [control.score] : []), ...group];
+  const missing = missingOf(store, session, [
+    ...compared,
+    ...found.flatMap(({ score, reference }) => [score, ...(reference ? [reference] : [])]),
+  ]);
+  // Of seeds that early stopping has chosen from, the worst are not among those that are left.
+  const isWhole = (score: ScoreRow) => missing(score)?.stopped === undefined;
+  const whole = group.filter(isWhole);
+  const noise = noiseFloor({ control: control && isWhole(control.score) ? control.score : null, group: whole });
+  const cutShort = new Set(compared.filter((score) => !isWhole(score)).map((score) => score.group)).size;
+
+  const entries = found.map(({ score, experiment, parent, reference, rank }) => {
+    const own = missing(score);
+    const told = rank !== null && direction !== null ? verdict(score, reference, direction, noise) : null;
+    const inDoubt = isInDoubt(told, own, reference ? missing(reference) : undefined);
     const view = toExperimentView({
       id: `exp_${score.group}`,
       experiment,
       metric,
       direction,
       score,
-      rank: isRanked ? index + 1 : null,
-      verdict: isRanked && direction !== null ? verdict(score, reference, direction, noise) : null,
+      missing: own,
+      rank,
+      verdict: inDoubt ? null : told,
       parentMean: parent?.mean ?? null,
-      bestMean: isRanked ? (best?.mean ?? null) : null,
+      bestMean: rank === null ? null : (best?.mean ?? null),
       cost: store.costOf(score.group, session),
       snapshot: usableSnapshot(experiment, pool),
     });
     const isSameBenchmark = score.source !== field.source || score.bench === field.bench;
-    return [{ view, label: labelOf(experiment), standing: score.standing, isSameBenchmark }];
+    const label = labelOf(experiment);
+    return { view, label, standing: score.standing, isSameBenchmark, ...(inDoubt && { isInDoubt: true as const }) };
   });
   return {
     scope,
@@ -124,7 +142,8 @@ export function rankExperiments(
     all,
     otherMetrics,
     noise,
-    areRepeatsEqual: areRepeatsEqual(group),
+    areRepeatsEqual: areRepeatsEqual(whole),
+    ...(cutShort > 0 && { cutShort }),
     control: control && { job: control.job, description: labelOf(store.experiment(control.job)) },
   };
 
@@ -146,6 +165,29 @@ export function rankExperiments(
     }
     return found;
   }
+}
+
+/** What is missing of each of these. */
+function missingOf(
+  store: ExperimentQueries,
+  session: string | null,
+  scores: readonly ScoreRow[],
+): (score: ScoreRow) => Missing | undefined {
+  const keyOf = ({ source, bench }: Measure) => `${source} ${bench}`;
+  const measures = new Map<string, ScoreRow[]>();
+  for (const score of scores) {
+    const own = measures.get(keyOf(score));
+    if (own) own.push(score);
+    else measures.set(keyOf(score), [score]);
+  }
+  const found = new Map(
+    [...measures].flatMap(([key, own]) => {
+      const [first] = own;
+      const groups = new Map(own.map(({ group, standing }) => [group, standing]));
+      return first ? [[key, store.missing({ ...first, session }, groups)] as const] : [];
+    }),
+  );
+  return (score) => found.get(keyOf(score))?.get(score.group);
 }
 
 const labelOf = (experiment: Experiment | null): string =>

@@ -2,11 +2,12 @@ import { z } from "zod";
 import type { Experiment } from "../../core/experiments/experiment.ts";
 import type { Database } from "./database.ts";
 import { experimentRecord } from "./experiment-record.ts";
+import { createMissingQueries, type MissingQueries } from "./missing-queries.ts";
 import { json, remembered } from "./rows.ts";
 import { createScoreQueries, type ScoreQueries } from "./score-queries.ts";
 
 /** What is asked of a project's experiments to rank them. */
-export interface ExperimentQueries extends ScoreQueries {
+export interface ExperimentQueries extends ScoreQueries, MissingQueries {
   experiment(job: string): Experiment | null;
   /** How many experiments there are. @param session null = of all sessions */
   count(session: string | null): number;
@@ -20,6 +21,7 @@ export function createExperimentQueries(database: Database): ExperimentQueries {
   const known = remembered(experimentRow);
   return {
     ...createScoreQueries(database),
+    ...createMissingQueries(database),
     experiment: (job) =>
       database.get(known, "SELECT job AS id, record FROM experiments WHERE job = ?", job)?.record ?? null,
     count: (session) =>

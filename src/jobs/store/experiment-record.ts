@@ -10,6 +10,7 @@ const amount = z.number().catch(0);
 
 export const metricSource = z.enum(["reported", "output", "snapshot", "clean"]);
 export const standing = z.enum(["final", "outdated", "running", "stopped", "failed"]);
+export const jobState = z.enum(["queued", "starting", "running", "interrupted", "completed", "failed", "cancelled"]);
 
 const result: z.ZodType<OwnResult> = z.object({
   metric: z.string(),
@@ -45,7 +46,7 @@ export const experimentRecord: z.ZodType<Experiment> = z.object({
   fromSnapshot: textOrNull,
   parent: textOrNull,
   call: textOrNull,
-  state: z.enum(["queued", "starting", "running", "interrupted", "completed", "failed", "cancelled"]),
+  state: jobState,
   standing,
   exitCode: z.number().nullable().default(null),
   stopped: z.object({ rung: z.number(), value: metricValue, cut: metricValue }).nullable().default(null).catch(null),

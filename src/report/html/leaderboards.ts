@@ -1,4 +1,6 @@
+import { countText } from "../../core/experiments/missing.ts";
 import { leastDifference } from "../../core/experiments/noise.ts";
+import { cutShortText, MISSING_NOTE } from "../../prompt/leaderboard.ts";
 import { formatMean, formatNumber } from "../../prompt/numbers.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import type { ReportBoard, ReportEntry } from "../report.ts";
@@ -38,6 +40,7 @@ ${[...reasons].map(
   ([reason, those]) =>
     html`<p class="warn">Not ranked${ranked.length > 0 ? ", and not to be read beside the numbers above" : ""}, because ${reason}:</p>${table(`${caption}, not ranked`, COLUMNS, those.map(toRow))}`,
 )}
+${shown.some(({ missing }) => missing !== undefined) && html`<p class="dim">${MISSING_NOTE}</p>`}
 ${entries.length > shown.length && html`<p class="warn">${count(entries.length - shown.length, "more row")} are in --json and --csv.</p>`}`;
 }
 
@@ -55,24 +58,25 @@ function headOf(
   return html`${better} ${count(n, "experiment")} of ${of}, ${ranked} ranked.${by && ` Ranked numbers are ${by}.`}`;
 }
 
-function noiseOf({ noise, areRepeatsEqual, control, ranked }: ReportBoard): Html | false {
+function noiseOf({ noise, areRepeatsEqual, cutShort = 0, control, ranked }: ReportBoard): Html | false {
   if (ranked === 0) return false;
   const against =
     control &&
     html` Verdicts are against what an experiment started from, else against the control ${control.job} (${oneLine(control.description, 80)}).`;
+  const leftOut = cutShort > 0 && ` ${cutShortText(cutShort)}`;
   const why = areRepeatsEqual ? "the repeats are all equal (does the command use SEED?)" : "nothing was measured twice";
-  if (noise === null) return html`<p class="dim">Noise floor: not known, as ${why}.${against}</p>`;
+  if (noise === null) return html`<p class="dim">Noise floor: not known, as ${why}.${against}${leftOut}</p>`;
   const least = formatNumber(leastDifference(noise, 1, 1), 2);
   const how =
     noise.source === "seeds" ? "the deviation over seeds" : `from how far all experiments lie apart, as ${why}`;
-  return html`<p class="dim">Noise floor: ${formatNumber(noise.value, 2)}, ${how}; two single measurements differ by more than noise from ${least} on.${against}</p>`;
+  return html`<p class="dim">Noise floor: ${formatNumber(noise.value, 2)}, ${how}; two single measurements differ by more than noise from ${least} on.${against}${leftOut}</p>`;
 }
 
 function toRow(entry: ReportEntry): Row {
   return [
     entry.rank ?? "",
     { shown: formatMean(entry), by: String(entry.mean) },
-    entry.n,
+    { shown: countText(entry), by: entry.n },
     entry.source,
     entry.verdict && html`<span class="v-${entry.verdict}">${entry.verdict}</span>`,
     signed(entry.deltaParent),

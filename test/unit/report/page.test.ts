@@ -91,6 +91,14 @@ test("never puts numbers of different sources into one ranking", () => {
   expect(page).toContain("numbers of different sources are not to be compared");
 });
 
+test("says of which measurements a mean is, and what became of the others", () => {
+  const entry = entryOf(experimentOf(0), { rank: 1 });
+  const page = (view: typeof entry.view) => renderPage(sampleReport({ entries: [{ ...entry, view }] }));
+  expect(page({ ...entry.view, missing: { failed: 2 } })).toContain("1 of 3 (2 failed)</td>");
+  expect(page({ ...entry.view, missing: { failed: 2 } })).toContain("might have been worse");
+  expect(page(entry.view)).not.toContain("might have been worse");
+});
+
 test("cuts a result of four megabytes in its middle, says so, and has it whole in JSON", () => {
   const result = `begin ${"x".repeat(4 * 1024 * 1024)} end`;
   const report = sampleReport({ jobs: [agent({ state: { kind: "completed", since: AT + 9_000, result } })] });

@@ -1,3 +1,4 @@
+import { countText } from "../../../core/experiments/missing.ts";
 import { oneLine } from "../../../shared/plain-text.ts";
 import { difference, number, some, spread, usd } from "../layout/format.ts";
 import { LEDGER_ORDERS, type LedgerOrder } from "../layout/ledger.ts";
@@ -129,7 +130,7 @@ function Entries() {
                 </th>
                 <td class="number">{number(view.mean)}</td>
                 <td class="number">{view.deviation === undefined ? "" : spread(view.deviation)}</td>
-                <td class="number">{view.n}</td>
+                <td class="number">{countText(view)}</td>
                 <td class="number">{difference(view.deltaParent)}</td>
                 <td class="number">{difference(view.deltaBest)}</td>
                 <td class={`verdict ${view.verdict ?? ""}`}>{view.verdict ?? ""}</td>

@@ -5,7 +5,14 @@ import { defaultOptions } from "../../../../src/config/schema.ts";
 import type { Job, JobState, Metric } from "../../../../src/core/job.ts";
 import type { JobTask } from "../../../../src/core/job-task.ts";
 import { newJob } from "../../../../src/core/new-job.ts";
-import type { Measurement, MetricSource, MetricValue, Params, StopRule } from "../../../../src/core/run-task.ts";
+import type {
+  Measurement,
+  MetricSource,
+  MetricValue,
+  Params,
+  Stopped,
+  StopRule,
+} from "../../../../src/core/run-task.ts";
 import type { TaskSource } from "../../../../src/core/task-source.ts";
 import { listExperiments } from "../../../../src/jobs/actions/list-experiments.ts";
 import { createLedger, type Ledger } from "../../../../src/jobs/project/ledger.ts";
@@ -34,6 +41,7 @@ export interface Wanted {
   readonly tree?: string | null;
   readonly gpu?: string;
   readonly stop?: StopRule;
+  readonly stopped?: Stopped;
   readonly measures?: Partial<Measurement> & { readonly jobID: string };
   readonly state?: JobState;
   readonly sandbox?: Job["sandbox"];
@@ -121,6 +129,7 @@ export function openLedgerWorld(options: { readonly stateDir?: string } = {}) {
         base:
           wanted.tree === null ? null : { ...BASE, project: "/home/ada/secret-place", tree: wanted.tree ?? "tree_1" },
         metrics: Object.fromEntries(metrics),
+        stopped: wanted.stopped ?? null,
         gpu: wanted.gpu ?? null,
         sandbox: wanted.sandbox ?? job.sandbox,
         modelUsd: wanted.usd ?? 0,
