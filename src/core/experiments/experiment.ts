@@ -101,6 +101,8 @@ export interface Measured {
   readonly seed: number;
   /** Those that the job had had; null = not known. */
   readonly turns: number | null;
+  /** null = an earlier version did not keep it. */
+  readonly state: Job["state"]["kind"] | null;
   /** Empty until it has completed. */
   readonly values: readonly (readonly [metric: string, value: MetricValue])[];
   readonly at: number;
@@ -222,6 +224,7 @@ export function toMeasured(
     direction,
     seed,
     turns,
+    state: job.state.kind,
     values: job.state.kind === "completed" ? values.map(([name, { value }]) => [name, value] as const) : [],
     at: job.state.since,
     usd: job.modelUsd + computeUsd(job.compute, job.state.since),

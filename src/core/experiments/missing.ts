@@ -47,6 +47,11 @@ export function missingOf(members: readonly Member[], isMeasured: boolean): Miss
   return missing;
 }
 
+export function addMissing(one: Missing, other: Missing = {}): Missing {
+  const fates = [...Object.keys(one), ...Object.keys(other)] as Fate[];
+  return Object.fromEntries(fates.map((fate) => [fate, (one[fate] ?? 0) + (other[fate] ?? 0)]));
+}
+
 function fateOf({ standing, state }: Pick<Member, "standing" | "state">): Fate {
   if (standing === "running" || standing === "stopped") return standing;
   if (state === "cancelled") return "cancelled";

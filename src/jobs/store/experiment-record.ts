@@ -70,6 +70,7 @@ export const measuredRecord: z.ZodType<Measured> = z.object({
   direction,
   seed: z.number(),
   turns: z.number().nullable().default(null),
+  state: jobState.nullable().default(null).catch(null),
   values: z.array(z.tuple([z.string(), metricValue])).default([]),
   at: z.number(),
   usd: amount,

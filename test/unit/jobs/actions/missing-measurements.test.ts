@@ -81,6 +81,42 @@ describe("measurements that are missing", () => {
   );
 
   test(
+    "counts repeats of a benchmark that brought no value, until they do or the files are others",
+    withLedger(async (world) => {
+      const measure = (jobID: string, seed: number, more: Wanted = {}) =>
+        world.add({ command: "eval", measures: { jobID, seed, turns: 1 }, ...more });
+      const control = { ...loss(9), id: "job_control", description: "control", command: null, turns: 1 };
+      const agent = { ...loss(9), id: "job_agent", command: null, turns: 1 };
+      for (const job of [control, agent]) world.add(job);
+      for (const seed of [1, 2, 3]) measure(control.id, seed, loss(0.2 + seed / 100));
+      measure(agent.id, 1, loss(0.1));
+      for (const seed of [2, 3]) measure(agent.id, seed, { state: FAILED });
+      const best = async () => (await rows(world))[0];
+      expect(await best()).toEqual([undefined, 0.1, 1, { failed: 2 }, null]);
+      measure(agent.id, 2, { state: { kind: "running", since: 9, leaseID: "l" } });
+      expect(await best()).toEqual([undefined, 0.1, 1, { failed: 1, running: 1 }, null]);
+      for (const seed of [2, 3]) measure(agent.id, seed, loss(0.1));
+      expect(await best()).toEqual([undefined, expect.closeTo(0.1), 3, undefined, "better"]);
+      measure(agent.id, 4, { state: FAILED });
+      world.add({ ...agent, turns: 2 });
+      measure(agent.id, 1, { ...loss(0.1), measures: { jobID: agent.id, turns: 2 } });
+      expect(await best()).toEqual([undefined, 0.1, 1, undefined, "better"]);
+    }),
+  );
+
+  test(
+    "counts seeds that failed also where a benchmark measured the others, and none that it was not asked to measure",
+    withLedger(async (world) => {
+      [1, 2, 3].forEach((seed) => {
+        world.add({ ...loss(9), ...at(0.3, seed), id: `job_of_${seed}`, ...(seed === 3 && { state: FAILED }) });
+      });
+      world.add({ ...loss(0.1), command: "eval", measures: { jobID: "job_of_1" } });
+      const { views } = await world.list();
+      expect(views).toMatchObject([{ source: "clean", n: 1, missing: { failed: 1 } }]);
+    }),
+  );
+
+  test(
     "counts of one session what that session has, and what still runs or ended without the number",
     withLedger(async (world) => {
       world.add({ ...loss(0.1), ...at(0.3, 1) });

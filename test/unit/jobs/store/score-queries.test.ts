@@ -47,7 +47,7 @@ test("every question of the scores is answered by an index", async () => {
   queries.bestJob(field, "group", "max");
   queries.costOf("group", null);
   queries.score("ses_1", "group", [field]);
-  createMissingQueries(database).missing(field, new Map([["group", "final"]]));
+  createMissingQueries(database).missing({ ...field, bench: "bench" }, new Map([["group", "final"]]));
   real.close();
   rmSync(stateDir, { recursive: true, force: true });
   expect(plans.length).toBeGreaterThan(14);
