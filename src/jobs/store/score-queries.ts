@@ -242,8 +242,9 @@ export function createScoreQueries(database: Database): ScoreQueries {
     namedControl(field) {
       const candidates = database.all(
         candidateRow,
-        `SELECT scores.grp AS "group", scores.n, scores.standing, ${CONTROL_COLUMNS} FROM scores
-           CROSS JOIN experiments ON experiments.grp = scores.grp AND experiments.is_control = 1
+        // By that index, which is small: SQLite would rather read all scores of the field.
+        `SELECT scores.grp AS "group", scores.n, scores.standing, ${CONTROL_COLUMNS}
+           FROM scores INDEXED BY scores_of_controls CROSS JOIN experiments ON experiments.grp = scores.grp AND experiments.is_control = 1
            WHERE ${IN_FIELD} AND standing IN ('final', 'outdated', 'running', 'stopped', 'failed') AND scores.is_control = 1
            ORDER BY scores.at DESC LIMIT ${MOST_CANDIDATES}`,
         ...fieldOf(field),
