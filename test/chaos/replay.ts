@@ -59,7 +59,8 @@ export async function replay({ runs, slots, secondMs, reuse }: ReplayOptions): P
       state.kind === "running" ? [{ from: state.since, to: killedAt }] : [],
     );
     setup.server = await startServe(setup.home);
-    await turn(setup.server, sessionID, wait({ timeout_seconds: 14_400 }));
+    const waits = script(wait({ timeout_seconds: 14_400 }), say("done"));
+    await setup.server.prompt(sessionID, waits, { limitMs: LIMIT_MS });
     await until(() => ended().length >= runs, { what: "all runs have ended", timeoutMs: LIMIT_MS, everyMs: 250 });
     const all = jobs();
     const commands = all.flatMap(({ state }) => ranFrom("result" in state ? (state.result ?? "") : ""));

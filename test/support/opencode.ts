@@ -19,6 +19,8 @@ export interface PromptOptions {
   agent?: string;
   model?: string;
   messageID?: string;
+  /** Longest time that the turn may take; absent = what a test has. */
+  limitMs?: number;
 }
 
 export interface StoredMessage {
@@ -153,9 +155,9 @@ function sessionCalls(client: OpencodeClient) {
   return {
     createSession: async (input: { title?: string; parentID?: string; agent?: string } = {}) =>
       must(await client.session.create(input)),
-    async prompt(sessionID: string, text: string, options?: PromptOptions) {
+    async prompt(sessionID: string, text: string, { limitMs = TURN_MS, ...options }: PromptOptions = {}) {
       const turn = client.session.prompt(body(sessionID, text, options));
-      const ended = await Promise.race([turn, pause(TURN_MS)]);
+      const ended = await Promise.race([turn, pause(limitMs)]);
       // The test's own limit, soon after, would not say where it hangs.
       if (!ended) throw new Error(`the turn hangs: ${JSON.stringify((await messages(sessionID)).slice(-2))}`);
       return must(ended);
