@@ -22,9 +22,9 @@ export const runsOfCall = (
 });
 
 /**
- * Descriptions of a task's runs: its own, which is the same for all of them, and in parentheses the values that tell a run
- * from others of its call. Values that all of them have follow where there is room.
- * @param all the combinations of its matrix, with the names first that tell them apart
+ * Describes each of a task's runs: the task's own description, then in parentheses the values that differ from the other runs
+ * of the call. Values that all runs share follow where there is room.
+ * @param all the combinations of its matrix, the names that differ first
  */
 export function describeRuns(description: string, all: readonly Params[], { apart, shorten }: RunsOfCall): string[] {
   const values = all.map((params) => apart.describe(params, VALUES_LIMIT));

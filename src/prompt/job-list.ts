@@ -161,7 +161,7 @@ export function renderCounts(jobs: readonly Pick<JobView, "state">[]): string {
   return renderStates(counts);
 }
 
-/** The same of jobs that were counted already. */
+/** Counts as text: "3 completed, 1 failed, 2 running". */
 export const renderStates = (counts: StateCounts): string =>
   [...counts].map(([state, count]) => `${count} ${state}`).join(", ") || "no jobs";
 

@@ -16,7 +16,7 @@ export interface ControlCandidate {
   readonly group: string;
   readonly description: string;
   readonly params: Params;
-  /** The same for all jobs of one call. */
+  /** Names the call that started it; null = not known. */
   readonly call: string | null;
   /** Measurements of the experiment. */
   readonly n: number;

@@ -17,7 +17,7 @@ export type Missing = Readonly<Partial<Record<Fate, number>>>;
 export interface Member {
   /** null = it has none. */
   readonly seed: string | null;
-  /** The same for all that one call started. */
+  /** Names the call that started it. */
   readonly call: string | null;
   readonly standing: Standing;
   readonly state: Job["state"]["kind"];
