@@ -83,7 +83,7 @@ describe.skipIf(why !== null)(`a host process that is killed${why ? ` (skipped: 
   });
 });
 
-const FIRST_PROCESS = "/dev/shm/.first";
+const FIRST_PROCESS = "echo up || exit;";
 
 /** Pids of first processes whose host process is gone. */
 function orphans(): number[] {

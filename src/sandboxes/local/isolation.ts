@@ -34,17 +34,26 @@ export interface IsolationPlan {
   readonly isView?: boolean;
 }
 
+export interface TreePair {
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface CopyOptions {
+  readonly below?: string;
+  readonly isAtRest?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Operations on directory trees. A job that still runs may own the files, so every operation must withstand it. */
 export interface TreeTools {
   /**
    * Copies the contents of each `from` into its `to`. Both are existing directories that no job can replace. Files that
    * vanish during the copy are no failure; what cannot be copied is named in the result.
-   * @param below copy only this directory of each, by its relative path; `..` and links must not lead out of `from`
+   * @param options.below copy only this directory of each, by its relative path; `..` and links must not lead out of `from`
+   * @param options.isAtRest no process of a job can write to them any more, and each `to` is empty and only ours
    */
-  copy(
-    pairs: readonly { readonly from: string; readonly to: string }[],
-    options?: { readonly below?: string; readonly signal?: AbortSignal },
-  ): Promise<CopyResult>;
+  copy(pairs: readonly TreePair[], options?: CopyOptions): Promise<CopyResult>;
   /** Removes a directory with all its contents, whatever their modes and depth. No-op if it does not exist. */
   remove(path: string): Promise<void>;
   /** @throws Error when the size could not be determined */

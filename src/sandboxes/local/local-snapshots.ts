@@ -148,7 +148,7 @@ export async function restoreSnapshot(
   const root = snapshotDir(rootDir, snapshotID);
   if (!isComplete(dirsAt(root)))
     throw new PluginError("not_found", `Snapshot ${snapshotID} does not exist on this machine.`, { retryable: false });
-  return backend.trees.copy(pairs(dirsAt(root), into), signal ? { signal } : {});
+  return backend.trees.copy(pairs(dirsAt(root), into), { isAtRest: true, signal });
 }
 
 function pairs(from: SandboxDirs, to: SandboxDirs, parts: readonly Part[] = PARTS) {

@@ -34,7 +34,7 @@ export function enterLaunch(
     "/usr/bin/setsid", "/bin/sh", "-c", READ_SCRIPT,
   ]; // biome-ignore format: one line per stage
   return {
-    ...launcherArgs(3, cgroup?.procsFiles ?? [], argv, OOM_SCORE),
+    ...launcherArgs(3, cgroup?.procsFiles ?? [], argv, { oomScore: OOM_SCORE }),
     env: HOST_ENV,
     cwd: "/",
     script: commandScript(command),

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
  * closed: when a descriptor cannot be closed it exits before anything runs.
  */
 const SCRIPT = `
-keep=$1 oom=$2; shift 2
+keep=$1 oom=$2 redirects=$3; shift 3
 [ "$oom" = 0 ] || (echo "$oom" > /proc/self/oom_score_adj) 2>/dev/null
 while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done; shift
 for f in /proc/self/fd/*; do
@@ -17,7 +17,7 @@ for f in /proc/self/fd/*; do
   n=\${f##*/}
   [ "$n" -le "$keep" ] || [ ! -e "$f" ] || exit 125
 done
-exec "$@"`;
+eval 'exec "$@" '"$redirects"`;
 
 /** A plain POSIX shell starts faster than bash, but can name only the descriptors 0 to 9. */
 const CHOOSE_SHELL = `
@@ -31,14 +31,16 @@ eval "$script"`;
  * The command line of the launcher.
  * @param keepUpTo the highest descriptor that the program gets
  * @param oomScore above 0 to be killed before other processes when memory runs out
+ * @param redirects in the shell's own words, done last; not quoted
  */
 export function launcherArgs(
   keepUpTo: number,
   cgroupProcs: readonly string[],
   argv: readonly string[],
-  oomScore = 0,
+  { oomScore = 0, redirects = "" }: { readonly oomScore?: number; readonly redirects?: string } = {},
 ): { file: string; args: string[] } {
   const bash = ["/bin/bash", "/usr/bin/bash"].find((path) => existsSync(path)) ?? "/bin/bash";
-  const stage = [CHOOSE_SHELL, "launch", bash, SCRIPT, String(keepUpTo), String(oomScore), ...cgroupProcs, "--"];
+  const given = [String(keepUpTo), String(oomScore), redirects, ...cgroupProcs, "--"];
+  const stage = [CHOOSE_SHELL, "launch", bash, SCRIPT, ...given];
   return { file: "/bin/sh", args: ["-c", ...stage, ...argv] };
 }

@@ -10,11 +10,13 @@ export type NamespaceKind = (typeof KINDS)[number];
 
 export class Namespaces {
   readonly #fds: ReadonlyMap<NamespaceKind, number>;
+  readonly #process: number;
   #open = true;
   #holders = 0;
 
-  private constructor(fds: ReadonlyMap<NamespaceKind, number>) {
+  private constructor(fds: ReadonlyMap<NamespaceKind, number>, process_: number) {
     this.#fds = fds;
+    this.#process = process_;
   }
 
   /**
@@ -40,12 +42,10 @@ export class Namespaces {
       }
       for (const kind of ["mnt", "pid", "net"])
         if (expected[`${kind}-namespace`] === undefined) throw new Error(`bwrap did not report the ${kind} namespace`);
-      return new Namespaces(fds);
+      return new Namespaces(fds, process_);
     } catch (error) {
-      for (const fd of fds.values()) closeSync(fd);
+      for (const fd of [process_, ...fds.values()]) closeSync(fd);
       throw error;
-    } finally {
-      closeSync(process_);
     }
   }
 
@@ -61,6 +61,11 @@ export class Namespaces {
     const fd = this.#fds.get(kind);
     if (!this.#open || fd === undefined) throw new Error(`the ${kind} namespace is not held`);
     return `/proc/${process.pid}/fd/${fd}`;
+  }
+
+  /** Path by which other programs can read a file of /proc/<pid>; it leads nowhere once the process has ended. */
+  processFile(name: string): string {
+    return `/proc/${process.pid}/fd/${this.#process}/${name}`;
   }
 
   /**
@@ -86,6 +91,6 @@ export class Namespaces {
 
   #closeIfUnused(): void {
     if (this.#open || this.#holders > 0) return;
-    for (const fd of this.#fds.values()) closeSync(fd);
+    for (const fd of [this.#process, ...this.#fds.values()]) closeSync(fd);
   }
 }

@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { nullIfMissing } from "../../../shared/missing-file.ts";
-import { FIRST_PROCESS } from "./start-bwrap.ts";
+import { FIRST_PROCESSES } from "./start-bwrap.ts";
 
 /**
  * Ends orphaned first processes, whose bwrap has died. bwrap normally takes its first process with it when it dies, but
@@ -12,7 +12,10 @@ export async function endOrphans(): Promise<void> {
   const pids = ((await nullIfMissing(readdir("/proc"))) ?? []).filter((name) => /^\d+$/.test(name));
   // A process may end, or hide its files from us; either way it is not one of ours to end.
   const read = (pid: string, what: string) => readFile(`/proc/${pid}/${what}`, "utf8").catch(() => "");
-  const hasOurText = async (pid: string) => (await read(pid, "cmdline")).split("\0").includes(FIRST_PROCESS);
+  const hasOurText = async (pid: string) => {
+    const words = (await read(pid, "cmdline")).split("\0");
+    return FIRST_PROCESSES.some((script) => words.includes(script));
+  };
   for (const pid of pids) {
     if (!(await hasOurText(pid))) continue;
     const status = await read(pid, "status");

@@ -43,10 +43,19 @@ export interface SetUpResult {
 
 /**
  * Devices: they can still be written to, but a job whose user owns them, as happens when the host process is root, cannot
- * change their modes. bwrap itself could only make them unusable.
+ * change their modes. bwrap itself could only make them unusable. One Perl remounts all of them in the time that one `mount`
+ * takes for one; where there is no Perl, or it fails, `mount` does it.
  */
-const LOCK_DEVICES =
-  "for d in null zero full random urandom tty $GPU_DEVICES; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec /dev/$d || exit 1; done";
+const LOCK_DEVICES = `
+set -- null zero full random urandom tty $GPU_DEVICES
+/usr/bin/perl -e "$LOCK_AT_ONCE" "$@" 2>/dev/null && exit
+for d in "$@"; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec "/dev/$d" || exit 1; done`;
+/** Numbers of mount(2). @source asm/unistd_64.h; asm-generic/unistd.h */
+const MOUNT_CALL: Readonly<Partial<Record<NodeJS.Architecture, number>>> = { x64: 165, arm64: 40 };
+/** MS_REMOUNT, MS_BIND, MS_RDONLY, MS_NOSUID, MS_NOEXEC. @source linux/mount.h */
+const READ_ONLY = 32 | 4096 | 1 | 2 | 8;
+const LOCK_AT_ONCE = `
+for (@ARGV) { my $path = "/dev/$_"; exit 1 if syscall(${MOUNT_CALL[process.arch] ?? -1}, 0, $path, 0, ${READ_ONLY}, 0) != 0 }`;
 /**
  * Limits the sandbox's user, and then obeys the rules for its network. The host's own /proc works here: these files show and
  * set the limits of the process that opens them, which is in the namespace by then.
@@ -57,23 +66,15 @@ limit() { while [ $# -gt 0 ]; do echo "$2" > "/proc/sys/user/$1" || return; shif
 said=$(limit "$@" 2>&1) || echo "@unlimited \${said%%
 *}"
 [ -z "$ip" ] || exec "$ip" -batch - <&3`;
-/** Waits until the namespace has a default route, for five seconds at most, or the helper has ended. */
-const AWAIT_ROUTE = `
-up() { while read -r _ to _ _ _ _ _ mask _; do [ "$to$mask" != 0000000000000000 ] || return 0; done < /proc/net/route; return 1; }
-n=0
-until up; do
-  kill -0 "$1" 2>/dev/null && [ "$n" -lt 250 ] || exit 1
-  n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1
-done`;
-
 const DEVICES_FAILED = 41;
 const LIMIT_FAILED = 42;
 
 // Kills the helper when the host process closes its end of stdin, on purpose or by dying. A parent-death signal would not
 // do, because helpers change their credentials, which cancels it. The helper gets the namespaces at descriptors 8 and 9.
-// Beside the helper, \`ip\` reports every change of the host's addresses and routes. The devices are locked meanwhile.
+// Beside the helper, \`ip\` reports every change of the host's addresses and routes. The devices are locked meanwhile. The
+// network is up once the namespace has a default route, for which it waits five seconds at most.
 const SCRIPT = `
-nsenter=$1 all=$2 user=$3 net=$4 lock=$5 limits=$6 ip=$7; shift 7
+nsenter=$1 all=$2 user=$3 net=$4 routes=$5 lock=$6 limits=$7 ip=$8; shift 8
 exec 4<&0 </dev/null
 enter() { "$nsenter" --preserve-credentials "$@" 4<&-; }
 locked= code=0
@@ -86,14 +87,19 @@ exec 3<&- 8<"$user" 9<"$net"
 "$@" 4<&- >/dev/null & p=$!
 { read -r _ <&4; kill -9 $p $m; } >/dev/null 8<&- 9<&- & r=$!
 exec 8<&- 9<&-
-enter --user="$user" --net="$net" -- /bin/sh -c "$AWAIT_ROUTE" route $p || code=1
+isUp() { while read -r _ to _ _ _ _ _ mask _; do [ "$to$mask" != 0000000000000000 ] || return 0; done < "$routes"; return 1; }
+n=0
+until isUp 2>/dev/null; do
+  [ "$n" -lt 250 ] && kill -0 $p 2>/dev/null && [ -e "$routes" ] || { code=1; break; }
+  n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1
+done
 devices || code=${DEVICES_FAILED}
 [ "$code" = 0 ] || kill -9 $p
 [ "$code" != 0 ] || echo @up
 exec 4<&-; wait $p; kill -9 $r $m
 exit $code`;
 
-const VARIABLES = { LOCK_DEVICES, LIMIT, AWAIT_ROUTE };
+const VARIABLES = { LOCK_DEVICES, LOCK_AT_ONCE, LIMIT };
 
 /**
  * Does everything, with this helper for the network; null = it has none. May be called again, with another helper.
@@ -106,7 +112,7 @@ export function setUp(
   const release = namespaces.hold();
   const argv = [
     "/bin/sh", "-c", SCRIPT, "guard", nsenter, namespaces.enterArgs().join(" "), namespaces.path("user"), namespaces.path("net"),
-    locksDevices ? "yes" : "no", userLimits.join(" "), network?.ip ?? "", ...(network?.helper ?? []),
+    namespaces.processFile("net/route"), locksDevices ? "yes" : "no", userLimits.join(" "), network?.ip ?? "", ...(network?.helper ?? []),
   ]; // biome-ignore format: one line
   const { file, args } = launcherArgs(3, [], argv);
   const child = withAnonymousFiles(network ? [Buffer.from(network.rules)] : [], (fds) =>

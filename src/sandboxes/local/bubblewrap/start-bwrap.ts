@@ -10,11 +10,14 @@ import { launcherArgs } from "./launcher.ts";
  * orphans while it waits in a read that never ends. Not a `sleep`, because a job's `pkill sleep` must not end its
  * sandbox. It exits when nobody reads its "up": bwrap asks the kernel to die with us, and we may have died before it did.
  */
-export const FIRST_PROCESS =
-  "f=/dev/shm/.first; mkfifo $f; exec 3<>$f; rm $f; echo up || exit; exec >&-; while :; do read -r _ <&3; done";
+const firstProcess = (openPipe: string): string =>
+  `${openPipe} || exit; echo up || exit; exec >&-; while :; do read -r _ <&3; done`;
+const FIRST_IN_BASH = firstProcess("exec 3<> <(:)"); // a pipe that nobody writes to, without starting a program
+const FIRST_IN_SH = firstProcess("f=/dev/shm/.first; mkfifo $f; exec 3<>$f && rm $f");
+export const FIRST_PROCESSES: readonly string[] = [FIRST_IN_BASH, FIRST_IN_SH];
 // bwrap may use three pipes only (see openAnonymousFile): stdin is the gate at 5, and stdout carries both the report at 4
 // and the "up" of the first process.
-const PLUMBING = 'exec "$@" 6<&4 7<&5 4>&1 5<&0 0</dev/null';
+const PLUMBING = "6<&4 7<&5 4>&1 5<&0 0</dev/null";
 
 export interface CallFilter {
   /** The filter as the kernel takes it, for the first process. */
@@ -46,9 +49,8 @@ export interface BwrapProcess {
 export function startBwrap({ bwrap, args, filter, cgroupProcs }: BwrapCommand): BwrapProcess {
   // Arguments go through a descriptor, so that no command line shows paths of the host. The environment is empty, because
   // the job can read it.
-  const shell = existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh";
-  const argv = ["/bin/sh", "-c", PLUMBING, "start", bwrap, "--args", "3", "--", shell, "-c", FIRST_PROCESS];
-  const launch = launcherArgs(5, cgroupProcs, argv);
+  const first = existsSync("/bin/bash") ? ["/bin/bash", "-c", FIRST_IN_BASH] : ["/bin/sh", "-c", FIRST_IN_SH];
+  const launch = launcherArgs(5, cgroupProcs, [bwrap, "--args", "3", "--", ...first], { redirects: PLUMBING });
   const texts = [Buffer.from(args.map((each) => `${each}\0`).join("")), filter.entry, filter.program];
   const child = withAnonymousFiles(texts, (fds) =>
     spawn(launch.file, launch.args, {

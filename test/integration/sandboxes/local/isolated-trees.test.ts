@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import {
   chmodSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -44,6 +46,45 @@ test.skipIf(!canIsolate())("empty folders are copied with their modes and times,
   expect(to.slice(3).map((path) => lstatSync(path).mode & 0o7777)).toEqual([0o770, 0o700]);
   expect(lstatSync(to[3] as string).mtimeMs).toBe(2_000_000_000);
 });
+
+test.skipIf(!canIsolate())("trees at rest are copied as they are, links, pipes and modes too", async () => {
+  const from = ["workspace", "home"].map((name) => join(root, "from", name));
+  const to = ["workspace", "home"].map((name) => join(root, "to", name));
+  for (const path of [...from, ...to]) mkdirSync(path, { recursive: true });
+  const [work = "", home = ""] = from;
+  writeFileSync(join(work, "file"), "text", { mode: 0o751 });
+  linkSync(join(work, "file"), join(work, "same"));
+  symlinkSync("/etc/passwd", join(work, "link"));
+  spawnSync("mkfifo", [join(home, "pipe")]);
+  chmodSync(home, 0o750);
+  const copied = await trees.copy(
+    from.map((path, at) => ({ from: path, to: to[at] as string })),
+    { isAtRest: true },
+  );
+  expect(copied).toEqual({ leftOut: [], leftOutCount: 0 });
+  const file = lstatSync(join(root, "to/workspace/file"));
+  expect([file.mode & 0o777, file.nlink]).toEqual([0o751, 2]);
+  expect(lstatSync(join(root, "to/workspace/link")).isSymbolicLink()).toBe(true);
+  expect(lstatSync(join(root, "to/home/pipe")).isFIFO()).toBe(true);
+  expect(lstatSync(join(root, "to/home")).mode & 0o777).toBe(0o750);
+});
+
+test.skipIf(!canIsolate())(
+  "what a plain copy cannot take is taken by one in a sandbox, into empty folders",
+  async () => {
+    const from = join(root, "from", "workspace");
+    const to = join(root, "to", "workspace");
+    for (const path of [from, to]) mkdirSync(path, { recursive: true });
+    // Paths beyond what the kernel takes at once: `cp` alone leaves the file at the end out.
+    const half = Array.from({ length: 10 }, () => "d".repeat(250)).join("/");
+    const make = 'cd "$1"; for _ in 1 2; do mkdir -p "$2"; cd "$2"; done; echo far > far; cd "$1"; echo text > file';
+    spawnSync("bash", ["-c", make, "make", from, half]);
+    const copied = await trees.copy([{ from, to }], { isAtRest: true });
+    expect(copied).toEqual({ leftOut: [], leftOutCount: 0 });
+    const { stdout } = spawnSync("find", [to, "-type", "f", "-printf", "%f "], { encoding: "utf8" });
+    expect(stdout.split(" ").filter(Boolean).sort()).toEqual(["far", "file"]);
+  },
+);
 
 test.skipIf(!canIsolate())("what is removed takes nothing with it that a link in it leads to", async () => {
   const [tree = "", kept = ""] = folders("tree", 2);
