@@ -8,8 +8,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const root = fileURLToPath(new URL("../", import.meta.url));
 const dist = `${root}dist`;
 // Made aside and swapped in whole: what runs from dist never meets half a build, nor files of a former one. Inside
-// the package, because the schema's imports are resolved from there.
-const next = `${root}node_modules/.dist-next`;
+// the package, because the schema's imports are resolved from there, and not in node_modules, which checkouts may share.
+const next = `${root}.dist-next`;
 
 rmSync(next, { recursive: true, force: true });
 const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
