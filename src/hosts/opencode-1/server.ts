@@ -115,6 +115,7 @@ async function putTogether(input: PluginInput, tuple: unknown, later: readonly s
       delegation,
       shadowedTools,
       firstRequests: adapter.firstRequests,
+      log,
     }),
     "tool.execute.after": async ({ tool, sessionID, args }, answer) => {
       const mark = tool === "skill" ? await jobSessions.jobOf(sessionID) : null;

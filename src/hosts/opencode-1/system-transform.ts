@@ -1,4 +1,5 @@
 import type { Hooks } from "@opencode-ai/plugin";
+import type { Log } from "../../shared/log.ts";
 import type { JobMark, JobSessions } from "../shared/job-sessions.ts";
 import type { SystemTexts } from "../shared/system-text.ts";
 import type { Delegation } from "./delegation.ts";
@@ -16,6 +17,7 @@ export interface SystemTransformDeps {
   readonly delegation: Pick<Delegation, "isOffered">;
   readonly shadowedTools: Pick<ShadowedTools, "beforeRequest">;
   readonly firstRequests: Pick<FirstRequests, "isSent">;
+  readonly log: Log;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface SystemTransformDeps {
  * stay within OpenCode's own entry: each further one is sent as a system message of its own, which many servers refuse.
  */
 export function createSystemTransform(deps: SystemTransformDeps): SystemTransform {
-  const { jobSessions, texts, agents, delegation, shadowedTools, firstRequests } = deps;
+  const { jobSessions, texts, agents, delegation, shadowedTools, firstRequests, log } = deps;
 
   /** Titles and summaries are no conversations: they lack OpenCode's block on the environment. */
   async function isConversation(system: readonly string[]): Promise<boolean> {
@@ -46,21 +48,31 @@ export function createSystemTransform(deps: SystemTransformDeps): SystemTransfor
     });
   }
 
-  return async ({ sessionID }, { system }) => {
-    if (!sessionID || !(await isConversation(system))) return;
-    const mark = await jobSessions.jobOf(sessionID);
-    if (mark) {
-      await forJob(mark, system);
-      shadowedTools.beforeRequest(sessionID);
-      firstRequests.isSent(mark.job);
-      return;
-    }
+  async function forOrchestrator(sessionID: string, system: string[]): Promise<void> {
     if (!(await delegation.isOffered(sessionID))) return;
+    const block = await texts.forOrchestrator();
     const [first, ...more] = system;
     const most = mostEntries(system);
-    const block = await texts.forOrchestrator();
     system.splice(0, system.length, first ? `${first}\n\n${block}` : block, ...more);
     haveTheLastWord(system, () => fold(system, most));
+  }
+
+  return async ({ sessionID }, { system }) => {
+    if (!sessionID) return;
+    let mark: JobMark | null;
+    try {
+      if (!(await isConversation(system))) return;
+      mark = await jobSessions.jobOf(sessionID);
+      if (!mark) await forOrchestrator(sessionID, system);
+    } catch (error) {
+      // What is thrown here fails the user's own turn. What guards his machine from jobs does not depend on this text.
+      log("error", "could not tell an agent how to delegate", { sessionID, reason: String(error) });
+      return;
+    }
+    if (!mark) return;
+    await forJob(mark, system);
+    shadowedTools.beforeRequest(sessionID);
+    firstRequests.isSent(mark.job);
   };
 }
 

@@ -24,9 +24,20 @@ async function send(text: string, ...plugins: readonly Plugin[]): Promise<string
   return system.map((content) => content);
 }
 
-function oursFor(sessionID: string | undefined, removed: string[] = [], requests: string[] = []): Plugin {
+type Broken = "agents" | "delegation" | "jobSessions" | "texts";
+
+function oursFor(
+  sessionID: string | undefined,
+  removed: string[] = [],
+  requests: string[] = [],
+  { broken, logged = [] }: { broken?: Broken; logged?: string[] } = {},
+): Plugin {
   const agent = (name: string, prompt: string) => ({ name, prompt, mode: "primary", hidden: true }) as HostAgentInfo;
+  const fail = async () => {
+    throw new Error("Could not list the agents: OpenCode gave no reason (HTTP status 401)");
+  };
   const transform = createSystemTransform({
+    log: (level, message) => void logged.push(`${level}: ${message}`),
     jobSessions: { jobOf: async (id) => (id === "ses_job" ? { job: "job_1", orchestrator: "ses_o" } : null) },
     texts: {
       forJob: async () => JOB,
@@ -37,6 +48,10 @@ function oursFor(sessionID: string | undefined, removed: string[] = [], requests
     delegation: { isOffered: async (id) => id !== "ses_barred" },
     shadowedTools: { beforeRequest: (id) => void requests.push(id) },
     firstRequests: { isSent: (job) => void requests.push(job) },
+    ...(broken === "agents" && { agents: fail }),
+    ...(broken === "delegation" && { delegation: { isOffered: fail } }),
+    ...(broken === "jobSessions" && { jobSessions: { jobOf: fail } }),
+    ...(broken === "texts" && { texts: { forJob: fail, forOrchestrator: fail, onRemoved() {} } }),
   });
   return (system) => transform({ sessionID, model: {} } as never, { system });
 }
@@ -70,6 +85,23 @@ describe("a conversation", () => {
     ["a summary", `${SUMMARY}\n\nMore of the user's.`],
   ])("%s is none, in a job's session either", async (_what, text) => {
     for (const id of ["ses_user", "ses_job"]) expect(await send(text, oursFor(id))).toEqual([text]);
+  });
+});
+
+describe("where OpenCode or the plugin's own state cannot be read", () => {
+  test.each<[Broken, string]>([
+    ["agents", "You are a pirate."],
+    ["delegation", HOST],
+    ["jobSessions", HOST],
+    ["texts", HOST],
+  ])("the user's own turn goes on without our text: %s", async (broken, text) => {
+    const logged: string[] = [];
+    expect(await send(text, oursFor("ses_user", [], [], { broken, logged }))).toEqual([text]);
+    expect(logged).toEqual(["error: could not tell an agent how to delegate"]);
+  });
+
+  test("a job's turn does not go on without its text", async () => {
+    expect(send(HOST, oursFor("ses_job", [], [], { broken: "texts" }))).rejects.toThrow("HTTP status 401");
   });
 });
 
