@@ -4,6 +4,7 @@
  */
 import { createInterface } from "node:readline";
 import { createOpencodeClient } from "@opencode-ai/sdk";
+import type { Event } from "@opencode-ai/sdk/v2/client";
 import { followEvents } from "./server-events.ts";
 
 interface Setting {
@@ -49,9 +50,10 @@ say({ config });
 
 const commands = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 await commands.next(); // the server has the configuration
-const events = await followEvents(setting.url, setting.directory, (event) => {
+const onEvent = (event: Event): void => {
   hooks.event?.({ event }).catch((error: unknown) => say({ hookFailed: String(error) })); // the host does not await it either
-});
+};
+const events = await followEvents(setting.url, setting.directory, { onEvent });
 say({ ready: Object.keys(hooks.tool ?? {}) });
 
 for await (const line of { [Symbol.asyncIterator]: () => commands }) {

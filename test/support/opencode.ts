@@ -70,18 +70,19 @@ export async function startServe(
   const log = () =>
     `${server.stdout()}${server.stderr()}${existsSync(home.logFile) ? readFileSync(home.logFile, "utf8") : ""}`;
   const url = `http://127.0.0.1:${port}`;
+  const headers = credentials(env);
   let events: ServerEvents;
   try {
     await until(() => server.stdout().includes("listening on"), {
       what: "opencode serve listens",
       seen: log,
     });
-    events = await followEvents(url, home.project);
+    events = await followEvents(url, home.project, { headers });
   } catch (error) {
     await server.kill();
     throw error;
   }
-  const client = createOpencodeClient({ baseUrl: url, directory: home.project });
+  const client = createOpencodeClient({ baseUrl: url, directory: home.project, headers });
   return {
     url,
     pid: server.pid,
@@ -183,6 +184,10 @@ function sessionCalls(client: OpencodeClient) {
 export function must<T>(result: { data?: T | undefined; error?: unknown }): T {
   if (result.error !== undefined) throw new Error(`opencode answered an error: ${JSON.stringify(result.error)}`);
   return result.data as T;
+}
+
+function credentials({ OPENCODE_SERVER_PASSWORD: password }: Record<string, string>): Record<string, string> {
+  return password === undefined ? {} : { authorization: `Basic ${btoa(`opencode:${password}`)}` };
 }
 
 /** "provider/model", as a user writes it. */

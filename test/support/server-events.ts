@@ -22,12 +22,12 @@ const RETRY_MS = 100;
 export async function followEvents(
   url: string,
   directory: string,
-  onEvent?: (event: Event) => void,
+  { onEvent, headers = {} }: { onEvent?: (event: Event) => void; headers?: Record<string, string> } = {},
 ): Promise<ServerEvents> {
   const all: Event[] = [];
   const abort = new AbortController();
   const follow = async (path: string, toEvent: (data: unknown) => Event | null) => {
-    const response = await fetch(`${url}${path}`, { signal: abort.signal });
+    const response = await fetch(`${url}${path}`, { headers, signal: abort.signal });
     if (!response.ok || !response.body) throw new Error(`GET ${path} answered ${response.status}`);
     await readLines(response.body, (line) => {
       const event = line.startsWith("data: ") ? toEvent(JSON.parse(line.slice("data: ".length))) : null;

@@ -1,8 +1,10 @@
 import type { PluginInput } from "@opencode-ai/plugin";
 import { createOpencodeClient, type OpencodeClient } from "@opencode-ai/sdk/v2/client";
 import { type ErrorCode, PluginError } from "../../shared/error-code.ts";
+import { reachDirectly } from "./own-address.ts";
 
 export type HostClient = OpencodeClient;
+type ClientConfig = NonNullable<Parameters<typeof createOpencodeClient>[0]>;
 
 /**
  * The complete client of OpenCode over the transport it gave us: in-process under `run` and the terminal UI, loopback
@@ -12,7 +14,11 @@ export type HostClient = OpencodeClient;
  * @source OpenCode 1.18.33, verified over both transports
  */
 export function createHostClient(input: Pick<PluginInput, "client">, directory?: string): HostClient {
-  return createOpencodeClient({ ...transportOf(input), ...(directory !== undefined && { directory }) });
+  const transport = transportOf(input);
+  reachDirectly(process.env, transport.baseUrl);
+  // The SDK spreads headers, and nothing is left of a `Headers` object: OpenCode would miss its password.
+  const headers = Object.fromEntries(new Headers(transport.headers));
+  return createOpencodeClient({ ...transport, headers, ...(directory !== undefined && { directory }) } as ClientConfig);
 }
 
 /** What OpenCode gives for an address where it listens to nobody. A server has this one only if its user asks for the name. */
@@ -21,8 +27,13 @@ const NO_ADDRESS = "http://localhost:4096";
 /** Whether this OpenCode listens to others, such as a web page. Under `run` and the terminal UI it is alone. */
 export const isServer = (input: Pick<PluginInput, "client">): boolean => transportOf(input).baseUrl !== NO_ADDRESS;
 
-function transportOf(input: Pick<PluginInput, "client">): Record<string, unknown> {
-  const { _client } = (input.client ?? {}) as unknown as { _client?: { getConfig?(): Record<string, unknown> } };
+interface Transport {
+  readonly baseUrl?: unknown;
+  readonly headers?: ConstructorParameters<typeof Headers>[0];
+}
+
+function transportOf(input: Pick<PluginInput, "client">): Transport {
+  const { _client } = (input.client ?? {}) as unknown as { _client?: { getConfig?(): Transport } };
   if (typeof _client?.getConfig !== "function") {
     throw new Error(
       "opencode-parallel-agents cannot work in this version of OpenCode; it needs OpenCode 1.18 or a later 1.x.",
@@ -32,21 +43,28 @@ function transportOf(input: Pick<PluginInput, "client">): Record<string, unknown
 }
 
 /** The data of a call. The client resolves with errors; they become a `PluginError` that says what was attempted. */
-export async function unwrap<T>(
-  call: Promise<{ data?: T; error?: unknown }>,
-  code: ErrorCode,
-  doing: string,
-): Promise<NonNullable<T>> {
-  let answer: { data?: T; error?: unknown };
+export async function unwrap<T>(call: Promise<Answer<T>>, code: ErrorCode, doing: string): Promise<NonNullable<T>> {
+  let answer: Answer<T>;
   try {
     answer = await call;
   } catch (cause) {
     throw new PluginError(code, `Could not ${doing}: ${describe(cause)}`, { cause, retryable: true });
   }
   if (answer.error !== undefined) {
-    throw new PluginError(code, `Could not ${doing}: ${describe(answer.error)}`, { cause: answer.error });
+    throw new PluginError(code, `Could not ${doing}: ${describeAnswer(answer)}`, { cause: answer.error });
   }
   return answer.data as NonNullable<T>;
+}
+
+interface Answer<T> {
+  readonly data?: T;
+  readonly error?: unknown;
+  /** Missing where there was no answer. */
+  readonly response?: Response;
+}
+
+function describeAnswer({ error, response }: Answer<unknown>): string {
+  return response ? `${describe(error)} (HTTP status ${response.status})` : describe(error);
 }
 
 /** OpenCode's errors are `{ name, data: { message } }`, `{ _tag, … }`, or plain Errors. */
