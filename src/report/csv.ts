@@ -1,10 +1,13 @@
+import { missingText } from "../core/experiments/missing.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { type Report, rowsOf } from "./report.ts";
 
-/** The first columns; by them a file is known to be a table of ours. */
+/** The first columns, also of tables of earlier versions: by them a file is known to be one of ours. */
 export const CSV_COLUMNS = [
   ...["id", "description", "metric", "mean", "deviation", "n", "source", "verdict", "parent", "usd", "gpu_seconds"],
 ] as const;
+/** Without them the rows of jobs that failed or were stopped look like final ones, and are the best where they are sorted. */
+const STANDING_COLUMNS = ["rank", "standing", "missing"] as const;
 
 export interface Csv {
   readonly text: string;
@@ -44,9 +47,12 @@ export function toCsv(report: Pick<Report, "leaderboards">): Csv {
     text(entry.parent),
     String(entry.usd),
     String(entry.gpuSeconds),
+    entry.rank === undefined ? "" : String(entry.rank),
+    entry.standing,
+    missingText(entry.missing),
     ...params.map((name) => paramOf(entry.params, name)),
   ]);
-  const header = [...CSV_COLUMNS, ...params.map((name) => asText(`param.${oneLine(name, 200)}`))];
+  const header = [...CSV_COLUMNS, ...STANDING_COLUMNS, ...params.map((name) => asText(`param.${oneLine(name, 200)}`))];
   return { text: [header, ...lines].map((cells) => `${cells.map(toField).join(",")}\r\n`).join(""), neutralised };
 }
 

@@ -73,13 +73,17 @@ export const isComplete = (missing: Missing | undefined): boolean =>
 
 /** How many measurements an experiment's number is of, with those that are missing: `1 of 3 (2 failed)`. */
 export function countText({ n, missing = {} }: { readonly n: number; readonly missing?: Missing }): string {
-  if (isComplete(missing)) return String(n);
-  const fates = Object.entries(FATES).flatMap(([fate, words]) => {
-    const count = missing[fate as Fate] ?? 0;
-    return count === 0 ? [] : [`${count} ${words}`];
-  });
-  return `${n} of ${n + countMissing(missing)} (${fates.join(", ")})`;
+  return isComplete(missing) ? String(n) : `${n} of ${n + countMissing(missing)} (${missingText(missing)})`;
 }
+
+/** What became of those that are missing: `2 failed, 1 running`; empty where none is. */
+export const missingText = (missing: Missing = {}): string =>
+  Object.entries(FATES)
+    .flatMap(([fate, words]) => {
+      const count = missing[fate as Fate] ?? 0;
+      return count === 0 ? [] : [`${count} ${words}`];
+    })
+    .join(", ");
 
 /**
  * Whether a verdict may be wrong because what is missing would have been worse: it makes an experiment look better than it

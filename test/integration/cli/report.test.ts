@@ -134,7 +134,7 @@ test("prints the experiments as CSV, says which cells it changed, and redacts", 
   const lines = text.split("\r\n");
   expect([code, lines[0], err]).toEqual([
     0,
-    "id,description,metric,mean,deviation,n,source,verdict,parent,usd,gpu_seconds,param.LR",
+    "id,description,metric,mean,deviation,n,source,verdict,parent,usd,gpu_seconds,rank,standing,missing,param.LR",
     expect.stringContaining("1 cell that a spreadsheet would take for a formula"),
   ]);
   expect(lines.filter((line) => line.includes(",loss,"))).toHaveLength(4);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { toCsv } from "../../../src/report/csv.ts";
 import { experimentOf } from "../../support/experiments.ts";
-import { sampleReport } from "./sample.ts";
+import { entryOf, sampleReport } from "./sample.ts";
 
 /** Reads a table as RFC 4180 says. */
 function read(text: string): string[][] {
@@ -23,11 +23,30 @@ test("has the columns of the contract, then the parameters, and a row for each n
   expect(neutralised).toBe(0);
   expect(read(text)).toEqual([
     [
-      ..."id,description,metric,mean,deviation,n,source,verdict,parent,usd,gpu_seconds".split(","),
+      ..."id,description,metric,mean,deviation,n,source,verdict,parent,usd,gpu_seconds,rank,standing,missing".split(
+        ",",
+      ),
       "param.LR",
       "param.SEED",
     ],
-    ["exp_job_000000000000", "baseline", "loss", "1", "", "1", "output", "better", "", "0.01", "0", "0", "0"],
+    [
+      "exp_job_000000000000",
+      "baseline",
+      "loss",
+      "1",
+      "",
+      "1",
+      "output",
+      "better",
+      "",
+      "0.01",
+      "0",
+      "1",
+      "final",
+      "",
+      "0",
+      "0",
+    ],
     [
       "exp_job_000000000007",
       "variant 1",
@@ -40,9 +59,33 @@ test("has the columns of the contract, then the parameters, and a row for each n
       "job_p",
       "0.01",
       "0",
+      "2",
+      "final",
+      "",
       "1",
       "3",
     ],
+  ]);
+});
+
+test("says of each row whether it is ranked, how far its number is final, and what is missing of it", () => {
+  const entry = (more: object, view: object) => {
+    const one = entryOf(experimentOf(0), more);
+    return { ...one, ...more, view: { ...one.view, ...view } };
+  };
+  const report = sampleReport({
+    entries: [
+      entry({ rank: 1 }, { missing: { failed: 2, running: 1 } }),
+      entry({ standing: "stopped" }, {}),
+      entry({ standing: "failed" }, {}),
+    ],
+  });
+  const [header = [], ...rows] = read(toCsv(report).text);
+  const place = header.indexOf("rank");
+  expect(rows.map((row) => row.slice(place, place + 3))).toEqual([
+    ["1", "final", "2 failed, 1 running"],
+    ["", "stopped", ""],
+    ["", "failed", ""],
   ]);
 });
 
@@ -86,8 +129,8 @@ test("can be read back whatever jobs and parameters are called", () => {
         const experiments = [{ ...experimentOf(0), description, params }];
         const rows = read(toCsv(sampleReport({ experiments })).text);
         expect(rows.map((row) => row.length)).toEqual([
-          11 + Object.keys(params).length,
-          11 + Object.keys(params).length,
+          14 + Object.keys(params).length,
+          14 + Object.keys(params).length,
         ]);
         for (const cell of rows[1] ?? []) expect(cell).not.toMatch(/(^|;)[\s"]*[=@\t\r]/);
       },
