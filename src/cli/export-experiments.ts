@@ -25,6 +25,9 @@ export interface Exported {
   readonly values: number;
   /** Experiments that have no values, for which the tracker has no place. */
   readonly withoutValues: number;
+  /** Values that the project's jobs reported over steps, and those of them that are kept, which alone can be sent. */
+  readonly reported: number;
+  readonly kept: number;
 }
 
 /**
@@ -59,10 +62,13 @@ export async function exportExperiments(
   const sent = openSent(stateDir, [name, place, project], { isAgain, clock: systemClock });
   const tracker = create(base, env, project, sent);
   keep(stateDir, sent.prepare);
-  let [done, values, changed, withoutValues] = [0, 0, 0, 0];
+  let [done, values, changed, withoutValues, reported, kept] = [0, 0, 0, 0, 0, 0];
   for (const row of rows) {
     try {
-      const sentNow = await tracker.send(toTrackedRun(row, (one, job) => lab.series(one, job)));
+      const run = toTrackedRun(row, (one, job) => lab.series(one, job));
+      reported += run.reported;
+      kept += run.kept;
+      const sentNow = await tracker.send(run);
       values += sentNow.values;
       changed += Number(sentNow.isNews);
       withoutValues += Number(sentNow.isLeftOut);
@@ -78,7 +84,7 @@ export async function exportExperiments(
     }
   }
   keep(stateDir, sent.close);
-  return { place, all: rows.length, experiments: changed, values, withoutValues };
+  return { place, all: rows.length, experiments: changed, values, withoutValues, reported, kept };
 }
 
 function keep(stateDir: string, write: () => void): void {

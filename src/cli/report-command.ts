@@ -1,3 +1,4 @@
+import { MOST_POINTS } from "../core/series.ts";
 import type { Report } from "../report/report.ts";
 import { STATE_DIR_HELP } from "./cli-options.ts";
 import { type Command, type CommandCall, UsageError } from "./command.ts";
@@ -126,11 +127,16 @@ async function sendTo(call: CommandCall, name: "trackio" | "mlflow"): Promise<nu
 }
 
 /** What was done. What the server has of what it was sent before, it was not asked. */
-function toSentence({ place, all, experiments, values, withoutValues }: Exported): string {
-  const leftOut = withoutValues === 0 ? "" : ` Not sent: ${withoutValues} without values, which it has no place for.`;
-  if (experiments > 0)
-    return `Sent ${values} new values of ${experiments} of the project's ${all} experiments to ${place}.${leftOut}`;
-  return `Sent nothing to ${place}: nothing is new since the last export. If it has lost what it was sent, --again sends all of it once more.${leftOut}`;
+function toSentence({ place, all, experiments, values, withoutValues, reported, kept }: Exported): string {
+  const sent =
+    experiments > 0
+      ? `Sent ${values} new values of ${experiments} of the project's ${all} experiments to ${place}.`
+      : `Sent nothing to ${place}: nothing is new since the last export. If it has lost what it was sent, --again sends all of it once more.`;
+  const leftOut = withoutValues > 0 && `Not sent: ${withoutValues} without values, which it has no place for.`;
+  const thinned =
+    kept < reported &&
+    `Of ${reported} values that were reported over steps, ${kept} are kept and can be sent: at most ${MOST_POINTS} of each metric of a job.`;
+  return [sent, leftOut, thinned].filter(Boolean).join(" ");
 }
 
 async function write(call: CommandCall, out: string | null, session: string, report: Report) {

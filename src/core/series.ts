@@ -38,6 +38,10 @@ export const MOST_POINTS = 256;
 /** Where a point stands: at its step, or at the number of reports where it has none. */
 export const positionOf = ({ step, report }: Point): number => step ?? report;
 
+/** How many values were reported, also before a job began again, whose reports are counted from 1. */
+export const reportedOf = ({ points, reports }: SeriesRecord): number =>
+  points.reduce((most, { report }) => Math.max(most, report), Math.max(reports, points.length));
+
 export const toNumber = (value: MetricValue): number => Number(value);
 
 /** A number in the spelling of the contract. JSON has no negative zero. */

@@ -1,6 +1,6 @@
 import type { Experiment } from "../core/experiments/experiment.ts";
 import type { MetricValue, Params } from "../core/run-task.ts";
-import { positionOf, type SeriesRecord } from "../core/series.ts";
+import { positionOf, reportedOf, type SeriesRecord } from "../core/series.ts";
 import type { ExperimentRow, MeasuredRow } from "../jobs/store/experiment-rows.ts";
 import { oneLine } from "../shared/plain-text.ts";
 
@@ -16,6 +16,9 @@ export interface TrackedRun {
   readonly endedAt: number | null;
   /** In the order in which they came. */
   readonly values: readonly TrackedValue[];
+  /** Values that its job reported over steps, and those of them that are kept, which alone can be sent. */
+  readonly reported: number;
+  readonly kept: number;
 }
 
 export interface TrackedValue {
@@ -59,6 +62,8 @@ export function toTrackedRun(
     createdAt: experiment.createdAt,
     endedAt: experiment.endedAt,
     values: [...own, ...latest, ...toRepeats(measured)].sort((a, b) => a.at - b.at || a.report - b.report),
+    reported: [...series.values()].reduce((sum, record) => sum + reportedOf(record), 0),
+    kept: own.length,
   };
 }
 

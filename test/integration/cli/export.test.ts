@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { JobSeries, type SeriesRecord } from "../../../src/core/series.ts";
+import { openSessionStore, sessionFile } from "../../../src/jobs/store/session-store.ts";
 import { type Entry, serveTrackio, useTracker } from "./export-support.ts";
 
 const tracker = useTracker();
@@ -24,6 +26,25 @@ test("sends the experiments to Trackio once, by source, and later only what is n
   rmSync(join(tracker.stateDir, "exports"), { recursive: true });
   expect((await tracker.report(`--trackio=${tracker.url}/?write_token=t0k`)).code).toBe(0);
   expect(entries.size).toBe(4);
+});
+
+test("says how many of the values that a job reported are kept, where these are not all", async () => {
+  const { entries } = serveTrackio(tracker, "t0k");
+  const series = new JobSeries();
+  for (let step = 1; step <= 10_000; step++)
+    series.add({ name: "loss", value: 1 / step, step, at: step, source: "output" });
+  const record = series.record("loss") as SeriesRecord;
+  const store = await openSessionStore(sessionFile(tracker.stateDir, "ses_1"));
+  store.saveSeries("job_1", new Map([["loss", record]]));
+  store.close();
+  const kept = record.points.length;
+  const { out } = await tracker.report("--trackio", `${tracker.url}/?write_token=t0k`);
+  expect(out).toEndWith(
+    `. Of 10000 values that were reported over steps, ${kept} are kept and can be sent: at most 256 of each metric of a job.\n`,
+  );
+  expect([...entries.values()].filter(({ metrics }) => "output/loss" in metrics)).toHaveLength(kept);
+  const { out: json } = await tracker.report("--trackio", `${tracker.url}/?write_token=t0k`, "--json");
+  expect(JSON.parse(json)).toMatchObject({ values: 0, reported: 10_000, kept });
 });
 
 test("claims nothing of what a Trackio server that was not asked has, and sends it everything when told to", async () => {

@@ -1,6 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { JobSeries, MOST_METRICS, MOST_POINTS, positionOf, toMetricValue, toNumber } from "../../../src/core/series.ts";
+import {
+  JobSeries,
+  MOST_METRICS,
+  MOST_POINTS,
+  positionOf,
+  reportedOf,
+  type SeriesRecord,
+  toMetricValue,
+  toNumber,
+} from "../../../src/core/series.ts";
 
 const AT = 1_700_000_000_000;
 const point = (value: number, step?: number, name = "loss") => ({
@@ -84,6 +93,16 @@ describe("a series", () => {
     const series = new JobSeries();
     for (let i = 0; i < 1_000; i++) series.add(point(i));
     expect(series.latest("loss")).toMatchObject({ report: 1_000, value: 999 });
+  });
+
+  test("says how many values were reported, also those before its job began again", () => {
+    const series = new JobSeries();
+    const reported = () => reportedOf(series.record("loss") as SeriesRecord);
+    for (let i = 0; i < 1_000; i++) series.add(point(i, i));
+    expect(reported()).toBe(1_000);
+    series.restart();
+    series.add(point(0, 900));
+    expect(reported()).toBeGreaterThan(800);
   });
 
   test("a job that begins again replaces what it reports again", () => {
