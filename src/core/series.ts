@@ -26,7 +26,11 @@ export interface SeriesRecord {
   readonly reports: number;
   /** Of the reports between the others, one in this number is kept. */
   readonly stride: number;
+  /** Reports that were no finite number, as most of them are not kept either; absent where there were none. */
+  readonly notFinite?: NotFinite | undefined;
 }
+
+export type NotFinite = Readonly<Partial<Record<Extract<MetricValue, string>, number>>>;
 
 /** Metrics of one job; people read a dozen. */
 export const MOST_METRICS = 100;
@@ -49,8 +53,9 @@ export const toMetricValue = (value: number): MetricValue =>
   Number.isFinite(value) ? value + 0 : (String(value) as MetricValue);
 
 /**
- * The series of one job. Of a long one it keeps the first point and the last, the smallest and the largest value, the first
- * at or past each mark, and every second, fourth, eighth … of the others: what is kept depends on the points alone.
+ * The series of one job. Of a long one it keeps the first point and the last, the smallest and the largest finite value, the
+ * first NaN and infinity of either sign, the first at or past each mark, and every second, fourth, eighth … of the others:
+ * what is kept depends on the points alone.
  */
 export class JobSeries {
   readonly #metrics: Map<string, MetricSeries>;
@@ -127,6 +132,8 @@ interface Landmarks {
   first: Point | null;
   smallest: Point | null;
   largest: Point | null;
+  /** The first of each kind that is no finite number: a curve without it looks healthy. */
+  readonly notFinite: Map<string, Point>;
   /** The first point at or past each mark. */
   readonly atMarks: Map<number, Point>;
 }
@@ -137,6 +144,7 @@ class MetricSeries {
   #landmarks = noLandmarks();
   #reports = 0;
   #stride = 1;
+  #notFinite: NotFinite = {};
   #isRestarted = false;
 
   constructor(marks: readonly number[], stored?: SeriesRecord) {
@@ -145,6 +153,7 @@ class MetricSeries {
     this.#reports = stored.reports;
     this.#stride = stored.stride;
     this.#replace(stored.points);
+    this.#notFinite = stored.notFinite ?? countNotFinite(stored.points); // earlier versions did not count them
   }
 
   add(given: Omit<Point, "report">): Point {
@@ -154,8 +163,11 @@ class MetricSeries {
       this.#isRestarted = false;
       this.#stride = 1; // there may be room again
       this.#replace(this.points.filter((kept) => positionOf(kept) < positionOf(point)));
+      this.#notFinite = countNotFinite(this.points);
     }
     this.#note(point);
+    if (typeof point.value === "string")
+      this.#notFinite = { ...this.#notFinite, [point.value]: (this.#notFinite[point.value] ?? 0) + 1 };
     // The newest point is always kept. The one that was the newest stays only for another reason.
     const former = this.points.at(-1);
     if (former && !this.#isKept(former)) this.points.pop();
@@ -170,7 +182,8 @@ class MetricSeries {
   }
 
   record(): SeriesRecord {
-    return { points: [...this.points], reports: this.#reports, stride: this.#stride };
+    const counted = { points: [...this.points], reports: this.#reports, stride: this.#stride };
+    return Object.keys(this.#notFinite).length === 0 ? counted : { ...counted, notFinite: this.#notFinite };
   }
 
   #replace(points: readonly Point[]): void {
@@ -183,7 +196,9 @@ class MetricSeries {
     const marked = this.#landmarks;
     const value = toNumber(point.value);
     marked.first ??= point;
-    if (!Number.isNaN(value)) {
+    if (!Number.isFinite(value)) {
+      if (!marked.notFinite.has(String(value))) marked.notFinite.set(String(value), point);
+    } else {
       if (!marked.smallest || value < toNumber(marked.smallest.value)) marked.smallest = point;
       if (!marked.largest || value > toNumber(marked.largest.value)) marked.largest = point;
     }
@@ -192,9 +207,10 @@ class MetricSeries {
   }
 
   #isKept(point: Point): boolean {
-    const { first, smallest, largest, atMarks } = this.#landmarks;
+    const { first, smallest, largest, notFinite, atMarks } = this.#landmarks;
     if ((point.report - 1) % this.#stride === 0) return true;
-    return point === first || point === smallest || point === largest || [...atMarks.values()].includes(point);
+    if (point === first || point === smallest || point === largest) return true;
+    return point === notFinite.get(String(point.value)) || [...atMarks.values()].includes(point);
   }
 
   /** Makes room for a quarter of the points, so that this is seldom. */
@@ -212,4 +228,13 @@ class MetricSeries {
   }
 }
 
-const noLandmarks = (): Landmarks => ({ first: null, smallest: null, largest: null, atMarks: new Map() });
+const noLandmarks = (): Landmarks => ({
+  ...{ first: null, smallest: null, largest: null },
+  ...{ notFinite: new Map(), atMarks: new Map() },
+});
+
+export function countNotFinite(points: readonly Point[]): NotFinite {
+  const counts: Partial<Record<keyof NotFinite, number>> = {};
+  for (const { value } of points) if (typeof value === "string") counts[value] = (counts[value] ?? 0) + 1;
+  return counts;
+}

@@ -1,7 +1,7 @@
 import type { Verdict } from "../core/experiments/noise.ts";
 import type { Job } from "../core/job.ts";
 import type { Direction, MetricSource, MetricValue, Params, StopRule } from "../core/run-task.ts";
-import { positionOf, type SeriesRecord } from "../core/series.ts";
+import { countNotFinite, type NotFinite, positionOf, type SeriesRecord } from "../core/series.ts";
 import type { ExperimentView } from "../views/experiment-view.ts";
 import { totalGpuUse } from "../views/gpu-totals.ts";
 import type { JobView, SnapshotView } from "../views/job-view.ts";
@@ -57,6 +57,8 @@ export interface ReportSeries {
   readonly source: MetricSource | null;
   /** Values that were reported; `points` may be fewer. */
   readonly reports: number;
+  /** How many of them were no finite number; `points` have the first of each kind. */
+  readonly notFinite: NotFinite;
   /** The step, or the number of the report where it has none; the value; epoch ms. */
   readonly points: readonly (readonly [step: number, value: MetricValue, at: number])[];
 }
@@ -153,11 +155,12 @@ function toBoard(board: Leaderboard, metric: string, { unranked }: ReportFacts):
   };
 }
 
-const toSeries = (job: string, metric: string, { points, reports }: SeriesRecord): ReportSeries => ({
+const toSeries = (job: string, metric: string, { points, reports, notFinite }: SeriesRecord): ReportSeries => ({
   job,
   metric,
   source: points.at(-1)?.source ?? null,
   reports,
+  notFinite: notFinite ?? countNotFinite(points),
   points: points.map((point) => [positionOf(point), point.value, point.at]),
 });
 

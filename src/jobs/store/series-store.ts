@@ -22,18 +22,26 @@ const storedPoint = z
     ([value, step, at, source, report]): Point => ({ value, ...(step !== null && { step }), at, source, report }),
   );
 
+const counts = z.partialRecord(z.enum(["NaN", "Infinity", "-Infinity"]), z.number());
+
 const record: z.ZodType<SeriesRecord> = z
-  .object({ points: z.array(storedPoint), reports: z.number(), stride: z.number().min(1) })
+  .object({
+    points: z.array(storedPoint),
+    reports: z.number(),
+    stride: z.number().min(1),
+    notFinite: counts.optional(), // absent in records of earlier versions
+  })
   // A row that a later version wrote otherwise costs its metric's curve, never the session's jobs.
   .catch({ points: [], reports: 0, stride: 1 });
 
 const seriesRow = z.object({ metric: z.string(), record: json(record) });
 
-const toText = ({ points, reports, stride }: SeriesRecord): string =>
+const toText = ({ points, reports, stride, notFinite }: SeriesRecord): string =>
   JSON.stringify({
     points: points.map(({ value, step, at, source, report }) => [value, step ?? null, at, source, report]),
     reports,
     stride,
+    notFinite,
   });
 
 export const createSeriesStore = (database: Database): SeriesStore => ({

@@ -83,6 +83,7 @@ ${lines.map((line, index) => html`<g><title>${label(line.job)}</title>${draw(lin
       { title: "what" },
       { title: "source" },
       ...["reports", "first", "last", "smallest", "largest"].map((title) => ({ title, isNumber: true })),
+      { title: "not finite" },
     ],
     series.map((one) => [
       html`<a href="#${one.job}">${one.job}</a>`,
@@ -90,6 +91,7 @@ ${lines.map((line, index) => html`<g><title>${label(line.job)}</title>${draw(lin
       one.source ?? "",
       one.reports,
       ...extremes(one),
+      kinds(one.notFinite).join(", "),
     ]),
   )}</details>`;
 }
@@ -112,6 +114,9 @@ function draw({ points }: ReportSeries, index: number, x: Scale, y: Scale): Html
   const dots = kept.flatMap((all) => (all.length === 1 ? all : []));
   return html`${path !== "" && html`<path class="line s${index % 8}"${dashOf(index)} d="${path}"/>`}${dots.map(([left, top]) => html`<circle class="s${index % 8}" cx="${left}" cy="${top}" r="3"/>`)}`;
 }
+
+const kinds = (counts: ReportSeries["notFinite"]): string[] =>
+  Object.entries(counts).map(([value, n]) => `${n} ${value}`);
 
 function extremes({ points }: ReportSeries): string[] {
   const numbers = points.map(([, value]) => Number(value)).filter(Number.isFinite);

@@ -42,7 +42,7 @@ describe("a series", () => {
         expect(points.length).toBeLessThanOrEqual(MOST_POINTS);
         expect(points.at(-1)?.step).toBe(all.length - 1);
         expect(kept.has(0)).toBe(true);
-        const finite = all.filter((value) => !Number.isNaN(value));
+        const finite = all.filter(Number.isFinite);
         for (const extreme of finite.length ? [Math.min(...finite), Math.max(...finite)] : [])
           expect(points.some(({ value }) => toNumber(value) === extreme)).toBe(true);
         for (const mark of marked) expect(kept.has(mark)).toBe(mark < all.length);
@@ -52,6 +52,28 @@ describe("a series", () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  test("of a long one keeps the first NaN and infinities, a later spike beside them, and counts them all", () => {
+    const all = Array.from({ length: 10_000 }, (_, i) => 1 / (i + 1));
+    all[1] = Number.POSITIVE_INFINITY;
+    all[5_001] = 500;
+    for (const i of [7_001, 7_003, 9_001]) all[i] = Number.NaN;
+    const series = seriesOf(all);
+    const kept = new Map(series.points("loss").map(({ step, value }) => [step, value]));
+    expect([1, 5_001, 7_001].map((step) => kept.get(step))).toEqual(["Infinity", 500, "NaN"]);
+    expect(series.record("loss")?.notFinite).toEqual({ Infinity: 1, NaN: 3 });
+    series.restart();
+    series.add(point(Number.NaN, 6_000));
+    expect(series.record("loss")?.notFinite).toEqual({ Infinity: 1, NaN: 1 });
+  });
+
+  test("goes on from records that do not say how many were not finite", () => {
+    const { notFinite: _, ...former } = seriesOf([1, Number.NaN, 2]).record("loss") as SeriesRecord;
+    const series = new JobSeries([], new Map([["loss", former]]));
+    series.add(point(Number.NaN, 3));
+    expect(series.record("loss")?.notFinite).toEqual({ NaN: 2 });
+    expect(seriesOf([1, 2]).record("loss")).not.toHaveProperty("notFinite");
   });
 
   test("is the same whether it was stored in between or not", () => {

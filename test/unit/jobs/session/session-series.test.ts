@@ -39,6 +39,16 @@ async function open(file = join(root, "sessions", `ses_${++count}.db`)) {
   return { sessionJobs, clock, changes, point, metrics, openJobs };
 }
 
+test("keeps in the store how many values of a long series were no finite number", async () => {
+  const file = join(root, "sessions", "ses_not_finite.db");
+  const { sessionJobs, clock, point } = await open(file);
+  for (let step = 0; step < 1_000; step++)
+    sessionJobs.addPoints("job_1", [point(step % 10 === 3 ? "NaN" : step === 500 ? "-Infinity" : step, { step })]);
+  await clock.advance(1_000);
+  const stored = (await openSessionStore(file, clock)).seriesOf("job_1");
+  expect(stored.get("loss")?.notFinite).toEqual({ NaN: 100, "-Infinity": 1 });
+});
+
 test("what a job reports is in its series at once, and in its metrics and the store at most every second", async () => {
   const { sessionJobs, clock, changes, point, metrics, openJobs } = await open();
   changes.length = 0;
