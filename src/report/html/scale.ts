@@ -1,3 +1,5 @@
+import { formatNumber } from "../../prompt/numbers.ts";
+
 /* Places of values in a chart. */
 
 export interface Scale {
@@ -16,6 +18,7 @@ export function linear(values: readonly number[], from: number, to: number, tick
   let low = finite.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   let high = finite.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   if (finite.length === 0) [low, high] = [0, 1];
+  if (low === 0 && high === 0) high = 1; // on both sides of it, an axis of costs would have negative ones
   if (high / 2 - low / 2 === 0) {
     const tenth = Math.abs(low) * 0.1;
     const margin = tenth > SMALLEST ? tenth : 1;
@@ -36,10 +39,25 @@ function roundTicks(low: number, high: number, count: number): number[] {
   const first = Math.ceil(low / step);
   const last = Math.floor(high / step);
   if (!Number.isFinite(last - first) || last - first > 50) return [low, high];
-  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) =>
-    Number(((first + index) * step).toPrecision(12)),
+  const ticks = Array.from({ length: Math.max(0, last - first + 1) }, (_, index) =>
+    Number(((first + index) * step).toPrecision(15)),
+  );
+  return [...new Set(ticks)];
+}
+
+/** Ticks as an axis names them: with the digits in which they differ, and so none like another. */
+export function tickLabels(ticks: readonly number[]): string[] {
+  const gaps = ticks.slice(1).map((tick, index) => tick - (ticks[index] as number));
+  const gap = gaps.reduce((least, one) => Math.min(least, one), Number.MAX_VALUE);
+  return ticks.map((tick) =>
+    formatNumber(tick, Math.min(MOST_DIGITS, Math.max(1, magnitude(tick) - magnitude(gap) + 1))),
   );
 }
+
+const magnitude = (value: number): number => (value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value))));
+
+/** With so many, doubles that differ are written differently. */
+const MOST_DIGITS = 17;
 
 /** Steps that an axis of time counts in, seconds. */
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 604_800];
