@@ -1,5 +1,6 @@
-import { gpusOf } from "../../config/gpu.ts";
 import { oneLine } from "../../shared/plain-text.ts";
+import { gpuSteps, type Step } from "../../views/gpu-steps.ts";
+import { gpuCount } from "../../views/gpu-totals.ts";
 import type { JobView } from "../../views/job-view.ts";
 import { type Html, html } from "./html.ts";
 import { linear, timeTicks } from "./scale.ts";
@@ -22,8 +23,8 @@ export function timeline(jobs: readonly JobView[], at: string): Html {
   const seconds = (end - begin) / 1000;
   const x = linear([0, seconds], LEFT, WIDTH - 10);
   const shown = timed.slice(-MOST_BARS);
-  const gpus = gpuSteps(timed);
-  const hasGpus = gpus.some(({ held }) => held > 0);
+  const gpus = gpuSteps(jobs, now);
+  const hasGpus = gpus.some(({ used }) => used > 0);
   const bottom = TOP + shown.length * ROW;
   const height = bottom + (hasGpus ? GPU_HEIGHT + 24 : 6);
   const place = (moment: number) => x.at((moment - begin) / 1000);
@@ -43,7 +44,6 @@ interface Times {
   readonly created: number;
   readonly started: number | null;
   readonly end: number;
-  readonly gpus: number;
 }
 
 function toTimes(job: JobView, now: number): Times {
@@ -53,16 +53,15 @@ function toTimes(job: JobView, now: number): Times {
     created: Date.parse(job.createdAt),
     started,
     end: job.endedAt === undefined ? now : Date.parse(job.endedAt),
-    gpus: gpusOf(job.gpu ?? null)[0]?.count ?? 0,
   };
 }
 
-function bar({ job, created, started, end, gpus }: Times, y: number, place: (moment: number) => number): Html {
+function bar({ job, created, started, end }: Times, y: number, place: (moment: number) => number): Html {
   const waited = place(started ?? end) - place(created);
   const ran = started === null ? 0 : Math.max(1.5, place(end) - place(started));
   const gpu = job.devices?.[0] ?? job.gpu;
   const name = `${STATE_MARKS[job.state]} ${oneLine(job.description, 26)}`;
-  const label = gpus > 0 && gpu !== undefined ? oneLine(gpu, 30) : "";
+  const label = gpuCount(job.gpu) > 0 && gpu !== undefined ? oneLine(gpu, 30) : "";
   const from = place(started ?? created);
   const labelAt = from + ran + 4;
   const isAtEnd = labelAt > WIDTH - 120;
@@ -72,34 +71,11 @@ function bar({ job, created, started, end, gpus }: Times, y: number, place: (mom
 const END = html` text-anchor="end"`;
 const toFixed = (value: number): number => Math.round(value * 10) / 10;
 
-interface Held {
-  readonly at: number;
-  readonly held: number;
-}
-
-function gpuSteps(timed: readonly Times[]): Held[] {
-  const changes = timed.flatMap(({ started, end, gpus }) =>
-    started === null || gpus === 0
-      ? []
-      : [
-          { at: started, by: gpus },
-          { at: end, by: -gpus },
-        ],
-  );
-  let held = 0;
-  return changes
-    .sort((a, b) => a.at - b.at || a.by - b.by)
-    .map(({ at, by }) => {
-      held += by;
-      return { at, held };
-    });
-}
-
-function gpuChart(steps: readonly Held[], top: number, place: (moment: number) => number, end: number): Html {
-  const most = steps.reduce((max, { held }) => Math.max(max, held), 1);
+function gpuChart(steps: readonly Step[], top: number, place: (moment: number) => number, end: number): Html {
+  const most = steps.reduce((max, { used }) => Math.max(max, used), 1);
   const y = linear([0, most], top + GPU_HEIGHT, top);
   const path = steps.map(
-    ({ at, held }, index) => `${index === 0 ? `M${place(at)} ${y.at(0)}` : `H${place(at)}`}V${y.at(held)}`,
+    ({ at, used }, index) => `${index === 0 ? `M${place(at)} ${y.at(0)}` : `H${place(at)}`}V${y.at(used)}`,
   );
   return html`<text x="${LEFT - 6}" y="${top + 10}" text-anchor="end">GPUs held, at most ${most}</text><path class="grid" d="M${LEFT} ${y.at(0)}H${WIDTH - 10}"/><path class="gpus" d="${path.join("")}H${place(end)}"/>`;
 }

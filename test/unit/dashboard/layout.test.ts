@@ -5,8 +5,9 @@ import { forecastOf } from "../../../src/dashboard/page/layout/forecast.ts";
 import { difference, duration, number, usd } from "../../../src/dashboard/page/layout/format.ts";
 import { toLineage } from "../../../src/dashboard/page/layout/lineage.ts";
 import { timeTicks, toDots, toPath, toScale } from "../../../src/dashboard/page/layout/scale.ts";
-import { gpuSteps, spanOf, thinSteps, toBar } from "../../../src/dashboard/page/layout/timeline.ts";
+import { spanOf, thinSteps, toBar } from "../../../src/dashboard/page/layout/timeline.ts";
 import { rowsInView } from "../../../src/dashboard/page/layout/window.ts";
+import { gpuSteps } from "../../../src/views/gpu-steps.ts";
 import { propertyRuns } from "../../support/property-runs.ts";
 import { iso, START, sampleJob } from "../../support/sample-lab.ts";
 

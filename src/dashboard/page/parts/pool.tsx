@@ -1,8 +1,9 @@
 import { computed } from "@preact/signals";
+import { gpuSteps, type Step } from "../../../views/gpu-steps.ts";
 import { gpuCount, gpuUseWords, percent, totalGpuUse, unmeasuredWords } from "../../../views/gpu-totals.ts";
 import { duration, some } from "../layout/format.ts";
 import { toScale, toSteps } from "../layout/scale.ts";
-import { gpuSteps, type Step, thinSteps } from "../layout/timeline.ts";
+import { thinSteps } from "../layout/timeline.ts";
 import { fields, jobs, now } from "../store.ts";
 import { Chart, plotWidth, Table } from "./chart.tsx";
 import { JobName } from "./job-name.tsx";
