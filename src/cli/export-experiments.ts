@@ -7,6 +7,7 @@ import { createTrackio } from "../export/trackio.ts";
 import type { LabArchive } from "../lab/lab.ts";
 import { systemClock } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
+import { oneLine } from "../shared/plain-text.ts";
 import { UsageError } from "./command.ts";
 
 const TRACKERS = {
@@ -55,7 +56,7 @@ export async function exportExperiments(
   },
 ): Promise<Exported> {
   const { create, variable, usual } = TRACKERS[name];
-  const base = toUrl(address || env[variable] || usual, name);
+  const base = address === "" ? toUrl(env[variable] || usual, variable, name) : toUrl(address, `--${name}`, name);
   const place = `${base.origin}${base.pathname.replace(/\/+$/, "")}`;
   const project = mark(lab.sessions(null).find(({ id }) => id === session)?.project ?? session);
   const rows = lab.experiments(session);
@@ -78,7 +79,7 @@ export async function exportExperiments(
       if (!(error instanceof TrackerError)) throw error instanceof PluginError ? error : notKept(stateDir, error);
       throw new PluginError(
         "collect_failed",
-        `Could not send all experiments to ${place}: ${error.message.replaceAll(base.href, place)}. Sent were ${done} of ${rows.length}, with ${values} new values; not sent are ${row.experiment.job} and those after it. What was sent is remembered: the same command sends the rest.`,
+        `Could not send all experiments to ${place}: ${error.message}. Sent were ${done} of ${rows.length}, with ${values} new values; not sent are ${row.experiment.job} and those after it. What was sent is remembered: the same command sends the rest.`,
         { retryable: true, cause: error },
       );
     }
@@ -102,8 +103,16 @@ const notKept = (stateDir: string, cause: unknown): PluginError =>
     { retryable: true, cause },
   );
 
-function toUrl(address: string, name: TrackerName): URL {
+/** @param where option or variable that the address stands in @throws UsageError */
+function toUrl(address: string, where: string, name: TrackerName): URL {
   const url = URL.canParse(address) ? new URL(address) : null;
   if (url?.protocol === "http:" || url?.protocol === "https:") return url;
-  throw new UsageError(`"--${name}" takes the address of a server that begins with http:// or https://.`);
+  const example = /^[\w.-]+:\d+(\/|$)|^\[[\d:a-f]+\]/i.test(address) ? `http://${address}` : TRACKERS[name].usual;
+  throw new UsageError(
+    `"${where}" is "${withoutSecrets(address)}", which is no address of a server: that begins with http:// or https://, as "--${name} ${withoutSecrets(example)}" does.`,
+  );
 }
+
+/** An address to show: without the password and the token that may stand in it. */
+const withoutSecrets = (address: string): string =>
+  oneLine(address.replace(/[?#].*$/s, "").replace(/^(\w+:\/\/)?[^/]*@/, "$1"), 100);

@@ -59,12 +59,15 @@ export async function runCommandLine(
 function withValues(args: readonly string[], commands: readonly Command[]): string[] {
   const options = new Set(commands.flatMap(({ optionalValues = [] }) => optionalValues.map((name) => `--${name}`)));
   return args.flatMap((arg, index) => {
-    if (options.has(args[index - 1] ?? "") && arg.includes("://")) return [];
+    if (options.has(args[index - 1] ?? "") && isAddress(arg)) return [];
     if (!options.has(arg)) return [arg];
     const next = args[index + 1] ?? "";
-    return [`${arg}=${next.includes("://") ? next : ""}`];
+    return [`${arg}=${isAddress(next) ? next : ""}`];
   });
 }
+
+/** Also one that is not complete, as `127.0.0.1:5000`, or of another kind, as `./mlruns`: the command says what is wrong with it. */
+const isAddress = (arg: string): boolean => !arg.startsWith("-") && /[:/]/.test(arg);
 
 /** Whether what follows `arg` is its value, for the command that has such an option. */
 const takesValue = (arg: string | undefined, commands: readonly Command[]): boolean =>

@@ -96,9 +96,43 @@ test("says what was sent and what not, names no token, and sends the rest the ne
   );
   expect([entries.size, readdirSync(join(tracker.stateDir, "exports")).length]).toEqual([4, 1]);
   expect((await tracker.report("--trackio", `${tracker.url}/?write_token=wrong`)).code).toBe(0); // it has everything already
-  expect((await tracker.report("--trackio", "http://127.0.0.1:1")).err).toContain("got no answer");
-  expect((await tracker.report("--trackio", "ftp://x")).code).toBe(2);
+  for (const [option, path] of [
+    ["--trackio", "POST http://127.0.0.1:1/api/bulk_log"],
+    ["--mlflow", "GET http://127.0.0.1:1/api/2.0/mlflow/experiments/get-by-name?"],
+  ] as const) {
+    const { err } = await tracker.report(option, "http://ada:pa55@127.0.0.1:1/?write_token=t0k");
+    expect(err).toContain(`Could not send all experiments to http://127.0.0.1:1: ${path}`);
+    expect(err).toContain("got no answer");
+    expect(err).not.toMatch(/pa55|t0k/);
+  }
   expect((await tracker.report("--trackio", tracker.url, "--csv")).code).toBe(2);
+});
+
+test("says where the address that is none comes from, and what one looks like, without secrets in it", async () => {
+  const sayings = async (...args: string[]) => (await tracker.report(...args)).err.split("\n")[0];
+  const wrong = "which is no address of a server: that begins with http:// or https://, as";
+  const usual = `"--mlflow http://127.0.0.1:5000" does.`;
+  expect(await tracker.report("--mlflow", "127.0.0.1:5001")).toMatchObject({ code: 2 });
+  for (const address of ["127.0.0.1:5001", "localhost:5001"])
+    expect(await sayings("--mlflow", address)).toBe(
+      `"--mlflow" is "${address}", ${wrong} "--mlflow http://${address}" does.`,
+    );
+  for (const address of ["./mlruns", "sqlite:///mlflow.db"])
+    expect(await sayings("--mlflow", address)).toBe(`"--mlflow" is "${address}", ${wrong} ${usual}`);
+  const before = process.env.MLFLOW_TRACKING_URI;
+  try {
+    for (const [address, shown] of [
+      ["databricks", "databricks"],
+      ["postgresql://ada:pa55@host/db?token=t0k", "postgresql://host/db"],
+    ] as const) {
+      process.env.MLFLOW_TRACKING_URI = address;
+      expect(await sayings("--mlflow")).toBe(`"MLFLOW_TRACKING_URI" is "${shown}", ${wrong} ${usual}`);
+    }
+  } finally {
+    if (before === undefined) delete process.env.MLFLOW_TRACKING_URI;
+    else process.env.MLFLOW_TRACKING_URI = before;
+  }
+  expect(tracker.calls).toEqual([]);
 });
 
 const bodies = {
