@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Lab } from "../../lab/lab.ts";
-import type { Clock } from "../../shared/clock.ts";
+import { type Clock, sleep } from "../../shared/clock.ts";
 import { decideAccess, parametersOf, pathOf } from "./access.ts";
 import { type Answer, refusal } from "./answer.ts";
 import { EventStream } from "./event-stream.ts";
@@ -32,6 +32,7 @@ export interface Dashboard {
 /** Open pages at once; each is a stream. */
 const MOST_STREAMS = 32;
 const MOST_BYTES = 256 * 1024;
+const CLOSE_MS = 1_000;
 
 /**
  * Serves the dashboard on 127.0.0.1 until it is closed.
@@ -40,7 +41,8 @@ const MOST_BYTES = 256 * 1024;
 export async function serveDashboard(options: DashboardOptions): Promise<Dashboard> {
   const { lab, clock, token } = options;
   const feeds = new SessionFeeds(lab, clock);
-  const streams = new Set<ServerResponse>();
+  /** What ends each. */
+  const streams = new Set<() => void>();
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const target = request.url ?? "/";
@@ -64,7 +66,6 @@ export async function serveDashboard(options: DashboardOptions): Promise<Dashboa
       send(response, refusal(503, `There are ${MOST_STREAMS} open pages already; close one.`));
       return;
     }
-    streams.add(response);
     response.writeHead(200, { ...SAFE_HEADERS, "content-type": "text/event-stream; charset=utf-8" });
     const events = new EventStream(
       {
@@ -75,12 +76,15 @@ export async function serveDashboard(options: DashboardOptions): Promise<Dashboa
       clock,
     );
     const stop = feeds.follow(session, (parts) => events.update(parts));
-    // Not the response, which under Bun 1.3 never tells that the page has gone.
-    socket.once("close", () => {
-      streams.delete(response);
+    const end = () => {
+      if (!streams.delete(end)) return;
       events.close();
       stop();
-    });
+      response.end(() => socket.destroy());
+    };
+    streams.add(end);
+    // Not the response, which under Bun 1.3 never tells that the page has gone.
+    socket.once("close", end);
   }
 
   const server = createServer({ maxHeaderSize: 16_384 }, (request, response) => {
@@ -98,10 +102,12 @@ export async function serveDashboard(options: DashboardOptions): Promise<Dashboa
     port,
     url: `http://127.0.0.1:${port}/?token=${encodeURIComponent(token)}`,
     async close() {
+      for (const end of [...streams]) end();
       feeds.close();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
-      await closed;
+      // Under Bun 1.3 a connection may outlive this, which must not keep whoever closes.
+      await Promise.race([closed, sleep(clock, CLOSE_MS)]);
     },
   };
 }

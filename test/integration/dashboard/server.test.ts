@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { AUTHORIZED, JSON_BODY, startDashboard, TOKEN } from "../../support/dashboard.ts";
 import { sampleJob } from "../../support/sample-lab.ts";
+import { within } from "../../support/wait.ts";
 
 test("every address is behind the token, the host and the origin", async () => {
   await using server = await startDashboard();
@@ -137,4 +138,13 @@ test("what is no action is refused before anything is asked", async () => {
   expect((await server.ask("/jobs/job_1", JSON_BODY, "POST", "{}")).status).toBe(405);
   expect(await post("/actions/message", JSON_BODY, "x".repeat(300_000)).catch(() => 413)).toBe(413);
   expect(server.lab.asked).toEqual([]);
+});
+
+test("it ends where pages are open, and they learn of it", async () => {
+  await using server = await startDashboard();
+  const pages = await Promise.all([1, 2].map(() => server.open(`/events?token=${TOKEN}`)));
+  const ends = pages.map((page) => once(page.resume(), "end"));
+  await within(server.dashboard.close(), 5_000, "the dashboard is closed");
+  await within(Promise.all(ends), 5_000, "the streams have ended");
+  expect(server.lab.watched.size).toBe(0);
 });
