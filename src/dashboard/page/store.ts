@@ -1,7 +1,8 @@
-import { batch, computed, signal } from "@preact/signals";
-import { systemClock } from "../../shared/clock.ts";
+import { batch, computed, effect, signal } from "@preact/signals";
+import { sleep, systemClock } from "../../shared/clock.ts";
 import type { LabChange, LabState, ListedJob } from "../server/parts.ts";
 import { open } from "./api.ts";
+import { isInSight, untilInSight } from "./in-sight.ts";
 import { createEventReader } from "./layout/events.ts";
 import { isOpen } from "./layout/format.ts";
 
@@ -11,12 +12,13 @@ import { isOpen } from "./layout/format.ts";
 
 export type Fields = Omit<LabState, "jobs" | "at">;
 
+const CONNECTING = "Connecting …";
 const NOTHING: Fields = { session: null, sessions: [], isLive: false, pool: null, spend: null, problems: [] };
 
 export const fields = signal<Fields>(NOTHING);
 export const jobs = signal<ReadonlyMap<string, ListedJob>>(new Map());
 /** null = connected, and the state is known. */
-export const trouble = signal<string | null>("Connecting …");
+export const trouble = signal<string | null>(CONNECTING);
 /** The session asked for; null = the one the dashboard was started with. */
 export const wanted = signal<string | null>(null);
 /** Counts what may have changed the ledger: ends of jobs, and new numbers. */
@@ -33,8 +35,7 @@ export const openJobs = computed(() => [...jobs.value.values()].filter(({ state 
 export function keepTime(): void {
   const again = () => {
     systemClock.after(1000, again);
-    if (openJobs.value.length > 0 && fields.value.isLive && document.visibilityState === "visible")
-      now.value = serverNow();
+    if (openJobs.value.length > 0 && fields.value.isLive && isInSight.value) now.value = serverNow();
   };
   again();
 }
@@ -43,19 +44,31 @@ const RETRY_MS = 2_000;
 /** Longer than between two signs of life. */
 const SILENT_MS = 30_000;
 
-/** Follows the wanted session for as long as the page is open. */
+const SILENT = `Nothing was heard of the dashboard's command for ${SILENT_MS / 1000} s; it may be suspended. Trying again …`;
+
+/**
+ * Follows the wanted session while the page is in sight. A browser shares six connections to the dashboard among all its
+ * tabs: those out of sight would leave none to ask by.
+ */
 export async function follow(): Promise<void> {
   for (;;) {
+    await untilInSight();
     const session = wanted.value;
     const abort = new AbortController();
-    const stop = wanted.subscribe((value) => value !== session && abort.abort());
+    let isOver = false;
+    const stop = effect(() => {
+      if (wanted.value === session && isInSight.value) return;
+      isOver = true;
+      abort.abort();
+    });
     try {
       await readStream(session, abort);
     } catch (error) {
-      if (wanted.value === session) trouble.value = (error as Error).message;
+      if (!isOver) trouble.value = (error as Error).message;
     }
     stop();
-    if (wanted.value === session) await new Promise<void>((resolve) => systemClock.after(RETRY_MS, resolve));
+    if (!isInSight.value) trouble.value = CONNECTING;
+    if (!isOver) await sleep(systemClock, RETRY_MS);
   }
 }
 
@@ -63,10 +76,14 @@ async function readStream(session: string | null, abort: AbortController): Promi
   const reader = (await open(session, abort.signal)).getReader();
   const decoder = new TextDecoder();
   const read = createEventReader();
+  let isSilent = false;
   let hush = () => {};
   const listen = () => {
     hush();
-    hush = systemClock.after(SILENT_MS, () => abort.abort());
+    hush = systemClock.after(SILENT_MS, () => {
+      isSilent = true;
+      abort.abort();
+    });
   };
   try {
     for (;;) {
@@ -77,6 +94,8 @@ async function readStream(session: string | null, abort: AbortController): Promi
       // The first session appeared.
       if (session === null && fields.value.session === null && fields.value.sessions.length > 0) return;
     }
+  } catch (error) {
+    throw isSilent ? new Error(SILENT) : error;
   } finally {
     hush();
     abort.abort();

@@ -5,6 +5,7 @@ import { plainText } from "../../../shared/plain-text.ts";
 import type { LabAnswer } from "../../../views/lab-view.ts";
 import type { ListedJob } from "../../server/parts.ts";
 import { get } from "../api.ts";
+import { isInSight } from "../in-sight.ts";
 import { selected } from "../selection.ts";
 import { fields, jobs } from "../store.ts";
 
@@ -28,7 +29,7 @@ export function followOutput(): void {
     const abort = new AbortController();
     let stopTimer = () => {};
     const look = async () => {
-      if (document.visibilityState === "visible") {
+      if (isInSight.peek()) {
         try {
           const answer = await get<LabAnswer>(`/output/${id}`, session, abort.signal);
           if (!abort.signal.aborted) output.value = { job: id, answer };
