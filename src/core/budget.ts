@@ -1,4 +1,5 @@
 import type { Failure } from "../shared/error-code.ts";
+import { formatUsd } from "../shared/usd.ts";
 import { computeUsd, hourlyUsd, isCosting, runningUsd, usdOver } from "./cost.ts";
 import { isHeld, type Job } from "./job.ts";
 import type { JobTask } from "./job-task.ts";
@@ -195,9 +196,6 @@ export const taskBudgetFailure = (maxUsd: number, { run }: Pick<JobTask, "run">)
 
 const TO_GO_ON =
   " The job's files are kept: to go on, freeze them with sandbox_snapshot and start a task from that snapshot.";
-
-/** "$0.0042", "$12.30". */
-export const formatUsd = (amount: number): string => `$${amount.toFixed(Math.abs(amount) < 1 ? 4 : 2)}`;
 
 const describeReserve = (own: number): string =>
   own > 0 ? ` and ${formatUsd(own)} must stay in reserve to save the job's work` : "";

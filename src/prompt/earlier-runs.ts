@@ -1,6 +1,6 @@
 import type { Experiment } from "../core/experiments/experiment.ts";
 import { oneLine } from "../shared/plain-text.ts";
-import { formatValue } from "./numbers.ts";
+import { formatValue } from "../views/numbers.ts";
 import { toFact, toQuoted } from "./quoted-text.ts";
 
 const METRICS = 3;

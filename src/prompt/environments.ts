@@ -1,7 +1,7 @@
-import { formatUsd } from "../core/budget.ts";
 import { inWords } from "../core/gpu-wait.ts";
 import type { IdGenerator } from "../shared/ids.ts";
 import { oneLine } from "../shared/plain-text.ts";
+import { formatUsd } from "../shared/usd.ts";
 import type { EnvironmentView } from "../views/environment-view.ts";
 import { createFrame, toFact, toFramed } from "./quoted-text.ts";
 

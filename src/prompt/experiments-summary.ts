@@ -1,8 +1,8 @@
 import { countText } from "../core/experiments/missing.ts";
 import type { ToldApart } from "../core/told-apart.ts";
 import { countExperiments, type Leaderboard, type LeaderboardEntry } from "../views/leaderboard.ts";
+import { formatMean, formatValue } from "../views/numbers.ts";
 import { describe, paramsOf, QUOTES, renderCommon, renderHead, renderNoise, renderParams } from "./leaderboard.ts";
-import { formatMean, formatValue } from "./numbers.ts";
 import { toFact } from "./quoted-text.ts";
 
 /** Bytes of what a summary keeps of experiments. */

@@ -1,9 +1,10 @@
 import type { Board, BoardRow } from "../core/board.ts";
-import { formatUsd, spendOf } from "../core/budget.ts";
+import { spendOf } from "../core/budget.ts";
 import { isEnded, type Job } from "../core/job.ts";
 import { describeParams } from "../core/matrix.ts";
 import { bestOf, type FoldedRuns } from "../core/run-groups.ts";
 import { countStates, inOrder } from "../core/state-counts.ts";
+import { formatUsd } from "../shared/usd.ts";
 import { CANCELLED, type JobView } from "../views/job-view.ts";
 import { DESCRIPTION_LIMIT, renderMetric, renderMetrics, renderStates } from "./job-list.ts";
 import { toMarkdown } from "./quoted-text.ts";

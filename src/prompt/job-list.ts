@@ -1,12 +1,13 @@
-import { formatUsd, type Spend } from "../core/budget.ts";
+import type { Spend } from "../core/budget.ts";
 import { describeOtherDevices } from "../core/gpu-devices.ts";
 import type { Metric } from "../core/job.ts";
 import { toLabel } from "../core/run-groups.ts";
 import type { StateCounts } from "../core/state-counts.ts";
 import { paramsApart, type ToldApart } from "../core/told-apart.ts";
 import { oneLine, plainName } from "../shared/plain-text.ts";
+import { formatUsd } from "../shared/usd.ts";
 import { CANCELLED, type JobView } from "../views/job-view.ts";
-import { formatValue } from "./numbers.ts";
+import { formatValue } from "../views/numbers.ts";
 import { toFact, toQuoted } from "./quoted-text.ts";
 
 /** Characters, per job. */

@@ -5,9 +5,10 @@ import { compareSources } from "../core/metric-source.ts";
 import type { MetricSource } from "../core/run-task.ts";
 import { paramsApart, type ToldApart } from "../core/told-apart.ts";
 import { oneLine } from "../shared/plain-text.ts";
+import { formatUsd } from "../shared/usd.ts";
 import type { ExperimentView } from "../views/experiment-view.ts";
 import { countExperiments, type Leaderboard, type LeaderboardEntry, MOST_LISTED } from "../views/leaderboard.ts";
-import { formatMean, formatNumber, signed } from "./numbers.ts";
+import { formatMean, formatNumber, signed } from "../views/numbers.ts";
 import { toFact, toMarkdown, toQuoted } from "./quoted-text.ts";
 
 /** Bytes of the table. OpenCode cuts an answer off at 51,200. */
@@ -187,7 +188,7 @@ function renderForPeople({ view, label, standing }: LeaderboardEntry, apart: Tol
     `n ${countText(view)}, ${source}${standing === "final" ? "" : `, ${standing}`}`,
     verdict === null ? "" : verdict,
     rank === 1 || view.deltaBest === undefined ? "" : `${signed(view.deltaBest)} to the best`,
-    usd > 0 ? `$${usd.toFixed(2)}` : "",
+    usd > 0 ? formatUsd(usd) : "",
     view.job,
   ].filter((fact) => fact !== "");
   const place = rank === undefined ? "not ranked" : `#${rank}`;
@@ -225,7 +226,7 @@ export function reasonOf({ view, standing, isSameBenchmark }: LeaderboardEntry, 
 function renderCost({ usd, gpuSeconds, gpu }: ExperimentView): string {
   const gpus =
     gpuSeconds > 0 ? `, ${Math.round(gpuSeconds)} GPU s${gpu === undefined ? "" : ` ${toFact(gpu, 30)}`}` : "";
-  return `$${usd.toFixed(2)}${gpus}`;
+  return `${formatUsd(usd)}${gpus}`;
 }
 
 export const renderParams = ({ params = {} }: ExperimentView, apart: ToldApart): string =>

@@ -1,9 +1,10 @@
-import { formatUsd, spendOf } from "../core/budget.ts";
+import { spendOf } from "../core/budget.ts";
 import { isEnded, type Job } from "../core/job.ts";
 import { describeParams } from "../core/matrix.ts";
 import { bestOf, type FoldedRuns } from "../core/run-groups.ts";
 import { perList } from "../core/stable-lists.ts";
 import { countStates } from "../core/state-counts.ts";
+import { formatUsd } from "../shared/usd.ts";
 import { renderFailures } from "./failures-alike.ts";
 import { DESCRIPTION_LIMIT, renderMetric, renderStates } from "./job-list.ts";
 import { toFact } from "./quoted-text.ts";

@@ -1,10 +1,10 @@
-import { formatUsd } from "../core/budget.ts";
 import { computeUsd } from "../core/cost.ts";
 import type { Job, Metric } from "../core/job.ts";
 import { describeParams } from "../core/matrix.ts";
 import { comparedBy, labelOf, type Objective, tellingOrder } from "../core/run-groups.ts";
 import { countStates } from "../core/state-counts.ts";
 import { paramsApart, type ToldApart } from "../core/told-apart.ts";
+import { formatUsd } from "../shared/usd.ts";
 import { type FailedRun, joinIDs, renderFailures } from "./failures-alike.ts";
 import { DESCRIPTION_LIMIT, renderMetric, renderStates } from "./job-list.ts";
 import { toFact, toQuoted } from "./quoted-text.ts";

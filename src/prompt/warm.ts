@@ -1,5 +1,5 @@
-import { formatUsd } from "../core/budget.ts";
 import { oneLine } from "../shared/plain-text.ts";
+import { formatUsd } from "../shared/usd.ts";
 
 /** What of an environment is kept ready. */
 export interface WarmFacts {

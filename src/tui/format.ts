@@ -1,6 +1,8 @@
 import { readMetricLine } from "../core/metric-line.ts";
+import { formatUsd } from "../shared/usd.ts";
 import type { JobView } from "../views/job-view.ts";
 import type { LabView } from "../views/lab-view.ts";
+import { formatValue } from "../views/numbers.ts";
 import { type Line, piece, type Tone } from "./text.ts";
 
 type State = JobView["state"];
@@ -34,8 +36,8 @@ export function runningTimeOf({ state, startedAt, endedAt }: JobView, now: numbe
   return ageOf((endedAt === undefined ? now : Date.parse(endedAt)) - Date.parse(startedAt));
 }
 
-/** "$1.84"; "" for nothing. Small amounts are not rounded to nothing. */
-export const dollars = (usd: number): string => (usd <= 0 ? "" : usd < 0.005 ? "<$0.01" : `$${usd.toFixed(2)}`);
+/** "$1.84"; "" for nothing. */
+export const dollars = (usd: number): string => (usd <= 0 ? "" : formatUsd(usd));
 
 export interface Counts {
   /** With those whose sandbox is being made. */
@@ -78,10 +80,7 @@ export function counterOf(counts: Counts): Line {
 export const metricsOf = ({ metrics }: JobView, most: number): string =>
   Object.entries(metrics)
     .slice(0, most)
-    .map(([name, { value, step }]) => {
-      const number = typeof value === "number" ? Number(value.toPrecision(5)) : value;
-      return `${name} ${number}${step === undefined ? "" : `@${step}`}`;
-    })
+    .map(([name, { value, step }]) => `${name} ${formatValue(value)}${step === undefined ? "" : `@${step}`}`)
     .join(" · ");
 
 /** What a job is doing or waits for; "" where that is a line of numbers, which its metrics say more readably. */

@@ -1,3 +1,4 @@
+import { formatUsd } from "../shared/usd.ts";
 import type { JobView } from "../views/job-view.ts";
 import type { LabView } from "../views/lab-view.ts";
 import { counterOf, countsOf, doingOf, dollars, errorOf, markOf, metricsOf, runningTimeOf } from "./format.ts";
@@ -55,7 +56,7 @@ export function sidebarRows(view: LabView): readonly SidebarRow[] {
 
 function headOf(view: LabView): Line {
   const { usd, budgetUsd } = view.spend;
-  const ceiling = usd > 0 && budgetUsd !== null ? ` of $${Number(budgetUsd.toFixed(2))}` : "";
+  const ceiling = usd > 0 && budgetUsd !== null ? ` of ${formatUsd(budgetUsd)}` : "";
   const spent = `${dollars(usd)}${ceiling}`;
   return row(
     SIDEBAR_COLUMNS,
@@ -69,7 +70,7 @@ function resourceRows({ pool, spend }: LabView): readonly SidebarRow[] {
   const gpus = Object.entries(pool.gpus)
     .filter(([type, { used }]) => used > 0 && type !== "total")
     .map(([type, { used, limit }]) => `${type} ${used}${limit === null ? "" : `/${limit}`}`);
-  const rate = spend.usdPerHour > 0 ? [`$${spend.usdPerHour.toFixed(2)}/h`] : [];
+  const rate = spend.usdPerHour > 0 ? [`${formatUsd(spend.usdPerHour)}/h`] : [];
   const text = [...gpus, ...rate].join(" · ");
   return text === "" ? [] : [{ line: () => row(SIDEBAR_COLUMNS, [piece(text, "muted")]), job: null }];
 }

@@ -162,7 +162,7 @@ describe("the budget", () => {
       await ask(server, session.id, start(task("a", shell("true"), { hang: true })));
       const [warned, stopped] = await turn(server, session.id, wait(), wait());
       expect(warned?.metadata.reason).toBe("attention");
-      expect(warned?.output).toMatch(/^Spent: \$\d+\.\d\d of \$56\.00 \(model \$0\.\d+, compute \$\d+\.\d\d\)/);
+      expect(warned?.output).toMatch(/^Spent: \$\d+\.\d\d of \$56\.00 \(model \$[\d.]+, compute \$\d+\.\d\d\)/);
       await toast;
       const [job] = stopped?.metadata.finished ?? [];
       expect(job).toMatchObject({ state: "failed", error: { code: "budget_exceeded" }, sandbox: "parked" });

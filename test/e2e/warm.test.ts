@@ -120,7 +120,7 @@ test("on Modal a message makes them ready, a job gets one with the files as they
       session: session.id,
     });
     // What keeping them has cost is told, and counts beside the jobs' own.
-    expect(asked?.output).toMatch(/warm sandbox(es)? ready.*\$0\.\d{4} so far/);
+    expect(asked?.output).toMatch(/warm sandbox(es)? ready.*\$0\.\d+ so far/);
     expect(asked?.metadata.spend.computeUsd ?? 0).toBeGreaterThan(job?.usd.compute ?? 0);
     await server.client.instance.dispose(); // as when OpenCode closes
     await until(async () => (await live()).every(({ tags }) => tags.warm === undefined), {

@@ -1,4 +1,4 @@
-import { formatUsd, type Spend } from "../../core/budget.ts";
+import type { Spend } from "../../core/budget.ts";
 import { isEnded, type Job } from "../../core/job.ts";
 import type { UndoneStarts } from "../../jobs/execution/undone-jobs.ts";
 import { renderCounts } from "../../prompt/job-list.ts";
@@ -6,6 +6,7 @@ import { renderGone, renderUndone } from "../../prompt/undone.ts";
 import { chooseProvider } from "../../providers/provider-choice.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { oneLine, plainText } from "../../shared/plain-text.ts";
+import { formatUsd } from "../../shared/usd.ts";
 import { describeLocation, isIsolated } from "../../views/location.ts";
 import type { EndedIn, RuntimeAccess } from "./runtime-access.ts";
 

@@ -1,6 +1,6 @@
 import type { MetricSource } from "../../core/run-task.ts";
-import { formatNumber, formatValue } from "../../prompt/numbers.ts";
 import { oneLine } from "../../shared/plain-text.ts";
+import { formatNumber, formatValue } from "../../views/numbers.ts";
 import type { ReportBoard, ReportEntry, ReportSeries } from "../report.ts";
 import { type Html, html } from "./html.ts";
 import { linear, type Scale, tickLabels } from "./scale.ts";

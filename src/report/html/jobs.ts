@@ -1,7 +1,7 @@
-import { formatValue } from "../../prompt/numbers.ts";
 import { oneLine, plainText } from "../../shared/plain-text.ts";
 import { jobGpuWords, percent } from "../../views/gpu-totals.ts";
 import type { JobView } from "../../views/job-view.ts";
+import { formatValue } from "../../views/numbers.ts";
 import { LEFT_OUT } from "../redact.ts";
 import type { Recipe, Report } from "../report.ts";
 import { type Html, type HtmlValue, html } from "./html.ts";

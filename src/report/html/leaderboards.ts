@@ -1,8 +1,8 @@
 import { countText } from "../../core/experiments/missing.ts";
 import { leastDifference } from "../../core/experiments/noise.ts";
 import { cutShortText, MISSING_NOTE } from "../../prompt/leaderboard.ts";
-import { formatMean, formatNumber } from "../../prompt/numbers.ts";
 import { oneLine } from "../../shared/plain-text.ts";
+import { formatMean, formatNumber } from "../../views/numbers.ts";
 import type { ReportBoard, ReportEntry } from "../report.ts";
 import { type Html, html } from "./html.ts";
 import { type Column, type Row, table } from "./table.ts";

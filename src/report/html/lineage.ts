@@ -1,5 +1,5 @@
-import { formatMean } from "../../prompt/numbers.ts";
 import { oneLine } from "../../shared/plain-text.ts";
+import { formatMean } from "../../views/numbers.ts";
 import type { ReportEntry } from "../report.ts";
 import { type Html, html } from "./html.ts";
 import { table } from "./table.ts";

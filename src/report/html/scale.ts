@@ -1,4 +1,4 @@
-import { formatNumber } from "../../prompt/numbers.ts";
+import { formatNumber } from "../../views/numbers.ts";
 
 /* Places of values in a chart. */
 

@@ -1,6 +1,8 @@
 import type { MetricSource } from "../../core/run-task.ts";
-import { formatNumber, signed as signedChange } from "../../prompt/numbers.ts";
 import type { JobView } from "../../views/job-view.ts";
+import { formatNumber, signed as signedChange } from "../../views/numbers.ts";
+
+export { formatUsd as usd } from "../../shared/usd.ts";
 
 /** States by their mark, so that none is known by its colour alone. */
 export const STATE_MARKS: Readonly<Record<JobView["state"], string>> = {
@@ -18,11 +20,6 @@ export const SOURCE_WORDS: Readonly<Record<MetricSource, string>> = {
   snapshot: "measured by a benchmark in the job's own files",
   output: "printed by the job's own command, measured by nobody else",
   reported: "what the job says of itself, measured by nobody",
-};
-
-export const usd = (value: number): string => {
-  if (value === 0) return "$0";
-  return value < 0.005 ? `$${formatNumber(value, 2)}` : `$${value.toFixed(2)}`;
 };
 
 export function duration(seconds: number): string {

@@ -1,10 +1,10 @@
 import type { SeriesRecord } from "../../core/series.ts";
 import { jobGpuWords } from "../../views/gpu-totals.ts";
 import type { JobView } from "../../views/job-view.ts";
+import { formatValue } from "../../views/numbers.ts";
 import { dollars, errorOf, markOf, runningTimeOf } from "../format.ts";
 import { columnsOf, cut, type Line, piece, row, type Tone } from "../text.ts";
 import type { Doing } from "./doing.ts";
-import { numberText } from "./entry-row.ts";
 import { sparkline } from "./sparkline.ts";
 import { lastRows, wrapText } from "./wrap.ts";
 
@@ -63,7 +63,7 @@ function metricLines({ metrics }: JobView, { columns, series }: DetailFacts): re
   const lines = shown.map(([name, text]): Line => {
     const { value, step, source } = metrics[name] as JobView["metrics"][string];
     const record = series.get(name);
-    const number = `${numberText(value)}${step === undefined ? "" : ` @${step}`}`;
+    const number = `${formatValue(value)}${step === undefined ? "" : ` @${step}`}`;
     const head = [piece(text, "muted"), piece(" ".repeat(width - columnsOf(text) + 1)), piece(`${number} `)];
     const curve = record && record.points.length > 1 ? sparkline(record, Math.min(40, columns - width - 30)) : "";
     const reports = record && record.reports > 1 ? ` ${record.reports} reports` : "";

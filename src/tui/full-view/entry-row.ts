@@ -1,4 +1,5 @@
 import type { JobView } from "../../views/job-view.ts";
+import { formatValue } from "../../views/numbers.ts";
 import { ageOf, doingOf, dollars, errorOf, markOf, metricsOf, runningTimeOf } from "../format.ts";
 import { columnsOf, cut, type Line, type Piece, piece, row } from "../text.ts";
 import type { Entry, FoldEntry, JobEntry, RollUp } from "./entry.ts";
@@ -60,11 +61,8 @@ function doingNow(job: JobView, asking: ReadonlySet<string>): readonly [string, 
 
 function numberOf({ metrics }: JobView, metric: string): string {
   const found = Object.hasOwn(metrics, metric) ? metrics[metric] : undefined;
-  return found === undefined ? "" : `${numberText(found.value)}${found.step === undefined ? "" : `@${found.step}`}`;
+  return found === undefined ? "" : `${formatValue(found.value)}${found.step === undefined ? "" : `@${found.step}`}`;
 }
-
-export const numberText = (value: number | string): string =>
-  typeof value === "number" ? String(Number(value.toPrecision(5))) : value;
 
 /** "Σ 4 jobs 1h12 $3.20 1▶ 1✗" */
 export function sumOf({ jobs, seconds, usd, running, failed }: RollUp): string {

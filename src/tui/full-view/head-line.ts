@@ -1,4 +1,5 @@
 import type { Direction } from "../../core/run-task.ts";
+import { formatUsd } from "../../shared/usd.ts";
 import type { LabView } from "../../views/lab-view.ts";
 import { counterOf, countsOf, dollars } from "../format.ts";
 import { type Line, piece, row } from "../text.ts";
@@ -13,12 +14,12 @@ export function headLine(
   columns: number,
 ): Line {
   const { usd, budgetUsd, usdPerHour } = view.spend;
-  const budget = budgetUsd === null ? "" : ` of $${Number(budgetUsd.toFixed(2))}`;
+  const budget = budgetUsd === null ? "" : ` of ${formatUsd(budgetUsd)}`;
   const spent = dollars(usd) === "" && budget === "" ? "" : `${dollars(usd) || "$0"}${budget}`;
   const gpus = Object.entries(view.pool.gpus)
     .filter(([type, { used }]) => used > 0 && type !== "total")
     .map(([type, { used, limit }]) => `${type} ${used}${limit === null ? "" : `/${limit}`}`);
-  const facts = [spent, usdPerHour > 0 ? `$${usdPerHour.toFixed(2)}/h` : "", ...gpus].filter(Boolean).join(" · ");
+  const facts = [spent, usdPerHour > 0 ? `${formatUsd(usdPerHour)}/h` : "", ...gpus].filter(Boolean).join(" · ");
   return row(
     columns,
     [

@@ -36,7 +36,7 @@ const chosenIn = (frame: string) => /› (.*?)(?: {2,}|$)/m.exec(frame)?.[1];
 test("the view lists by urgency and shows the chosen job; keys move, fold, order, filter, ask for help and leave", async () => {
   const { frame, press, route, screen, modes, typeUnfocused } = await show(SOME);
   const first = await frame();
-  expect(first).toMatch(/Jobs 2▶ 2… 1✗ · \$2.00 of \$25 · \$4.00\/h · H100 1\/4 +by urgency/);
+  expect(first).toMatch(/Jobs 2▶ 2… 1✗ · \$2.00 of \$25.00 · \$4.00\/h · H100 1\/4 +by urgency/);
   expect(first).toMatch(
     /Needs you 1[\s\S]*› ✗ job c command_failed[\s\S]*Running 2[\s\S]*● first job[\s\S]*Queued 2[\s\S]*2 jobs wait/,
   );

@@ -89,7 +89,7 @@ async function show(register: (ui: Ui) => void, slot: string, columns: number) {
 test("the sidebar follows the session's jobs, and a click opens a job's conversation", async () => {
   const { lab, frame, screen, session } = await show(registerSidebar, "sidebar_content", 37);
   expect(await frame()).toEqual([
-    "Jobs 1▶                  $2.00 of $25",
+    "Jobs 1▶               $2.00 of $25.00",
     "H100 1/4 · $4.00/h",
     "● first job                       55s",
   ]);

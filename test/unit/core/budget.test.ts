@@ -52,7 +52,7 @@ describe("decideBudgetAdmission", () => {
     expect(decide(queued(), 20, [running(40)]).kind).toBe("admit"); // reserves of 4 and 2 dollars
     expect(decide(queued(), 20, [running(40), running(40)])).toEqual({
       kind: "wait",
-      reason: "waiting for budget ($0.0000 spent and $8.00 in reserve for running jobs, of $10.00)",
+      reason: "waiting for budget ($0 spent and $8.00 in reserve for running jobs, of $10.00)",
     });
   });
 

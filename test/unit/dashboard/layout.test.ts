@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { createEventReader } from "../../../src/dashboard/page/layout/events.ts";
 import { forecastOf } from "../../../src/dashboard/page/layout/forecast.ts";
-import { difference, duration, number, usd } from "../../../src/dashboard/page/layout/format.ts";
+import { difference, duration } from "../../../src/dashboard/page/layout/format.ts";
 import { toLineage } from "../../../src/dashboard/page/layout/lineage.ts";
 import { timeTicks, toDots, toPath, toScale } from "../../../src/dashboard/page/layout/scale.ts";
 import { spanOf, thinSteps, toBar } from "../../../src/dashboard/page/layout/timeline.ts";
@@ -226,19 +226,9 @@ test("the forecast says when the ceiling is reached, where anything costs by the
   expect(forecastOf({ ...spend, usd: 30 })).toEqual({ share: 1, inOneHour: 34, hoursLeft: 0 });
 });
 
-test("numbers are short and still tell experiments apart", () => {
-  expect([1.071234567, 0.00001234, 1234567, 12345678901, 0, "NaN" as const, -0.5].map(number)).toEqual([
-    "1.07123",
-    "1.234e-5",
-    "1234567",
-    "1.235e+10",
-    "0",
-    "NaN",
-    "-0.5",
-  ]);
+test("differences have a sign, and durations two units", () => {
   expect([0.25, -0.25, 0, undefined].map(difference)).toEqual(["+0.25", "−0.25", "0", ""]);
-  expect([-0.255967, 1234.56, -0.0000123].map(difference)).toEqual(["−0.256", "+1234.56", "−1.230e-5"]);
-  expect([0, 0.001, 1.005, 25].map(usd)).toEqual(["$0.00", "<$0.01", "$1.00", "$25.00"]);
+  expect([-0.255967, 1234.56, -0.0000123].map(difference)).toEqual(["−0.256", "+1235", "−0.0000123"]);
   expect([-1, 5_000, 65_000, 700_000, 7_500_000].map(duration)).toEqual([
     "0 s",
     "5 s",

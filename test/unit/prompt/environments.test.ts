@@ -29,7 +29,7 @@ test("each state is told with what it means for jobs", () => {
       },
     ),
   ).toEqual([
-    "Environment a: ready, built 5 min ago in 42 s for $0.5000.",
+    "Environment a: ready, built 5 min ago in 42 s for $0.50.",
     "Environment b: its set-up has not run yet; the next job that uses it has it run first.",
     "Environment c: stale, built 5 min ago: the next job that uses it has it built anew in the background.",
     "Environment d: building (2 of 5 commands: pip install x); jobs start from what was built 5 min ago.",

@@ -44,10 +44,10 @@ describe("a line of a job", () => {
     expect(line(0, 0)).toBe("job_1  running    count words");
     expect(line(0.0042, 0)).toEndWith(" · cost $0.0042");
     expect(line(0, 1.5)).toEndWith(" · cost $1.50");
-    expect(line(0.5, 1.5)).toEndWith(" · cost $2.00 (model $0.5000, compute $1.50)");
+    expect(line(0.5, 1.5)).toEndWith(" · cost $2.00 (model $0.50, compute $1.50)");
     const ended = view({ state: "completed", result: "42", usd: { model: 0.5, compute: 1.5 } });
-    expect(renderResults([ended], ids)).toContain("0 s · cost $2.00 (model $0.5000, compute $1.50)</summary>");
-    expect(renderNotice([jobIn({ kind: "completed", result: "42" })], 0, ids)).toContain("cost $0.5000</summary>");
+    expect(renderResults([ended], ids)).toContain("0 s · cost $2.00 (model $0.50, compute $1.50)</summary>");
+    expect(renderNotice([jobIn({ kind: "completed", result: "42" })], 0, ids)).toContain("cost $0.50</summary>");
   });
 
   test("names a public port, and a list says once that everyone reaches it and how to close it", () => {

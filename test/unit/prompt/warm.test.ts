@@ -5,7 +5,7 @@ const facts = { environment: "train", ready: 0, making: 0, usd: 0, problem: null
 
 test("what is kept ready is told with its cost, and nothing of what there is nothing to say", () => {
   expect(renderWarm([{ ...facts, ready: 2, making: 1, usd: 0.03 }, facts])).toEqual([
-    'Environment "train": 2 warm sandboxes ready, 1 being made, $0.0300 so far.',
+    'Environment "train": 2 warm sandboxes ready, 1 being made, $0.03 so far.',
   ]);
 });
 

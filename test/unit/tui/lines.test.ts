@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { aliveLine, jobLine } from "../../../src/tui/bottom-line.ts";
 import { promptCounter } from "../../../src/tui/counter.ts";
-import { ageOf, dollars } from "../../../src/tui/format.ts";
+import { ageOf, dollars, metricsOf } from "../../../src/tui/format.ts";
 import { homeLine } from "../../../src/tui/home-line.ts";
 import { leaveText } from "../../../src/tui/leave-question.ts";
 import { textOf, widthOf } from "../../../src/tui/text.ts";
@@ -29,8 +29,14 @@ test.each([
   [-5, "0s"],
 ])("%d ms are %s", (ms, text) => expect(ageOf(ms)).toBe(text));
 
+test("numbers have the digits that answers and reports give them", () => {
+  const m = (value: number) => ({ value, at: "", source: "output" }) as const;
+  const job = sampleJob("a", { metrics: { tokens: m(12345678), acc: m(0.99999998), loss: { ...m(1 / 3), step: 5 } } });
+  expect(metricsOf(job, 3)).toBe("tokens 12345678 · acc 0.99999998 · loss 0.333333@5");
+});
+
 test("small amounts are not rounded to nothing", () => {
-  expect([0, 0.0001, 0.005, 1.839].map(dollars)).toEqual(["", "<$0.01", "$0.01", "$1.84"]);
+  expect([0, 0.0001, 0.005, 1.839].map(dollars)).toEqual(["", "$0.0001", "$0.005", "$1.84"]);
 });
 
 describe("the counter at the prompt", () => {

@@ -30,7 +30,7 @@ test("jobs are listed by urgency: what runs, what waits as one line, what failed
     sampleJob("e", { state: "cancelled", endedAt: iso(40) }),
   ]);
   expect(textsOf(view)).toEqual([
-    "Jobs 2▶ 9… 1✗            $2.00 of $25",
+    "Jobs 2▶ 9… 1✗         $2.00 of $25.00",
     "H100 1/4 · $4.00/h",
     "● job d                            2s",
     "  its sandbox has not answered for 9…",
@@ -48,7 +48,7 @@ test("a ceiling is named once something is spent", () => {
   const spend = { usd: 0, modelUsd: 0, computeUsd: 0, budgetUsd: 25, usdPerHour: 0 };
   const view = sampleView("s", [sampleJob("a")], { ...none, spend });
   expect(textsOf(view)[0]).toBe("Jobs 1▶");
-  expect(textsOf({ ...view, spend: { ...spend, usd: 0.001 } })[0]).toBe("Jobs 1▶                 <$0.01 of $25");
+  expect(textsOf({ ...view, spend: { ...spend, usd: 0.001 } })[0]).toBe("Jobs 1▶              $0.001 of $25.00");
 });
 
 test("a row that opens a job knows which", () => {

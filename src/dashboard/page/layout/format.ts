@@ -1,8 +1,5 @@
-import type { MetricValue } from "../../../core/run-task.ts";
-import { digitsNearWhole } from "../../../shared/near-whole.ts";
 import type { JobView } from "../../../views/job-view.ts";
-
-export const usd = (amount: number): string => (amount > 0 && amount < 0.01 ? "<$0.01" : `$${amount.toFixed(2)}`);
+import { signed } from "../../../views/numbers.ts";
 
 /** "1 job", "2 jobs" */
 export const some = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -16,25 +13,8 @@ export function duration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
-/** With as many digits as tell numbers of experiments apart. */
-export const number = (value: MetricValue): string =>
-  Number.isInteger(value) && Math.abs(Number(value)) < 1e9
-    ? String(value)
-    : digits(value, digitsNearWhole(Number(value), 6));
-
-/** How far numbers lie apart: more digits than three would be noise. */
-export const spread = (value: number): string => digits(value, Math.abs(value) < 1_000 ? 3 : 6);
-
-function digits(value: MetricValue, most: number): string {
-  const given = Number(value);
-  if (!Number.isFinite(given)) return String(value);
-  if (given === 0) return "0";
-  const size = Math.abs(given);
-  return size >= 1e6 || size < 1e-4 ? given.toExponential(3) : String(Number(given.toPrecision(most)));
-}
-
-export const difference = (value: number | undefined): string =>
-  value === undefined ? "" : value > 0 ? `+${spread(value)}` : spread(value).replace("-", "−");
+export const difference = (change: number | undefined): string =>
+  change === undefined ? "" : signed(change).replace(/^-/, "−");
 
 export const MARKS: Readonly<Record<JobView["state"], string>> = {
   running: "●",

@@ -1,6 +1,8 @@
 import { computed } from "@preact/signals";
 import { oneLine } from "../../../shared/plain-text.ts";
-import { number, some, usd } from "../layout/format.ts";
+import { formatUsd } from "../../../shared/usd.ts";
+import { formatValue } from "../../../views/numbers.ts";
+import { some } from "../layout/format.ts";
 import { bestForCost, type LedgerRow } from "../layout/ledger.ts";
 import { toScale, toSteps } from "../layout/scale.ts";
 import { everyRow, ledger } from "../ledger.ts";
@@ -23,7 +25,7 @@ export function Cost() {
       title="Cost against metric"
       summary={`${some(all.length, "experiment")} by cost and ${oneLine(ledger.value?.metric ?? "")}.${
         last
-          ? ` No other beats ${best.length === 1 ? "the one" : `the ${best.length}`} on the line in both; the best costs ${usd(last.entry.view.usd)}.`
+          ? ` No other beats ${best.length === 1 ? "the one" : `the ${best.length}`} on the line in both; the best costs ${formatUsd(last.entry.view.usd)}.`
           : ""
       }`}
       chart={() => <Dots all={all} best={best} />}
@@ -33,8 +35,8 @@ export function Cost() {
           head={["Experiment", "Cost", oneLine(ledger.value?.metric ?? "Number"), "Verdict"]}
           rows={(best.length > 0 ? best : all.slice(0, 100)).map(({ entry: { view, label } }) => [
             <JobName key={view.id} id={view.job} name={label} />,
-            usd(view.usd),
-            number(view.mean),
+            formatUsd(view.usd),
+            formatValue(view.mean),
             view.verdict ?? "",
           ])}
         />
@@ -65,7 +67,7 @@ function Dots({ all, best }: { readonly all: readonly LedgerRow[]; readonly best
         <g key={tick}>
           <line class="grid" x1={LEFT} x2={width} y1={y(tick)} y2={y(tick)} />
           <text x={LEFT - 6} y={y(tick) + 4} class="end">
-            {number(tick)}
+            {formatValue(tick)}
           </text>
         </g>
       ))}

@@ -1,9 +1,10 @@
 import { computed, effect, signal } from "@preact/signals";
 import { systemClock } from "../../../shared/clock.ts";
 import { oneLine } from "../../../shared/plain-text.ts";
+import { formatValue } from "../../../views/numbers.ts";
 import { get } from "../api.ts";
 import { boundsOf, type Curve, chooseJobs, type SeriesPoint } from "../layout/curves.ts";
-import { number, some } from "../layout/format.ts";
+import { some } from "../layout/format.ts";
 import { toDots, toPath, toScale } from "../layout/scale.ts";
 import { ledger } from "../ledger.ts";
 import { selected } from "../selection.ts";
@@ -109,10 +110,10 @@ export function Curves() {
             return [
               <JobName key={job} id={job} />,
               reports,
-              number(points[0]?.value ?? "NaN"),
-              values.length === 0 ? "" : number(Math.min(...values)),
-              values.length === 0 ? "" : number(Math.max(...values)),
-              number(points.at(-1)?.value ?? "NaN"),
+              formatValue(points[0]?.value ?? "NaN"),
+              values.length === 0 ? "" : formatValue(Math.min(...values)),
+              values.length === 0 ? "" : formatValue(Math.max(...values)),
+              formatValue(points.at(-1)?.value ?? "NaN"),
               points.at(-1)?.at ?? "",
             ];
           })}
@@ -142,13 +143,13 @@ function Lines({ shown }: { readonly shown: readonly Curve[] }) {
           <g key={tick}>
             <line class="grid" x1={LEFT} x2={width} y1={y(tick)} y2={y(tick)} />
             <text x={LEFT - 6} y={y(tick) + 4} class="end">
-              {number(tick)}
+              {formatValue(tick)}
             </text>
           </g>
         ))}
         {x.ticks.map((tick) => (
           <text key={tick} x={x(tick)} y={HEIGHT - 6} class="middle">
-            {number(tick)}
+            {formatValue(tick)}
           </text>
         ))}
         {shown.map(({ job, points }, index) => (

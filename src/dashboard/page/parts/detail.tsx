@@ -1,12 +1,14 @@
 import { computed, effect, signal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { plainName, plainText } from "../../../shared/plain-text.ts";
+import { formatUsd } from "../../../shared/usd.ts";
 import { jobGpuWords } from "../../../views/gpu-totals.ts";
 import type { JobView, SnapshotView } from "../../../views/job-view.ts";
+import { formatValue } from "../../../views/numbers.ts";
 import type { ListedJob } from "../../server/parts.ts";
 import type { JobWork } from "../../server/routes.ts";
 import { get } from "../api.ts";
-import { duration, isOpen, number, some, usd } from "../layout/format.ts";
+import { duration, isOpen, some } from "../layout/format.ts";
 import { hideJob, selected } from "../selection.ts";
 import { fields, jobs, now } from "../store.ts";
 import { Actions } from "./actions.tsx";
@@ -96,8 +98,8 @@ export function Detail() {
         <>
           <h3>Notes</h3>
           <ul>
-            {job.notes.map((note) => (
-              <li key={note}>
+            {job.notes.map((note, index) => (
+              <li key={index}>
                 <Words text={note} />
               </li>
             ))}
@@ -132,7 +134,7 @@ function factsOf(job: ListedJob): [string, string][] {
           .join(" "),
     ],
     ["Time", job.startedAt === undefined ? undefined : duration(end - Date.parse(job.startedAt))],
-    ["Cost", `${usd(job.usd.model)} model, ${usd(job.usd.compute)} sandbox`],
+    ["Cost", `${formatUsd(job.usd.model)} model, ${formatUsd(job.usd.compute)} sandbox`],
     ["Tokens", job.kind === "run" ? undefined : `${job.tokens.input} in, ${job.tokens.output} out, ${job.turns} turns`],
     ["Attempts", job.attempts === undefined ? undefined : String(job.attempts)],
     ["Exit code", job.exitCode === undefined ? undefined : String(job.exitCode)],
@@ -160,7 +162,7 @@ function Metrics({ job }: { readonly job: ListedJob }) {
         head={["Metric", "Value", "Step", "Measured"]}
         rows={metrics.map(([name, { value, step, source }]) => [
           <bdi key={name}>{name}</bdi>,
-          number(value),
+          formatValue(value),
           step ?? "",
           source,
         ])}

@@ -1,6 +1,9 @@
 import { countText } from "../../../core/experiments/missing.ts";
 import { oneLine } from "../../../shared/plain-text.ts";
-import { difference, number, some, spread, usd } from "../layout/format.ts";
+import { formatUsd } from "../../../shared/usd.ts";
+import type { ExperimentView } from "../../../views/experiment-view.ts";
+import { formatMean, formatNumber } from "../../../views/numbers.ts";
+import { difference, some } from "../layout/format.ts";
 import { LEDGER_ORDERS, type LedgerOrder } from "../layout/ledger.ts";
 import { everyRow, filter, ledger, ledgerTrouble, metric, order, rows } from "../ledger.ts";
 import { JobName, Words } from "./job-name.tsx";
@@ -79,7 +82,9 @@ function summary(): string {
       : found.direction === "min"
         ? "less is better"
         : "more is better";
-  const noise = found.noise ? `, noise ${spread(found.noise.value)} from ${found.noise.n} ${found.noise.source}` : "";
+  const noise = found.noise
+    ? `, noise ${formatNumber(found.noise.value, 2)} from ${found.noise.n} ${found.noise.source}`
+    : "";
   const shown = filter.value.trim() ? `; ${rows.value.length} shown` : "";
   return `${some(found.count, "experiment")} in ${oneLine(found.metric)}, ${found.ranked} ranked; ${better}${noise}${shown}.`;
 }
@@ -128,8 +133,8 @@ function Entries() {
                 <th scope="row" class="what">
                   <JobName id={view.job} name={[label, paramsOf(view.params)].filter(Boolean).join(" ")} />
                 </th>
-                <td class="number">{number(view.mean)}</td>
-                <td class="number">{view.deviation === undefined ? "" : spread(view.deviation)}</td>
+                <td class="number">{formatMean(withoutDeviation(view))}</td>
+                <td class="number">{view.deviation === undefined ? "" : formatNumber(view.deviation, 2)}</td>
                 <td class="number">{countText(view)}</td>
                 <td class="number">{difference(view.deltaParent)}</td>
                 <td class="number">{difference(view.deltaBest)}</td>
@@ -139,7 +144,7 @@ function Entries() {
                   {standing === "final" ? "" : `, ${standing}`}
                   {isSameBenchmark ? "" : ", earlier benchmark"}
                 </td>
-                <td class="number">{usd(view.usd)}</td>
+                <td class="number">{formatUsd(view.usd)}</td>
                 <td>
                   <Words text={view.gpu ?? ""} />
                 </td>
@@ -152,6 +157,9 @@ function Entries() {
     </Rows>
   );
 }
+
+/** The deviation has a column of its own. */
+const withoutDeviation = ({ deviation: _, ...view }: ExperimentView) => view;
 
 const paramsOf = (params: Readonly<Record<string, string | number>> | undefined): string =>
   Object.entries(params ?? {})

@@ -1,6 +1,7 @@
 import { computed } from "@preact/signals";
 import { oneLine } from "../../../shared/plain-text.ts";
-import { MARKS, some, totalUsd, usd } from "../layout/format.ts";
+import { formatUsd } from "../../../shared/usd.ts";
+import { MARKS, some, totalUsd } from "../layout/format.ts";
 import { type TreeNode, toLineage } from "../layout/lineage.ts";
 import { showJob } from "../selection.ts";
 import { jobs } from "../store.ts";
@@ -93,7 +94,7 @@ function List({ nodes }: { readonly nodes: readonly TreeNode[] }) {
               <td>{job && <Mark state={job.state} />}</td>
               <td>{parent === null ? "" : <JobName id={parent} />}</td>
               <td class="number">{size - 1}</td>
-              <td class="number">{usd(cost)}</td>
+              <td class="number">{formatUsd(cost)}</td>
             </tr>
           );
         })}

@@ -1,5 +1,6 @@
+import { formatUsd } from "../../../shared/usd.ts";
 import { forecastOf } from "../layout/forecast.ts";
-import { duration, totalUsd, usd } from "../layout/format.ts";
+import { duration, totalUsd } from "../layout/format.ts";
 import { fields, jobs, now } from "../store.ts";
 import { Chart, Table } from "./chart.tsx";
 import { JobName } from "./job-name.tsx";
@@ -16,10 +17,10 @@ export function Spend() {
       </section>
     );
   const { share, inOneHour, hoursLeft } = forecastOf(spend);
-  const ceiling = spend.budgetUsd === null ? "" : ` of ${usd(spend.budgetUsd)}`;
+  const ceiling = spend.budgetUsd === null ? "" : ` of ${formatUsd(spend.budgetUsd)}`;
   const rate =
     spend.usdPerHour > 0
-      ? ` Sandboxes cost ${usd(spend.usdPerHour)} an hour now: ${usd(inOneHour)} in one hour${
+      ? ` Sandboxes cost ${formatUsd(spend.usdPerHour)} an hour now: ${formatUsd(inOneHour)} in one hour${
           hoursLeft === null
             ? ""
             : `, and the ceiling in ${duration(hoursLeft * 3_600_000)}, at ${new Date(
@@ -39,12 +40,12 @@ export function Spend() {
   return (
     <Chart
       title="Spend"
-      summary={`${usd(spend.usd)}${ceiling} spent${share === null ? "" : ` (${Math.round(share * 100)} %)`}.${rate}`}
+      summary={`${formatUsd(spend.usd)}${ceiling} spent${share === null ? "" : ` (${Math.round(share * 100)} %)`}.${rate}`}
       chart={() => (
         <svg
           class="spend"
           role="img"
-          aria-label={`Spend: models ${usd(spend.modelUsd)}, sandboxes ${usd(spend.computeUsd)}${ceiling}`}
+          aria-label={`Spend: models ${formatUsd(spend.modelUsd)}, sandboxes ${formatUsd(spend.computeUsd)}${ceiling}`}
         >
           <rect class="room" x="0" width={width(spend.budgetUsd ?? top)} y="4" height="20" />
           <rect class="forecast" x="0" width={width(inOneHour)} y="4" height="20" />
@@ -61,15 +62,15 @@ export function Spend() {
           <Table
             caption="Spend of this session"
             head={["What", "USD"]}
-            rows={rows.map(([name, amount]) => [name, usd(amount)])}
+            rows={rows.map(([name, amount]) => [name, formatUsd(amount)])}
           />
           <Table
             caption={`The ${MOST_ROWS} dearest jobs`}
             head={["Job", "Models", "Sandbox"]}
             rows={dearest().map(({ id, usd: { model, compute } }) => [
               <JobName key={id} id={id} />,
-              usd(model),
-              usd(compute),
+              formatUsd(model),
+              formatUsd(compute),
             ])}
           />
         </>

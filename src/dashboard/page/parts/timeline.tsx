@@ -1,7 +1,8 @@
 import { computed, signal } from "@preact/signals";
 import { oneLine } from "../../../shared/plain-text.ts";
+import { formatUsd } from "../../../shared/usd.ts";
 import type { ListedJob } from "../../server/parts.ts";
-import { duration, some, totalUsd, usd } from "../layout/format.ts";
+import { duration, some, totalUsd } from "../layout/format.ts";
 import { timeTicks } from "../layout/scale.ts";
 import { type Bar, type Span, spanOf, toBar } from "../layout/timeline.ts";
 import { jobs, now } from "../store.ts";
@@ -76,7 +77,7 @@ function Bars() {
                 </span>
                 <Line job={job} bar={toBar(job, span, now.value)} />
                 <span class="gpu">{job.gpu ?? ""}</span>
-                <span class="cost">{usd(totalUsd(job))}</span>
+                <span class="cost">{formatUsd(totalUsd(job))}</span>
               </li>
             ))}
           </ol>
@@ -167,7 +168,7 @@ function JobTable() {
                 <td>{job.kind}</td>
                 <td>{job.gpu ?? ""}</td>
                 <td>{timesOf(job)}</td>
-                <td class="number">{usd(totalUsd(job))}</td>
+                <td class="number">{formatUsd(totalUsd(job))}</td>
                 <td class="says">
                   <Words text={job.error?.message ?? job.reason ?? job.status ?? ""} />
                 </td>

@@ -1,6 +1,6 @@
 import type { MetricValue } from "../core/run-task.ts";
 import { digitsNearWhole } from "../shared/near-whole.ts";
-import type { ExperimentView } from "../views/experiment-view.ts";
+import type { ExperimentView } from "./experiment-view.ts";
 
 /* How numbers of experiments are written, for models and for people. */
 
@@ -14,7 +14,8 @@ const DIGITS_OF_DIFFERENCE = 2;
 /** With so many significant digits, and no more zeros than needed. */
 export const formatNumber = (value: number, digits: number): string => String(Number(value.toPrecision(digits)));
 
-export const signed = (change: number): string => `${change > 0 ? "+" : ""}${formatNumber(change, 3)}`;
+/** With few digits, as more would be noise; those before the decimal point are kept all the same. */
+export const signed = (change: number): string => `${change > 0 ? "+" : ""}${formatValue(change, 3)}`;
 
 /**
  * No digit before the decimal point is rounded away: 12345678 tokens are not 12345700.
