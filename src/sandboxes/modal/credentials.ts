@@ -27,7 +27,8 @@ export function findCredentials(env: Env, readFile: (path: string) => string | n
   const text = readFile(path);
   const profiles = text === null ? {} : parseProfiles(text);
   const wanted = env.MODAL_PROFILE || null;
-  const complete = Boolean(env.MODAL_TOKEN_ID && env.MODAL_TOKEN_SECRET);
+  const variables = { tokenId: stringOf(env.MODAL_TOKEN_ID), tokenSecret: stringOf(env.MODAL_TOKEN_SECRET) };
+  const complete = Boolean(variables.tokenId && variables.tokenSecret);
   // Reported here, because the SDK treats a malformed file as an empty one.
   if (profiles === null && !complete)
     return unusable(`${path} is not a file that "modal setup" writes. Run "modal setup" again.`);
@@ -36,9 +37,18 @@ export function findCredentials(env: Env, readFile: (path: string) => string | n
   }
   const name = wanted ?? Object.keys(profiles ?? {}).find((each) => profiles?.[each]?.active === true) ?? "default";
   const profile = profiles?.[name] ?? {};
-  const tokenId = env.MODAL_TOKEN_ID || stringOf(profile.token_id);
-  const tokenSecret = env.MODAL_TOKEN_SECRET || stringOf(profile.token_secret);
+  const tokenId = variables.tokenId || stringOf(profile.token_id);
+  const tokenSecret = variables.tokenSecret || stringOf(profile.token_secret);
   const inFile = `profile "${name}" of ${path}`;
+  const garbled = [
+    ...(SENDABLE.test(tokenId) ? [] : [variables.tokenId ? "MODAL_TOKEN_ID" : `token_id in ${inFile}`]),
+    ...(SENDABLE.test(tokenSecret) ? [] : [variables.tokenSecret ? "MODAL_TOKEN_SECRET" : `token_secret in ${inFile}`]),
+  ];
+  if (garbled.length > 0) {
+    return unusable(
+      `${garbled.join(" and ")} has characters that no Modal token has, such as line breaks or typographic quotes: copy the token again, or run "modal setup".`,
+    );
+  }
   if (tokenId && tokenSecret) {
     const source = complete ? "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET" : inFile;
     return { kind: "found", credentials: { kind: "token", tokenId, tokenSecret, source } };
@@ -60,6 +70,9 @@ export function findCredentials(env: Env, readFile: (path: string) => string | n
   };
 }
 
+/** What can be sent to Modal as a token. gRPC's error for anything else shows the value. */
+const SENDABLE = /^[\x21-\x7e]*$/;
+
 /** Profiles by name, each with its strings and switches. */
 type Profiles = Readonly<Record<string, Readonly<Record<string, string | boolean>>>>;
 
@@ -80,5 +93,5 @@ function parseProfiles(text: string): Profiles | null {
 
 const unusable = (message: string): FoundCredentials => ({ kind: "unusable", message });
 
-const stringOf = (value: string | boolean | undefined): string | null =>
-  typeof value === "string" && value !== "" ? value : null;
+/** Without white space at its ends, which files with Windows line ends bring; "" = there is none. */
+const stringOf = (value: string | boolean | undefined): string => (typeof value === "string" ? value.trim() : "");

@@ -10,6 +10,7 @@ import { createFailure } from "./create-failure.ts";
 import type { Credentials } from "./credentials.ts";
 import type { ModalLimits } from "./limits.ts";
 import { loadSdk } from "./sdk.ts";
+import { signedCalls } from "./signed-calls.ts";
 import { throttledCalls } from "./throttled-calls.ts";
 
 /** Longest delay the server may ask for before the call fails instead of waiting. */
@@ -72,15 +73,16 @@ export class ModalAccess {
     const { ModalClient } = await loadSdk(load);
     const { tokenId, tokenSecret } = credentials.kind === "token" ? credentials : {};
     try {
-      return new ModalClient({
+      const client: ModalClient = new ModalClient({
         ...(tokenId !== undefined && tokenSecret !== undefined && { tokenId, tokenSecret }),
         ...(options.environment !== null && { environment: options.environment }),
         maxThrottleWaitSecs: MAX_THROTTLE_SECONDS,
-        grpcMiddleware: [this.watch.middleware, throttledCalls],
+        grpcMiddleware: [signedCalls(() => client), this.watch.middleware, throttledCalls],
         // The SDK's default logger writes to stderr, which is OpenCode's terminal UI.
         logger: toSdkLogger(log),
         logLevel: "warn",
       });
+      return client;
     } catch (error) {
       throw createFailure(error, { doing: "connect to Modal", credentials });
     }

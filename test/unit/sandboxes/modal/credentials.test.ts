@@ -70,6 +70,28 @@ describe("Modal credentials", () => {
     });
   });
 
+  test("are taken without the white space around them, as files with Windows line ends have it", () => {
+    for (const end of ["\r", "\r\n", " ", "\u00a0", "\ufeff"]) {
+      expect(find({ MODAL_TOKEN_ID: `ak-1${end}`, MODAL_TOKEN_SECRET: ` as-1${end}` })).toMatchObject({
+        credentials: { tokenId: "ak-1", tokenSecret: "as-1" },
+      });
+      expect(find({ MODAL_TOKEN_ID: end, MODAL_TOKEN_SECRET: end })).toMatchObject({ kind: "missing" });
+    }
+  });
+
+  test("with characters that cannot be sent are unusable, and are named but not shown", () => {
+    for (const garbled of ["as-SE\rCRET", "as-SE\nCRET", "\u201cas-SECRET\u201d", "as-SECRET\u200b", "as SECRET"]) {
+      const found = find({ MODAL_TOKEN_ID: "ak-1", MODAL_TOKEN_SECRET: garbled }, home);
+      expect(found).toMatchObject({ kind: "unusable", message: expect.stringMatching(/^MODAL_TOKEN_SECRET has char/) });
+      expect(JSON.stringify(found)).not.toMatch(/SE.?.?CRET/);
+    }
+    const file = { "/home/ada/.modal.toml": FILE.replace("ak-work", "ak\u00e9work") };
+    expect(find({}, file)).toMatchObject({
+      kind: "unusable",
+      message: expect.stringMatching(/^token_id in profile "work" of \/home\/ada\/.modal.toml has char/),
+    });
+  });
+
   test("are not confused by profile names with a meaning in JavaScript", () => {
     expect(find({ MODAL_PROFILE: "constructor" }, home)).toMatchObject({ kind: "unusable" });
     const file = { "/home/ada/.modal.toml": '[__proto__]\ntoken_id = "x"\ntoken_secret = "y"' };
