@@ -10,7 +10,7 @@ import type { SandboxProvider } from "../sandboxes/port.ts";
 import { systemClock } from "../shared/clock.ts";
 import { randomId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
-import { requireCredentials } from "./provider-choice.ts";
+import { readCredentials, requireCredentials } from "./provider-choice.ts";
 
 const ids = () => randomId("x").slice(2);
 
@@ -37,6 +37,7 @@ export async function createProvider(
       return createModalProvider({
         options: options.modal,
         credentials,
+        readCredentials: () => readCredentials(process.env),
         clock: systemClock,
         limiter,
         log,

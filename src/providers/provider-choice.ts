@@ -21,6 +21,12 @@ export function chooseProvider(
   return { name: "local", why: found.message };
 }
 
+/** Those of now; null = there are none that can be used. */
+export function readCredentials(env: Readonly<Record<string, string | undefined>>): Credentials | null {
+  const found = findCredentials(env, readIfThere);
+  return found.kind === "found" ? found.credentials : null;
+}
+
 /** @throws PluginError `sandbox_create_failed` that says what to do */
 export function requireCredentials(env: Readonly<Record<string, string | undefined>>): Credentials {
   const found = findCredentials(env, readIfThere);

@@ -23,7 +23,7 @@ export async function askAccount(deps: ModalAccessDeps): Promise<string | null> 
     return workspaceName ? oneLine(workspaceName, 80) : null;
   } catch (error) {
     if (statusOf(error) === UNIMPLEMENTED) return null;
-    throw createFailure(error, { doing, credentials: deps.credentials, isLookup: true });
+    throw createFailure(error, { doing, credentials: access.credentials, isLookup: true });
   } finally {
     await access.close();
   }

@@ -44,7 +44,7 @@ export function createFailure(
     case "unauthorized":
       return fail(
         "sandbox_create_failed",
-        `Modal refused the credentials of ${credentials.source} (${detail}): they are wrong, expired or of another workspace. Run "modal setup", or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET.${asked.all.length === 0 ? "" : ` If they are right, this workspace may not use all of ${asked.all.join(", ")}.`}`,
+        `Modal refused the credentials of ${credentials.source} (${detail}): they are wrong, expired or of another workspace, or the clock of this machine is wrong. Run "modal setup", or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET.${asked.all.length === 0 ? "" : ` If they are right, this workspace may not use all of ${asked.all.join(", ")}.`}`,
       );
     case "unreachable":
       return noAnswer("sandbox_create_failed", `Modal could not be reached to ${doing} (${detail}). ${CHECK}`);

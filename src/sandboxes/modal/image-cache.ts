@@ -20,7 +20,7 @@ import { kindOf } from "./modal-error.ts";
 import { parseSnapshotID, parseTarID } from "./snapshot-id.ts";
 
 export interface ImageDeps extends BuildDeps {
-  readonly credentials: Credentials;
+  readonly credentials: () => Credentials;
 }
 
 /** How long a snapshot that was found is taken to be there. */
@@ -96,7 +96,8 @@ export class ImageCache {
   }
 
   async #find(client: ModalClient, snapshotID: string): Promise<Image> {
-    const { clock, limits, credentials } = this.#deps;
+    const { clock, limits } = this.#deps;
+    const credentials = this.#deps.credentials();
     const snapshot = parseSnapshotID(snapshotID);
     if (snapshot === null)
       throw new PluginError("not_found", `${snapshotID} is not the id of a Modal snapshot.`, { retryable: false });
@@ -123,7 +124,7 @@ export class ImageCache {
     } catch (error) {
       throw createFailure(error, {
         doing: `build image ${name}`,
-        credentials: this.#deps.credentials,
+        credentials: this.#deps.credentials(),
         isLookup: true,
         missing: missingImage(recipe),
       });

@@ -19,6 +19,8 @@ const MAX_THROTTLE_SECONDS = 30;
 export interface ModalAccessDeps {
   readonly options: Pick<Options["modal"], "app" | "environment">;
   readonly credentials: Credentials;
+  /** The user's present credentials, for when Modal refuses these; null = there are none. Absent = these are all. */
+  readonly readCredentials?: () => Credentials | null;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: ModalLimits;
@@ -35,9 +37,16 @@ export class ModalAccess {
   /** Shows the replies to the client's calls. */
   readonly watch = new CallWatch();
   #closed = false;
+  #credentials: Credentials;
 
   constructor(deps: ModalAccessDeps) {
     this.#deps = deps;
+    this.#credentials = deps.credentials;
+  }
+
+  /** Those in use. */
+  get credentials(): Credentials {
+    return this.#credentials;
   }
 
   /** @throws PluginError `sandbox_create_failed`, with the remedy */
@@ -69,15 +78,17 @@ export class ModalAccess {
   }
 
   async #connect(): Promise<ModalClient> {
-    const { credentials, options, load, log } = this.#deps;
+    const { options, load, log } = this.#deps;
+    const { credentials } = this;
     const { ModalClient } = await loadSdk(load);
     const { tokenId, tokenSecret } = credentials.kind === "token" ? credentials : {};
+    const renew = (profile: ModalClient["profile"]) => this.#renew(profile);
     try {
       const client: ModalClient = new ModalClient({
         ...(tokenId !== undefined && tokenSecret !== undefined && { tokenId, tokenSecret }),
         ...(options.environment !== null && { environment: options.environment }),
         maxThrottleWaitSecs: MAX_THROTTLE_SECONDS,
-        grpcMiddleware: [signedCalls(() => client), this.watch.middleware, throttledCalls],
+        grpcMiddleware: [signedCalls({ client: () => client, renew }), this.watch.middleware, throttledCalls],
         // The SDK's default logger writes to stderr, which is OpenCode's terminal UI.
         logger: toSdkLogger(log),
         logLevel: "warn",
@@ -88,8 +99,19 @@ export class ModalAccess {
     }
   }
 
+  #renew(profile: ModalClient["profile"]): boolean {
+    const found = this.#deps.readCredentials?.() ?? null;
+    if (found?.kind !== "token") return false; // those of OAuth the SDK has read for good
+    const { tokenId, tokenSecret, source } = found;
+    if (tokenId === profile.tokenId && tokenSecret === profile.tokenSecret) return false;
+    Object.assign(profile, { tokenId, tokenSecret, oauthRefreshToken: undefined });
+    this.#credentials = found;
+    this.#deps.log("info", "Modal refused the credentials; those of now are used", { source });
+    return true;
+  }
+
   async #findApp(): Promise<App> {
-    const { options, clock, limits, credentials } = this.#deps;
+    const { options, clock, limits } = this.#deps;
     const client = await this.client();
     const finding = client.apps.fromName(options.app, {
       createIfMissing: true,
@@ -99,7 +121,7 @@ export class ModalAccess {
       (error: unknown) => {
         throw createFailure(error, {
           doing: `find the Modal app "${options.app}"`,
-          credentials,
+          credentials: this.credentials,
           missing: missingApp(options),
           isLookup: true,
         });

@@ -72,7 +72,11 @@ class ModalProvider implements SandboxProvider {
     this.#limits = { ...toLimits(deps.options), ...deps.limits };
     const shared = { ...deps, limits: this.#limits, later: (work: Promise<unknown>) => this.#finishLater(work) };
     this.#access = new ModalAccess(shared);
-    this.#images = new ImageCache({ ...shared, watch: this.#access.watch });
+    this.#images = new ImageCache({
+      ...shared,
+      watch: this.#access.watch,
+      credentials: () => this.#access.credentials,
+    });
     const client = () => this.#access.client();
     this.#exitSnapshots = new ExitSnapshots({ ...shared, client });
     this.#readUsage = createUsageReader(client, shared);
@@ -112,27 +116,17 @@ class ModalProvider implements SandboxProvider {
     const client = await this.#access.client();
     const create = async () => {
       // First, as a name that Modal does not know costs nothing yet: an image may take minutes to build.
-      const mounts = await this.#findMounts(client, spec, signal);
+      const mounts = await findMounts(
+        client,
+        spec,
+        { ...this.#callDeps(), credentials: this.#access.credentials },
+        signal,
+      );
       return withHandles({ ...this.#handlesDeps(), onStep }, client, spec, (app, image) =>
         this.#createFrom(client, app, image, mounts, spec, signal, onStep),
       );
     };
     return pastRateLimit(this.#callDeps(), `Creating sandbox ${spec.name}`, create, signal);
-  }
-
-  #findMounts(client: ModalClient, spec: SandboxSpec, signal?: AbortSignal): Promise<Mounts> {
-    return within(findMounts(client, spec.machine ?? DEFAULT_MACHINE), {
-      clock: this.#deps.clock,
-      limitMs: this.#limits.callMs,
-      doing: "Looking up secrets and volumes",
-      signal,
-    }).catch((error: unknown) => {
-      throw createFailure(error, {
-        doing: `look up the secrets and volumes of sandbox ${spec.name}`,
-        credentials: this.#deps.credentials,
-        isLookup: true,
-      });
-    });
   }
 
   async #createFrom(
@@ -144,7 +138,8 @@ class ModalProvider implements SandboxProvider {
     signal?: AbortSignal,
     onStep?: StepListener,
   ): Promise<ModalSandbox> {
-    const { clock, credentials, options } = this.#deps;
+    const { clock, options } = this.#deps;
+    const { credentials } = this.#access;
     let bootingSince = clock.now();
     const machine = spec.machine ?? DEFAULT_MACHINE;
     const deps: CreateDeps = {

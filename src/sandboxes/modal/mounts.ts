@@ -2,7 +2,12 @@ import type { CloudBucketMount, ModalClient, Proxy as ModalProxy, Secret, Volume
 import { type BucketMount, toVolumeMount, type VolumeMount } from "../../config/mounts.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { inQuotes, plainName } from "../../shared/plain-text.ts";
-import type { MachineSpec } from "../port.ts";
+import { within } from "../../shared/time-limit.ts";
+import type { MachineSpec, SandboxSpec } from "../port.ts";
+import { createFailure } from "./create-failure.ts";
+import { DEFAULT_MACHINE } from "./create-params.ts";
+import type { Credentials } from "./credentials.ts";
+import type { CallDeps } from "./limits.ts";
 import { kindOf, messageOf, nameOf, statusOf } from "./modal-error.ts";
 import { bucketNote, volumeNote } from "./mount-notes.ts";
 import { findSecret, type SecretUse } from "./secrets.ts";
@@ -22,9 +27,26 @@ const NEW_VERSION = 2;
 
 /**
  * Looks up the secrets, volumes, buckets and the proxy that the machine names, in parallel.
- * @throws PluginError `sandbox_create_failed` that names what is missing; what the SDK throws otherwise
+ * @param name of the sandbox that they are for
+ * @throws PluginError `sandbox_create_failed` that names what is missing, `sandbox_create_timeout`, `cancelled`
  */
-export async function findMounts(client: ModalClient, machine: MachineSpec): Promise<Mounts> {
+export function findMounts(
+  client: ModalClient,
+  { name, machine = DEFAULT_MACHINE }: Pick<SandboxSpec, "name" | "machine">,
+  { clock, limits, credentials }: CallDeps & { readonly credentials: Credentials },
+  signal?: AbortSignal,
+): Promise<Mounts> {
+  const limit = { clock, limitMs: limits.callMs, doing: "Looking up secrets and volumes", signal };
+  return within(lookUp(client, machine), limit).catch((error: unknown) => {
+    throw createFailure(error, {
+      doing: `look up the secrets and volumes of sandbox ${name}`,
+      credentials,
+      isLookup: true,
+    });
+  });
+}
+
+async function lookUp(client: ModalClient, machine: MachineSpec): Promise<Mounts> {
   const [secrets, volumes, buckets, proxy] = await Promise.all([
     Promise.all(machine.secrets.map((name) => findSecret(client, name, { of: "", keys: [] }))),
     Promise.all(

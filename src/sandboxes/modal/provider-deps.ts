@@ -8,6 +8,8 @@ import type { ModalLimits } from "./limits.ts";
 export interface ModalProviderDeps {
   readonly options: Options["modal"];
   readonly credentials: Credentials;
+  /** As in `ModalAccessDeps`. */
+  readonly readCredentials?: () => Credentials | null;
   readonly clock: Clock;
   readonly log: Log;
   /** Unique ids of `[A-Za-z0-9_-]`. */
