@@ -8,6 +8,18 @@
 const SPEND =
   /\b(spend(ing)?|budget|billing|credits?)\b.{0,40}\b(limit|cap|cycle|exceeded|reached|exhausted|used up|spent)\b|\b(exceeded|reached|exhausted|spent|out of|insufficient|no)\b.{0,40}\b(spend(ing)?|budget|credits?|funds)\b|\busage\b.{0,40}\$|\bpayment (method|required)\b/i;
 
+/**
+ * A limit on how many at the same time, whatever else the sentence advises: "reached its limit of 100 concurrent containers.
+ * Upgrade your plan or billing settings".
+ */
+const CONCURRENCY =
+  /\bconcurren(t|cy|tly)\b|\b(gpus?|containers?|sandbox(es)?)\b[^.]{0,40}\b(limit|maximum|quota|cap)\b|\b(limit|maximum|quota|cap)\b[^.]{0,40}\b(gpus?|containers?|sandbox(es)?)\b/i;
+
+const SPEND_LIMIT =
+  /\b(spend(ing)?|budget|billing cycle)\s+(limit|cap)\b|\blimit\b.{0,10}\$|\b(limit|cap)\s+(on|of)\s+(spend(ing)?|budget)\b/i;
+
+const ADDRESS = /https?:\/\/\S+/gi;
+
 /** @source "Sandbox creation rate limit (5/s) exceeded" (PrimeIntellect-ai/verifiers, pull request 1639) */
 const RATE = /\brate[ _-]?limit|\bthrottl|\btoo many requests\b|\bcreation rate\b|\brequests? per (second|minute)\b/i;
 
@@ -22,18 +34,23 @@ const ENDED =
 
 /** RESOURCE_EXHAUSTED. */
 export function meaningOfExhausted(message: string): "spend" | "rate" | "capacity" | "quota" {
-  if (SPEND.test(message)) return "spend";
+  if (isSpent(message)) return "spend";
   if (RATE.test(message)) return "rate";
   return CAPACITY.test(message) ? "capacity" : "quota";
 }
 
 /** FAILED_PRECONDITION. */
 export function meaningOfPrecondition(message: string): "spend" | "expired" | "ended" | "other" {
-  if (SPEND.test(message)) return "spend";
+  if (isSpent(message)) return "spend";
   if (EXPIRED.test(message)) return "expired";
   return ENDED.test(message) ? "ended" : "other";
 }
 
 /** PERMISSION_DENIED. */
 export const meaningOfDenied = (message: string): "spend" | "unauthorized" =>
-  SPEND.test(message) ? "spend" : "unauthorized";
+  isSpent(message) ? "spend" : "unauthorized";
+
+function isSpent(message: string): boolean {
+  const said = message.replaceAll(ADDRESS, "");
+  return SPEND_LIMIT.test(said) || (SPEND.test(said) && !CONCURRENCY.test(said));
+}
