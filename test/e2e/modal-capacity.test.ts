@@ -32,6 +32,20 @@ sandboxTest("uses the first GPU of a preference list that has capacity, and says
   expect(output).toContain("H200:8");
 });
 
+sandboxTest("goes on to the next GPU of a preference list where the workspace may not use the first", async () => {
+  const { server, modal } = setup;
+  const session = await server.createSession();
+  for (const [code, message] of [
+    [3, "GPU type B200 is not available for your workspace."],
+    [7, "Workspace does not have access to B200 GPUs."],
+  ] as const) {
+    await modal.faults.add({ method: "SandboxCreate", code, message });
+    const [, waited] = await turn(server, session.id, start(on("B200|H200")), wait());
+    expect(waited?.metadata.finished?.at(-1)).toMatchObject({ state: "completed", gpu: "H200" });
+  }
+  await noneLeft(modal);
+});
+
 sandboxTest(
   "fails a job with no_capacity and the remedy when no GPU is available or the workspace is at its limit, and keeps others running",
   async () => {

@@ -40,6 +40,13 @@ export function createFailure(
   ) => new PluginError(code, message, { cause: error, retryable: mayRetry });
   const noAnswer = (code: "sandbox_create_failed" | "sandbox_create_timeout", message: string) =>
     isAway(error) ? new UnreachableError(code, message, { cause: error }) : fail(code, message);
+  // Whoever asked for this GPU may have others to ask for.
+  if (gpu !== undefined && (kind === "unauthorized" || kind === "invalid") && isAbout(gpu, detail))
+    return fail(
+      "no_capacity",
+      `Modal does not give this workspace ${gpu} (${detail}). Name other types ("H100|A100-80GB"), or ask Modal for access.`,
+      false,
+    );
   switch (kind) {
     case "unauthorized":
       return fail(
@@ -85,4 +92,10 @@ export function createFailure(
     default:
       return fail("sandbox_create_failed", `Could not ${doing}: ${detail}`);
   }
+}
+
+/** Whether a refusal names the GPU that was asked for: "B200" or "A100" for "A100-80GB:8". */
+function isAbout(gpu: string, refusal: string): boolean {
+  const [family = ""] = /^\w+/.exec(gpu) ?? [];
+  return new RegExp(`\\b${family}\\b`, "i").test(refusal);
 }
