@@ -1,5 +1,6 @@
 import { describe, expect } from "bun:test";
 import type { ModalLimits } from "../../src/sandboxes/modal/limits.ts";
+import { makeReadsPatient } from "../../src/sandboxes/modal/patient-reads.ts";
 import type { Sandbox } from "../../src/sandboxes/port.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { modalTest } from "../support/modal-test.ts";
@@ -21,6 +22,23 @@ describe("when a command meets a fault", () => {
   modalTest("a start that fails briefly is retried", async () => {
     await begin({ method: "TaskExecStart", code: UNAVAILABLE, times: 2 });
     expect(await sh(sandbox, "echo a; exit 3")).toEqual({ exit: exited(3), stdout: "a\n", stderr: "" });
+  });
+
+  modalTest("output that falls silent while its connection lives is read again from where it stands", async () => {
+    for (const [afterItems, times] of [
+      [0, 2],
+      [1, 1],
+      [3, 1],
+    ] as const) {
+      await begin({ method: "TaskExecStdioRead", afterItems, hang: true, times });
+      makeReadsPatient(1_500);
+      const text = await sh(sandbox, "echo a; sleep 2; echo b; sleep 2; echo c; echo err >&2; exit 3", {
+        keepLog: true,
+      });
+      makeReadsPatient();
+      expect(text).toEqual({ exit: exited(3), stdout: "a\nb\nc\n", stderr: "err\n" });
+      expect(await modal().faults.left()).toEqual([]);
+    }
   });
 
   modalTest("input whose writing fails briefly arrives once", async () => {

@@ -17,7 +17,7 @@ export interface Fault {
   readonly trailers?: Readonly<Record<string, string>>;
   /** The server asks the client to retry later, as Modal does to throttle; code 8 unless `code` is set. */
   readonly retryAfterSecs?: number;
-  /** Breaks a stream of replies after this number of messages. */
+  /** Breaks a stream of replies after this number of messages, or with `hang` lets it fall silent. */
   readonly afterItems?: number;
   /** Affects only matching calls. Data instead of a function, so that it can be sent to the server's process. */
   readonly only?: Only;

@@ -98,7 +98,7 @@ async function serveUpload(
     deps.authenticate(name, context, (request.start as Fields | undefined) ?? request);
     await happen(faults, "before", faultContext, deps);
     await deps.turn(name, (request.start as Fields | undefined) ?? request);
-    const reply = await handlerOf(name, deps)(cutShort(rest(), faults), context);
+    const reply = await handlerOf(name, deps)(cutShort(rest(), faults, faultContext, deps), context);
     await happen(faults, "after", faultContext, deps);
     call.code = 0;
     return reply;
@@ -118,7 +118,7 @@ async function* serveStream(
     deps.authenticate(name, context, request);
     await happen(faults, "before", faultContext, deps);
     await deps.turn(name, request);
-    yield* cutShort(handlerOf(name, deps)(request, context) as AsyncIterable<unknown>, faults);
+    yield* cutShort(handlerOf(name, deps)(request, context) as AsyncIterable<unknown>, faults, faultContext, deps);
     await happen(faults, "after", faultContext, deps);
     call.code = 0;
   } catch (error) {
@@ -156,15 +156,24 @@ async function happen(
   }
 }
 
-async function* cutShort<T>(items: AsyncIterable<T>, faults: readonly Fault[]): AsyncGenerator<T> {
+async function* cutShort<T>(
+  items: AsyncIterable<T>,
+  faults: readonly Fault[],
+  context: FaultContext,
+  deps: ServiceDeps,
+): AsyncGenerator<T> {
   const fault = faults.find((each) => each.afterItems !== undefined);
   let left = fault?.afterItems ?? Number.POSITIVE_INFINITY;
   const broken = () => new Refusal(fault?.code ?? Code.UNAVAILABLE, fault?.message ?? "injected break of a stream");
-  if (left === 0) throw broken();
+  const cut = async () => {
+    if (fault?.hang) await deps.faults.happen(fault, context);
+    throw broken();
+  };
+  if (left === 0) await cut();
   for await (const item of items) {
     yield item;
     left -= 1;
-    if (left === 0) throw broken();
+    if (left === 0) await cut();
   }
 }
 
