@@ -15,10 +15,11 @@ import { createCgroup, findCgroupParents, removeOrphanCgroups } from "./cgroup.t
 import { hostAddresses, NEVER_REACHABLE } from "./host-addresses.ts";
 import { type HostPath, readHostPath } from "./host-path.ts";
 import { createIsolatedTrees } from "./isolated-trees.ts";
-import { real } from "./lent/host-files.ts";
+import { realAsFarAsItIs } from "./lent/host-files.ts";
+import { readSystemFolders } from "./lent/system-folders.ts";
 import { findNetworkTools } from "./network.ts";
 import { unenforcedLimits } from "./process-limits.ts";
-import { reachableNameservers, readEtc } from "./root-filesystem.ts";
+import { programArgs, reachableNameservers, readEtc } from "./root-filesystem.ts";
 import { createSharedFiles } from "./shared-files.ts";
 
 export interface BubblewrapDeps {
@@ -74,23 +75,31 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
     const made = memoizeBriefly({ forMs, clock }, () => "", make);
     return () => made(undefined);
   };
+  const placesWith = (inside: readonly string[]) => {
+    const { rootDir, lending } = deps;
+    const neverLent = [rootDir, ...lending.neverLent].map(realAsFarAsItIs);
+    const project = lending.project === null ? null : realAsFarAsItIs(lending.project);
+    return { home: realAsFarAsItIs(homedir()), neverLent, project, inside };
+  };
+  const systemFolders = briefly(LOOK_UP_MS, () => readSystemFolders(placesWith([])));
+  const programs = () => programArgs(systemFolders());
   const etcOf = memoizeBriefly({ forMs: LOOK_UP_MS, clock }, String, (isOnline: boolean) =>
-    readEtc(isOnline ? resolvers() : []),
+    readEtc(isOnline ? resolvers() : [], systemFolders().hidden),
   );
   const networkTools = briefly(LOOK_UP_MS, findNetworkTools);
   const addresses = briefly(ADDRESSES_MS, hostAddresses);
   const lookUp = memoizeBriefly({ forMs: LOOK_UP_MS, clock: deps.clock }, keyOf, (inside: readonly string[]) => {
-    const { hostPath, rootDir, lending } = deps;
-    const neverLent = [rootDir, ...lending.neverLent].map((path) => real(path) ?? path);
-    const project = lending.project === null ? null : real(lending.project);
-    const home = real(homedir()) ?? homedir();
-    return readHostPath({ hostPath, home, neverLent, project, inside, readOnlyPaths: lending.readOnlyPaths });
+    const { hostPath, lending } = deps;
+    return readHostPath({ ...placesWith(inside), hostPath, readOnlyPaths: lending.readOnlyPaths });
   });
 
   return {
     kind: "bubblewrap",
-    lent: () => lookUp([HOME]),
-    trees: createIsolatedTrees(bwrap, filter.program),
+    lent() {
+      const { lent, refused } = lookUp([HOME]);
+      return { lent, refused: [...systemFolders().refused, ...refused] };
+    },
+    trees: createIsolatedTrees(bwrap, filter.program, programs),
     async open(plan: IsolationPlan): Promise<Isolation> {
       const refusal = refuseWorkdir(plan.workdir);
       if (refusal !== null)
@@ -128,7 +137,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
       };
       try {
         return await openIsolation({
-          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, filter, args: bwrapArgs(plan, hostPath, etc, etcFiles, options),
+          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, filter, args: bwrapArgs(plan, programs(), hostPath, etc, etcFiles, options),
           insideEnv, notes, networkTools, addresses, clock, log: deps.log,
         }); // biome-ignore format: one argument
       } catch (error) {

@@ -2,7 +2,7 @@ import { isWithin } from "../../../config/host-paths.ts";
 import type { IsolationPlan } from "../isolation.ts";
 import type { HostPath } from "./host-path.ts";
 import { gpuFileArgs, gpuNodeArgs, procArgs } from "./kernel-files.ts";
-import { type Etc, etcArgs, programArgs } from "./root-filesystem.ts";
+import { type Etc, etcArgs } from "./root-filesystem.ts";
 
 export const HOME = "/home/agent";
 /** The program that every command inside starts with; see call-filter/entry-program.ts. */
@@ -55,6 +55,7 @@ export function refuseWorkdir(workdir: string): string | null {
  */
 export function bwrapArgs(
   plan: IsolationPlan,
+  programs: readonly string[],
   hostPath: HostPath,
   etc: Etc,
   etcFiles: string,
@@ -67,7 +68,7 @@ export function bwrapArgs(
     "--cap-drop", "ALL", "--clearenv", "--info-fd", "4",
   ]; // biome-ignore format: a table
   if (options.disableUserns) args.push("--disable-userns");
-  args.push("--setenv", "PATH", "/usr/bin:/bin", ...programArgs(), ...etcArgs(etc, etcFiles));
+  args.push("--setenv", "PATH", "/usr/bin:/bin", ...programs, ...etcArgs(etc, etcFiles));
   for (const path of hostPath.visible.binds) args.push("--ro-bind-try", path, path);
   for (const { at, to } of [...hostPath.visible.links, ...hostPath.links]) args.push("--symlink", to, at);
   args.push(...gpuFileArgs(gpus), ...procArgs(gpus), "--dev", "/dev", ...gpuNodeArgs(gpus));

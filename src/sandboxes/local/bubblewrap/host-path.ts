@@ -4,7 +4,7 @@ import type { LentPath } from "../../lent-paths.ts";
 import { credentialsIn } from "./lent/credentials-in.ts";
 import { entries, isFile, isFolder, isLink, isOpenToAll, isProgram, real } from "./lent/host-files.ts";
 import { type Installation, installationOf, isEnvironment } from "./lent/installations.ts";
-import { type Places, whyNever, whyNotLent } from "./lent/private-places.ts";
+import { isPrivate, isSystemProgram, type Places, whyNever, whyNotLent } from "./lent/private-places.ts";
 import { excludeHidden, type VisiblePaths } from "./lent/visible-paths.ts";
 
 /*
@@ -47,10 +47,11 @@ const MAX_PROGRAMS = 300;
 export function readHostPath(plan: HostPathPlan): HostPath {
   const lending = new Lending(plan);
   const folders: string[] = [];
+  const isThere = (folder: string) => isSystemProgram(folder, plan) && !isPrivate(real(folder) ?? folder, plan);
   for (const entry of plan.hostPath.split(":")) {
     const folder = normalize(entry).replace(/(.)\/$/, "$1");
     if (!isAbsolute(folder) || STANDARD.includes(folder) || folders.includes(folder) || !isFolder(folder)) continue;
-    const inside = isWithin(folder, "/usr") ? folder : lending.lendFolder(folder);
+    const inside = isThere(folder) ? folder : lending.lendFolder(folder);
     if (inside !== null && !folders.includes(inside)) folders.push(inside);
   }
   for (const path of plan.readOnlyPaths) lending.lendAsked(path);
@@ -141,7 +142,7 @@ class Lending {
         break;
       }
       const isLent = isLink(path)
-        ? (isWithin(target, "/usr") || this.#lendTarget(target)) && this.#link(path, target)
+        ? (isSystemProgram(target, this.#plan) || this.#lendTarget(target)) && this.#link(path, target)
         : this.#lendProgram(path);
       if (isLent) this.#programs += 1;
     }
@@ -183,7 +184,7 @@ class Lending {
   #followLinks(folder: string, prefix: string): void {
     for (const { name } of entries(folder).slice(0, 5 * MAX_PROGRAMS)) {
       const target = isLink(join(folder, name)) ? real(join(folder, name)) : null;
-      if (target !== null && isFile(target) && !isWithin(target, prefix) && !isWithin(target, "/usr"))
+      if (target !== null && isFile(target) && !isWithin(target, prefix) && !isSystemProgram(target, this.#plan))
         this.#lendTarget(target);
     }
   }

@@ -5,16 +5,17 @@ import { runHostTool } from "../host-tools.ts";
 import type { TreePair, TreeTools } from "../isolation.ts";
 import { COPY_ENV, NOTHING_LEFT_OUT, runCopy } from "../tree-copy.ts";
 import { MEASURE, parseMeasure } from "../tree-measure.ts";
-import { leastEtcArgs, programArgs } from "./root-filesystem.ts";
+import { leastEtcArgs } from "./root-filesystem.ts";
 
 /**
- * Copies, removes and measures a job's files inside a small sandbox that contains nothing but those files. On the host, a
- * job that swaps a directory for a link in mid-copy would get the host's files copied, and an ordinary user could not
- * read or remove what a job made unreadable.
+ * Copies, removes and measures a job's files inside a small sandbox that contains nothing else but the system's programs. On
+ * the host, a job that swaps a directory for a link in mid-copy would get the host's files copied, and an ordinary user could
+ * not read or remove what a job made unreadable.
+ * @param programs bwrap's arguments for the system's programs
  */
-export function createIsolatedTrees(bwrap: string, filter: Uint8Array): TreeTools {
+export function createIsolatedTrees(bwrap: string, filter: Uint8Array, programs: () => readonly string[]): TreeTools {
   const inSandbox = (binds: readonly string[], argv: readonly string[]) => [
-    bwrap, "--seccomp", "3", ...BWRAP_ARGS, ...programArgs(), ...leastEtcArgs(), ...binds, "--remount-ro", "/", "--", ...argv,
+    bwrap, "--seccomp", "3", ...BWRAP_ARGS, ...programs(), ...leastEtcArgs(), ...binds, "--remount-ro", "/", "--", ...argv,
   ]; // biome-ignore format: one line
   const run = async (binds: readonly string[], argv: readonly string[], signal?: AbortSignal) => {
     const { code, stdout, stderr } = await runHostTool(inSandbox(binds, argv), { signal, file: filter });

@@ -1,18 +1,12 @@
-import {
-  existsSync,
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-  type Stats,
-  statSync,
-} from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
+import { isWithin } from "../../../config/host-paths.ts";
 import { isAmong } from "./host-addresses.ts";
+import { programFolders, type SystemFolders } from "./lent/system-folders.ts";
+import { excludeHidden } from "./lent/visible-paths.ts";
 
 /*
- * What a sandbox sees of the host's system, read-only: /usr and a hand-picked part of /etc. Never all of /etc: where the
- * host process is root, that would give the job shadow, private keys and tokens.
+ * What a sandbox sees of the host's system, read-only: its programs (see lent/system-folders.ts) and a hand-picked part of
+ * /etc. Never all of /etc: where the host process is root, that would give the job shadow, private keys and tokens.
  */
 
 const ETC = [
@@ -24,21 +18,17 @@ const ETC = [
 ]; // biome-ignore format: a table
 
 /** bwrap's arguments for the host's programs and libraries. */
-export function programArgs(): string[] {
-  const args = ["--ro-bind", "/usr", "/usr"];
-  for (const name of ["/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"]) {
-    const stat = lstatSync(name, { throwIfNoEntry: false });
-    if (stat?.isSymbolicLink()) args.push("--symlink", readlinkSync(name), name);
-    else if (stat?.isDirectory()) args.push("--ro-bind", name, name);
-  }
-  return args;
-}
+export const programArgs = ({ programs }: SystemFolders): string[] => [
+  ...programs.binds.flatMap((path) => ["--ro-bind", path, path]),
+  ...programs.links.flatMap(({ at, to }) => ["--symlink", to, at]),
+];
 
 /** What a sandbox's /etc consists of. */
 export interface Etc {
   readonly files: readonly EtcFile[];
-  /** Folders of the host. */
-  readonly folders: readonly string[];
+  /** Folders and files of the host, each at the path that it has inside. */
+  readonly binds: readonly { readonly from: string; readonly at: string }[];
+  readonly links: readonly { readonly at: string; readonly to: string }[];
 }
 
 export interface EtcFile {
@@ -57,24 +47,42 @@ const ETC_FILES = "/run/.etc";
  * The host's files are copied, and reached through links: a mount for each would be as safe, but bwrap reads the table of
  * all mounts anew for every one that it makes, so that a hundred of them take it a tenth of a second.
  */
-export function readEtc(nameservers: readonly string[]): Etc {
+export function readEtc(nameservers: readonly string[], hidden: readonly string[]): Etc {
   const files: EtcFile[] = [];
-  const folders: string[] = [];
+  const folders: Pick<Etc, "binds" | "links">[] = [];
   for (const { name, stat } of hostEtc()) {
-    const copied = stat.isFile() ? readable(name) : stat.isDirectory() ? smallFolder(name) : [];
-    if (copied === null) folders.push(`/etc/${name}`);
+    if (!stat.isFile() && !stat.isDirectory()) continue;
+    const from = realpathSync(`/etc/${name}`);
+    if (hidden.some((path) => isWithin(from, path))) continue;
+    const isWhole = !hidden.some((path) => isWithin(path, from));
+    const copied = stat.isFile() ? readable(name) : stat.isDirectory() && isWhole ? smallFolder(name) : null;
+    if (copied === null) folders.push(folder(from, `/etc/${name}`, hidden));
     else files.push(...copied);
   }
-  return { files: [...files, ...synthesizedFiles(nameservers)], folders };
+  return {
+    files: [...files, ...synthesizedFiles(nameservers)],
+    binds: folders.flatMap(({ binds }) => binds),
+    links: folders.flatMap(({ links }) => links),
+  };
+}
+
+function folder(from: string, at: string, hidden: readonly string[]): Pick<Etc, "binds" | "links"> {
+  const inside = (path: string) => at + path.slice(from.length);
+  const { binds, links } = excludeHidden([from], hidden);
+  return {
+    binds: binds.map((path) => ({ from: path, at: inside(path) })),
+    links: links.map((link) => ({ at: inside(link.at), to: link.to })),
+  };
 }
 
 /** bwrap's arguments for it. @param made the host's folder in which its files are */
-export function etcArgs({ files, folders }: Etc, made: string): string[] {
+export function etcArgs({ files, binds, links }: Etc, made: string): string[] {
   const linkTo = (name: string) => `${"../".repeat(name.split("/").length)}${ETC_FILES.slice(1)}/${name}`;
   return [
     "--dir", "/etc", "--ro-bind", made, ETC_FILES,
     ...files.flatMap(({ name }) => ["--symlink", linkTo(name), `/etc/${name}`]),
-    ...folders.flatMap((path) => ["--ro-bind", realpathSync(path), path]),
+    ...binds.flatMap(({ from, at }) => ["--ro-bind", from, at]),
+    ...links.flatMap(({ at, to }) => ["--symlink", to, at]),
   ]; // biome-ignore format: one line per purpose
 }
 
@@ -82,11 +90,8 @@ export function etcArgs({ files, folders }: Etc, made: string): string[] {
 export const leastEtcArgs = (): string[] =>
   ["ld.so.cache", "alternatives"].flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]);
 
-/** What of the host's system a sandbox sees, by its paths there. */
-export const systemPaths = (): string[] => [
-  ...programArgs().flatMap((arg, at, args) => (args[at - 2] === "--ro-bind" ? [arg] : [])),
-  ...hostEtc().map(({ name }) => `/etc/${name}`),
-];
+/** What of the host's system a sandbox sees, by its paths there, but for what is private in it. */
+export const systemPaths = (): string[] => [...programFolders(), ...hostEtc().map(({ name }) => `/etc/${name}`)];
 
 const hostEtc = (): { readonly name: string; readonly stat: Stats }[] =>
   ETC.flatMap((name) => {

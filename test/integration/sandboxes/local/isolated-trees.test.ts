@@ -16,12 +16,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { filterProgram, thisProcessor } from "../../../../src/sandboxes/local/bubblewrap/call-filter/filter-program.ts";
 import { createIsolatedTrees } from "../../../../src/sandboxes/local/bubblewrap/isolated-trees.ts";
+import { readSystemFolders } from "../../../../src/sandboxes/local/bubblewrap/lent/system-folders.ts";
+import { programArgs } from "../../../../src/sandboxes/local/bubblewrap/root-filesystem.ts";
 import { findTool } from "../../../../src/sandboxes/local/host-tools.ts";
 import { canIsolate } from "../../../support/modal-server/machine.ts";
 
 const root = mkdtempSync(join(tmpdir(), "opa-test-trees-"));
 const processor = thisProcessor();
-const trees = createIsolatedTrees(findTool("bwrap") ?? "", processor ? filterProgram(processor) : new Uint8Array());
+const nowhere = { home: "/", neverLent: [], project: null, inside: [] };
+const filter = processor ? filterProgram(processor) : new Uint8Array();
+const trees = createIsolatedTrees(findTool("bwrap") ?? "", filter, () => programArgs(readSystemFolders(nowhere)));
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 function folders(name: string, count: number): string[] {

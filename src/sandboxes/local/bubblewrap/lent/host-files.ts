@@ -1,5 +1,5 @@
 import { type Dirent, lstatSync, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 /*
  * Questions about paths of the host. A path that cannot be read counts as missing, whatever the reason: what we cannot
@@ -10,6 +10,9 @@ export const isFolder = (path: string): boolean => orNull(() => statSync(path))?
 export const isFile = (path: string): boolean => orNull(() => statSync(path))?.isFile() ?? false;
 export const isLink = (path: string): boolean => orNull(() => lstatSync(path))?.isSymbolicLink() ?? false;
 export const real = (path: string): string | null => orNull(() => realpathSync(path));
+/** The path with links resolved, as far as it exists. */
+export const realAsFarAsItIs = (path: string): string =>
+  real(path) ?? (dirname(path) === path ? path : join(realAsFarAsItIs(dirname(path)), basename(path)));
 export const statOf = (path: string): Stats | null => orNull(() => statSync(path)) ?? null;
 /** Sorted by name, so that the order is the same every time. */
 export const entries = (folder: string): readonly Dirent[] =>

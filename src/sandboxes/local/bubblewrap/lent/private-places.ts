@@ -1,9 +1,11 @@
-import { basename, sep } from "node:path";
+import { basename, dirname, sep } from "node:path";
 import { isWithin } from "../../../../config/host-paths.ts";
+import type { LentPath } from "../../../lent-paths.ts";
 
 /*
  * What is never lent. H1: neither the home directory nor a parent of it, no path that contains or lies in the state
- * directory or OpenCode's own directories, and no place known for credentials.
+ * directory or OpenCode's own directories, and no place known for credentials. H5: where one of these or the project lies
+ * below a system folder, as in many containers, the sandbox gets that folder without it.
  */
 
 export interface Places {
@@ -24,23 +26,42 @@ const CREDENTIALS = new Set([
   ".vault", ".vault-token", ".wandb", "client_secret.json", "credentials.json", "credentials.toml", "id_dsa", "id_ecdsa",
   "id_ed25519", "id_rsa", "pip.conf", "secrets",
 ]); // biome-ignore format: a table
+/** Folders of programs, which every sandbox gets. */
+const PROGRAMS = /^\/(?:bin|lib|lib32|lib64|libx32|sbin|usr)(?:\/|$)/;
 /** The sandbox has its own version of these, or they contain sockets of this machine's programs. */
-const SYSTEM =
-  /^\/(?:bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|tmp|usr|var\/(?:log|mail|spool|tmp))(?:\/|$)/;
+const SYSTEM = /^\/(?:boot|dev|etc|proc|run|sys|tmp|var\/(?:log|mail|spool|tmp))(?:\/|$)/;
 /** Removable disks, and the default work directory of sandboxes. */
 const UNSTABLE = /^\/(?:media|mnt|snap|workspace)(?:\/|$)/;
 
 /** Whether a file or folder of this name holds credentials, wherever it is. */
 export const isCredential = (name: string): boolean => CREDENTIALS.has(name) || /^\.env(?:\.|rc$|$)/.test(name);
 
+/** The user's own places, wherever they lie. Beside a home in a folder of that name are the homes of others. */
+export function privatePlaces({ home, neverLent, project }: Places): LentPath[] {
+  const homes = basename(dirname(home)) === "home" ? dirname(home) : home;
+  return [
+    { path: homes, why: homes === home ? "it is the home directory" : "it holds the home directory" },
+    ...neverLent.map((path) => ({ path, why: "OpenCode keeps its own files there" })),
+    ...(project === null ? [] : [{ path: project, why: "it is the project" }]),
+  ].filter(({ path }) => path !== sep); // a container's user without a home, say: then no folder is private for it
+}
+
+export const isPrivate = (path: string, places: Places): boolean =>
+  privatePlaces(places).some((place) => isWithin(path, place.path));
+
+/** Whether every sandbox has it, because it belongs to the system's programs and not to the user. */
+export const isSystemProgram = (path: string, places: Places): boolean =>
+  PROGRAMS.test(path) && !isPrivate(path, places);
+
 /** Why a path is not lent even if the user names it; null when it may be lent. */
-export function whyNever(path: string, { home, neverLent, inside }: Places): string | null {
+export function whyNever(path: string, places: Places): string | null {
+  const { home, neverLent, inside } = places;
   if (path === sep) return "it is the whole file system";
   if (isWithin(home, path)) return path === home ? "it is the home directory" : "it holds the home directory";
   const own = neverLent.find((each) => isWithin(each, path) || isWithin(path, each));
   if (own !== undefined)
     return isWithin(path, own) ? "OpenCode keeps its own files there" : "it holds OpenCode's own files";
-  if (SYSTEM.test(path)) return "sandboxes have their own there";
+  if (SYSTEM.test(path) || isSystemProgram(path, places)) return "sandboxes have their own there";
   if (inside.some((own) => isWithin(own, path) || isWithin(path, own))) return "sandboxes have their own there";
   return null;
 }

@@ -13,7 +13,7 @@ export interface VisiblePaths {
   readonly tooLarge: readonly string[];
 }
 
-/** Limit on the entries of a folder that is rebuilt: each costs a mount of its own. */
+/** Limit on the entries of a folder that is rebuilt, links apart: each costs a mount of its own. */
 const MAX_ENTRIES = 400;
 /** Files for people. Of a rebuilt folder they are left out: no program needs them, and each would cost every sandbox a mount. */
 const FOR_PEOPLE =
@@ -36,7 +36,7 @@ export function excludeHidden(binds: readonly string[], hidden: readonly string[
       return;
     }
     const all = entries(path);
-    if (all.length > MAX_ENTRIES) {
+    if (all.filter((entry) => !entry.isSymbolicLink()).length > MAX_ENTRIES) {
       tooLarge.push(path);
       return;
     }
@@ -47,6 +47,6 @@ export function excludeHidden(binds: readonly string[], hidden: readonly string[
       else lend(at);
     }
   };
-  for (const path of binds) lend(path);
+  for (const path of binds) if (!hidden.some((each) => isWithin(path, each))) lend(path);
   return { binds: visible, links, tooLarge };
 }
