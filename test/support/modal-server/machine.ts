@@ -3,6 +3,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { readHostPath } from "../../../src/sandboxes/local/bubblewrap/host-path.ts";
+import { createCredentialSearch } from "../../../src/sandboxes/local/bubblewrap/lent/credentials-in.ts";
+import { systemClock } from "../../../src/shared/clock.ts";
 import { DRIVER_PATH } from "./gpu.ts";
 import { systemBinds } from "./root-tree.ts";
 import { type Child, useSpawner } from "./spawner.ts";
@@ -67,6 +69,7 @@ export async function startMachine(root: string, scratch: string, mounts: readon
     project: null,
     inside: ["/workspace"],
     readOnlyPaths: [],
+    search: createCredentialSearch(systemClock),
   });
   const args = [
     "--unshare-user", "--uid", "0", "--gid", "0", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",

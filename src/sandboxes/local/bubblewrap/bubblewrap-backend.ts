@@ -15,6 +15,7 @@ import { createCgroup, findCgroupParents, removeOrphanCgroups } from "./cgroup.t
 import { hostAddresses, NEVER_REACHABLE } from "./host-addresses.ts";
 import { type HostPath, readHostPath } from "./host-path.ts";
 import { createIsolatedTrees } from "./isolated-trees.ts";
+import { createCredentialSearch } from "./lent/credentials-in.ts";
 import { realAsFarAsItIs } from "./lent/host-files.ts";
 import { readSystemFolders } from "./lent/system-folders.ts";
 import { findNetworkTools } from "./network.ts";
@@ -88,9 +89,10 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
   );
   const networkTools = briefly(LOOK_UP_MS, findNetworkTools);
   const addresses = briefly(ADDRESSES_MS, hostAddresses);
+  const search = createCredentialSearch(clock);
   const lookUp = memoizeBriefly({ forMs: LOOK_UP_MS, clock: deps.clock }, keyOf, (inside: readonly string[]) => {
     const { hostPath, lending } = deps;
-    return readHostPath({ ...placesWith(inside), hostPath, readOnlyPaths: lending.readOnlyPaths });
+    return readHostPath({ ...placesWith(inside), hostPath, readOnlyPaths: lending.readOnlyPaths, search });
   });
 
   return {

@@ -1,7 +1,7 @@
 import { isAbsolute, join, normalize } from "node:path";
 import { isWithin } from "../../../config/host-paths.ts";
 import type { LentPath } from "../../lent-paths.ts";
-import { credentialsIn } from "./lent/credentials-in.ts";
+import type { Withheld } from "./lent/credentials-in.ts";
 import { entries, isFile, isFolder, isLink, isOpenToAll, isProgram, real } from "./lent/host-files.ts";
 import { type Installation, installationOf, isEnvironment } from "./lent/installations.ts";
 import { isPrivate, isSystemProgram, type Places, whyNever, whyNotLent } from "./lent/private-places.ts";
@@ -38,6 +38,7 @@ export interface HostPathPlan extends Places {
   readonly hostPath: string;
   /** Further paths that the user lends. */
   readonly readOnlyPaths: readonly string[];
+  readonly search: (folder: string) => Withheld;
 }
 
 const STANDARD = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -116,7 +117,7 @@ class Lending {
     const hidden = outermost([...this.#hidden].filter((path) => isLent(path)));
     const visible = excludeHidden(binds, hidden);
     for (const folder of visible.tooLarge)
-      this.#refuse(folder, "credentials are kept there, among too many files to lend the others one by one");
+      this.#refuse(folder, "something in it is not lent, and it has too many files to lend the others one by one");
     return {
       binds,
       hidden,
@@ -173,7 +174,7 @@ class Lending {
         // A part that links out of its installation could be anything.
         if (target === null || !isWithin(target, prefix) || this.#whyNot(target, installation) !== null) continue;
         this.#binds.set(path, part === "." ? kind : `${kind} ${prefix}`);
-        for (const credential of credentialsIn(target)) this.#hidden.add(credential);
+        this.#hide(target);
         if (/^(?:s?bin|shims)$/.test(part)) this.#followLinks(path, prefix);
       }
     }
@@ -200,9 +201,19 @@ class Lending {
   #lend(path: string, why: string): boolean {
     const target = real(path);
     if (target === null || this.#whyNot(path, null) !== null || this.#whyNot(target, null) !== null) return false;
-    if (isFolder(target)) for (const credential of credentialsIn(target)) this.#hidden.add(credential);
+    this.#hide(target);
     this.#binds.set(path, why);
     return true;
+  }
+
+  /** Leaves out of a lent folder what may hold credentials. */
+  #hide(folder: string): void {
+    const { credentials, unsearched } = this.#plan.search(folder);
+    for (const path of [...credentials, ...unsearched]) this.#hidden.add(path);
+    const [first] = unsearched;
+    if (first === undefined) return;
+    const more = unsearched.length === 1 ? "" : `, like ${unsearched.length - 1} more below ${folder}`;
+    this.#refuse(first, `it could not be searched for credentials${more}`);
   }
 
   #link(at: string, to: string): boolean {

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type HostPath, readHostPath } from "../../../../src/sandboxes/local/bubblewrap/host-path.ts";
+import { createCredentialSearch } from "../../../../src/sandboxes/local/bubblewrap/lent/credentials-in.ts";
+import { systemClock } from "../../../../src/shared/clock.ts";
 import { newBase, plant, removeBase, type Tree } from "../../../support/lent-fixture.ts";
 
 const bases: string[] = [];
@@ -20,6 +22,7 @@ function read(tree: Tree, entries: readonly string[], readOnlyPaths: readonly st
     project: join(base, "home/project"),
     inside: ["/workspace", "/home/agent"],
     readOnlyPaths: readOnlyPaths.map(at),
+    search: createCredentialSearch(systemClock),
   });
   return {
     binds: result.binds.map(short),

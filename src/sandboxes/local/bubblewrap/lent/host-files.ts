@@ -14,9 +14,10 @@ export const real = (path: string): string | null => orNull(() => realpathSync(p
 export const realAsFarAsItIs = (path: string): string =>
   real(path) ?? (dirname(path) === path ? path : join(realAsFarAsItIs(dirname(path)), basename(path)));
 export const statOf = (path: string): Stats | null => orNull(() => statSync(path)) ?? null;
-/** Sorted by name, so that the order is the same every time. */
-export const entries = (folder: string): readonly Dirent[] =>
-  (orNull(() => readdirSync(folder, { withFileTypes: true })) ?? []).sort((a, b) => (a.name < b.name ? -1 : 1));
+/** Sorted by name, so that the order is the same every time; null where they cannot be read. */
+export const entriesOrNull = (folder: string): readonly Dirent[] | null =>
+  orNull(() => readdirSync(folder, { withFileTypes: true }))?.sort((a, b) => (a.name < b.name ? -1 : 1)) ?? null;
+export const entries = (folder: string): readonly Dirent[] => entriesOrNull(folder) ?? [];
 export const names = (folder: string): readonly string[] => entries(folder).map(({ name }) => name);
 export const has = (folder: string, ...paths: readonly string[]): boolean =>
   paths.every((path) => statOf(join(folder, path)) !== null);
