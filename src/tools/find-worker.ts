@@ -4,7 +4,8 @@ import { isDenied } from "../core/subject-rules.ts";
 import type { WorkerContext } from "../jobs/execution/workers.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { requireJob } from "../jobs/session/session-jobs.ts";
-import { FileError, type Sandbox } from "../sandboxes/port.ts";
+import { fullPath } from "../sandboxes/meant-path.ts";
+import { FileError, type Place, type Sandbox } from "../sandboxes/port.ts";
 import { sleep } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { plainName } from "../shared/plain-text.ts";
@@ -73,14 +74,14 @@ export async function findWorker(deps: ToolDeps, call: ToolCall, tool: string, p
 }
 
 /** @throws FileError `permission_denied` where the user's rules deny the tool that file */
-export function refuseDenied({ task }: Job, tool: string, path: string, { workdir }: Pick<Sandbox, "workdir">): void {
-  if (!isDenied(task.rules, tool, toSubject(path, workdir))) return;
+export function refuseDenied({ task }: Job, tool: string, path: string, place: Place): void {
+  if (!isDenied(task.rules, tool, toSubject(path, place))) return;
   throw new FileError("permission_denied", `The user's permissions deny ${tool} the file ${plainName(path)}.`);
 }
 
 /** A path as rules name it: relative to the working directory where it lies there. */
-function toSubject(path: string, workdir: string): string {
-  const full = posix.resolve(workdir, path);
-  const inside = posix.relative(workdir, full);
+function toSubject(path: string, place: Place): string {
+  const full = fullPath(path, place);
+  const inside = posix.relative(place.workdir, full);
   return inside.startsWith("../") ? full : inside;
 }

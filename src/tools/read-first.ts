@@ -1,6 +1,6 @@
-import { posix } from "node:path";
 import type { FilePart } from "../jobs/execution/workers.ts";
 import { MAY_BE_OLD, renderKnownOld } from "../prompt/old-files.ts";
+import { fullPath, meantPath } from "../sandboxes/meant-path.ts";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
 import type { ToolDeps } from "./define-tool.ts";
 import { type FoundJob, type FoundWorker, findOwnJob, findWorker, refuseDenied } from "./find-worker.ts";
@@ -18,7 +18,8 @@ export interface Shown {
   readonly part: FilePart | null;
 }
 
-type Read = (sandbox: Sandbox) => Promise<Shown>;
+/** @param path as it is meant there */
+type Read = (sandbox: Sandbox, path: string) => Promise<Shown>;
 type Asked = { readonly tool: string; readonly path: string };
 
 /** Reads in the sandbox of the calling session's own job. @throws as `findWorker`, and what `read` throws */
@@ -27,9 +28,9 @@ export async function readFirst(deps: ToolDeps, call: ToolCall, asked: Asked, re
   if (old) return old;
   const { runtime, sandbox } = await findWorker(deps, call, asked.tool, asked.path);
   const settle = (part: FilePart | null) =>
-    runtime.workers.showedNew(call.sessionID, posix.resolve(sandbox.workdir, asked.path), part);
+    runtime.workers.showedNew(call.sessionID, fullPath(asked.path, sandbox), part);
   try {
-    const { answer, part } = await read(sandbox);
+    const { answer, part } = await read(sandbox, meantPath(asked.path, sandbox));
     settle(part);
     return answer;
   } catch (error) {
@@ -49,18 +50,19 @@ async function readOld(
   if (!files) return null;
   const reading = files.read(async (sandbox) => {
     refuseDenied(job, tool, path, sandbox);
-    return { answer: (await read(sandbox)).answer, full: posix.resolve(sandbox.workdir, path) };
+    const meant = meantPath(path, sandbox);
+    return { answer: (await read(sandbox, meant)).answer, meant, full: fullPath(path, sandbox) };
   });
   const found = await reading.catch(() => null);
   if (!found) return null;
-  const { answer, full } = found;
-  if (await files.stays(path)) return answer;
+  const { answer, meant, full } = found;
+  if (await files.stays(meant)) return answer;
   runtime.workers.showedOld(call.sessionID, full);
   return { ...answer, output: `${answer.output}\n${MAY_BE_OLD}`, metadata: { ...answer.metadata, old: true } };
 }
 
 /** @throws FileError where the agent does not know the present state of a file that it would replace */
 export function refuseOld({ runtime, sandbox }: FoundWorker, call: ToolCall, path: string): void {
-  if (!runtime.workers.knowsOld(call.sessionID, posix.resolve(sandbox.workdir, path))) return;
+  if (!runtime.workers.knowsOld(call.sessionID, fullPath(path, sandbox))) return;
   throw new FileError("file_failed", renderKnownOld(path));
 }

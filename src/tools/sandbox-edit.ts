@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type EditOutcome, type EditRequest, editText } from "../core/text-edit.ts";
 import { SANDBOX_EDIT } from "../prompt/tool-descriptions.ts";
+import { meantPath } from "../sandboxes/meant-path.ts";
 import { defineTool, type ToolDeps, toErrorAnswer } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
 import { pathArgument } from "./path-argument.ts";
@@ -20,8 +21,9 @@ export const sandboxEditTool = (deps: ToolDeps) =>
       new_string: z.string().describe("Text to put in its place."),
       replace_all: z.boolean().default(false).describe("Replace every occurrence."),
     },
-    async run({ path, old_string, new_string, replace_all }, call) {
-      const { sandbox, jobID } = await findWorker(deps, call, "sandbox_edit", path);
+    async run({ path: asked, old_string, new_string, replace_all }, call) {
+      const { sandbox, jobID } = await findWorker(deps, call, "sandbox_edit", asked);
+      const path = meantPath(asked, sandbox);
       const request = { oldText: old_string, newText: new_string, all: replace_all };
       // One at a time: models ask for several edits of a file at once, and each must see what the others have written.
       return deps.fileChanges.run(jobID, async () => {

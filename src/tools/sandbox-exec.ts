@@ -6,6 +6,7 @@ import { shellCommand } from "../jobs/execution/follow-command.ts";
 import { watchMemory } from "../jobs/execution/memory-kill.ts";
 import { ownGpu } from "../prompt/burst.ts";
 import { SANDBOX_EXEC } from "../prompt/tool-descriptions.ts";
+import { meantPath } from "../sandboxes/meant-path.ts";
 import { sleep } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
@@ -50,9 +51,10 @@ export const sandboxExecTool = (deps: ToolDeps) =>
     args: ARGS,
     parse: z.strictObject({ ...ARGS, timeout_seconds: ARGS.timeout_seconds.removeDefault().optional() }),
     isVerbatim: true,
-    async run({ command, workdir, timeout_seconds: limit, background, tty, gpu }, call) {
+    async run({ command, workdir: asked, timeout_seconds: limit, background, tty, gpu }, call) {
       const worker = await findWorker(deps, call, "sandbox_exec");
       const { runtime, jobID, sandbox } = worker;
+      const workdir = asked === undefined ? undefined : meantPath(asked, sandbox);
       const timeoutSeconds = limit ?? DEFAULT_SECONDS;
       const gpus = gpu === undefined || isNoGpu(gpu) ? [] : await readGpus(worker, gpu);
       const own = gpus.length > 0 ? ownGpuFor(worker.sessionJobs.get(jobID), gpus) : null;

@@ -27,8 +27,8 @@ export const sandboxReadTool = (deps: ToolDeps) =>
       limit: z.number().int().min(1).max(1_500).default(1_000).describe("Most lines to return."),
     },
     isVerbatim: true,
-    run: ({ path, offset, limit }, call) =>
-      readFirst(deps, call, { tool: "sandbox_read", path }, async (sandbox) => {
+    run: ({ path: asked, offset, limit }, call) =>
+      readFirst(deps, call, { tool: "sandbox_read", path: asked }, async (sandbox, path) => {
         try {
           const bytes = await readWhole(sandbox, path);
           const kind = fileKindOf(bytes);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { decodeText, type TextFile } from "../core/text-encoding.ts";
 import { SANDBOX_WRITE } from "../prompt/tool-descriptions.ts";
+import { meantPath } from "../sandboxes/meant-path.ts";
 import { FileError, type Sandbox } from "../sandboxes/port.ts";
 import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
@@ -15,9 +16,10 @@ export const sandboxWriteTool = (deps: ToolDeps) =>
       path: pathArgument().describe("File; relative to the working directory, or absolute."),
       content: z.string().describe("The whole text of the file."),
     },
-    async run({ path, content }, call) {
-      const worker = await findWorker(deps, call, "sandbox_write", path);
+    async run({ path: asked, content }, call) {
+      const worker = await findWorker(deps, call, "sandbox_write", asked);
       const { sandbox, jobID } = worker;
+      const path = meantPath(asked, sandbox);
       refuseOld(worker, call, path);
       return deps.fileChanges.run(jobID, async () => {
         const before = await readBeginning(sandbox, path);

@@ -1,5 +1,6 @@
 import { join, posix } from "node:path";
 import type { Job } from "../../core/job.ts";
+import { meantPath } from "../../sandboxes/meant-path.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 import { nameList } from "../../shared/plain-text.ts";
@@ -73,7 +74,7 @@ export async function collectFiles(
   async function use(sandbox: Sandbox, source: FilesSource): Promise<CopiedFiles> {
     try {
       const built = paths.length > 0 ? null : await changes(sandbox, source);
-      const all = paths.length > 0 ? paths : ["**"];
+      const all = paths.length > 0 ? paths.map((path) => meantPath(path, sandbox)) : ["**"];
       const wanted = built ? exactPaths(built.changed) : parsePatterns(all, sandbox.workdir);
       const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: LIST_LIMIT_MS, signal });
       const isInstructionAtTarget = (path: string) =>

@@ -1,4 +1,4 @@
-import { posix } from "node:path";
+import { fullPath } from "../../sandboxes/meant-path.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { RequestedSnapshot, Snapshots } from "../sandbox/snapshots.ts";
@@ -31,7 +31,7 @@ export async function snapshotJob(
   const job = findJob(sessionJobs, request.job);
   return deps.lifecycle.withSandbox(sessionJobs, job.id, async (sandbox) => {
     if (sandbox) {
-      const path = request.path === null ? null : posix.resolve(sandbox.workdir, request.path);
+      const path = request.path === null ? null : fullPath(request.path, sandbox);
       return deps.snapshots.take(job, sandbox, { label: request.label, path });
     }
     const now = findJob(sessionJobs, job.id).sandbox; // it may have been parked while we waited
