@@ -37,8 +37,8 @@ export type DeadlineAction =
   | { readonly kind: "checkpoint" }
   /** Tell the agent to finish within `minutes`; the job then fails with `failure`. */
   | { readonly kind: "wrap_up"; readonly failure: Failure; readonly minutes: number }
-  /** Stop the turn, keep the files, and fail the job. */
-  | { readonly kind: "stop"; readonly failure: Failure };
+  /** Stop the turn, or the command within `graceMs` after SIGTERM; keep the files, and fail the job. */
+  | { readonly kind: "stop"; readonly failure: Failure; readonly graceMs: number };
 
 export interface DeadlineDecision {
   readonly action: DeadlineAction;
@@ -66,14 +66,25 @@ export function decideDeadline(facts: DeadlineFacts, limits: DeadlineLimits, now
   function decide(): DeadlineAction {
     const ms = end === jobEnd ? limits.jobMs : end - facts.since;
     const failure = timedOut(ms, end === jobEnd, facts.isRun === true);
-    if (now >= stopAt) return { kind: "stop", failure };
+    const graceMs = commandGraceMs(rescueMs);
+    if (now >= stopAt) return { kind: "stop", failure, graceMs };
     if (now >= wrapUpAt) return { kind: "wrap_up", failure, minutes: (stopAt - now) / MINUTE_MS };
     if (now >= stallAt) {
-      return facts.isRetry ? { kind: "stop", failure: stalled(limits.stallMs) } : { kind: "retry_turn" };
+      return facts.isRetry ? { kind: "stop", failure: stalled(limits.stallMs), graceMs } : { kind: "retry_turn" };
     }
     return now >= saveAt ? { kind: "checkpoint" } : { kind: "nothing" };
   }
 }
+
+/**
+ * Time that the command of a run has to save its work and end, from SIGTERM to SIGKILL: half of what a rescue has left for
+ * stopping the run and parking its sandbox.
+ */
+export const commandGraceMs = (rescueMs: number): number =>
+  Math.max(LEAST_GRACE_MS, Math.min(MOST_GRACE_MS, rescueMs / 4));
+
+const LEAST_GRACE_MS = 2_000;
+const MOST_GRACE_MS = 30_000;
 
 const MINUTE_MS = 60_000;
 

@@ -14,6 +14,10 @@ const QUOTE = 120;
 /** Lines of output from which `renderRunResult` is made: one more than it keeps, so that it sees whether there are more. */
 export const LINES_FOR_RESULT = RESULT_LINES + 1;
 
+/** "it was killed 30 s after SIGTERM, as it had not ended" */
+export const describeKill = (afterMs: number): string =>
+  `it was killed ${Math.round(afterMs / 100) / 10} s after SIGTERM, as it had not ended`;
+
 /**
  * A run's result: the end of its output.
  * @param end the newest `LINES_FOR_RESULT` lines

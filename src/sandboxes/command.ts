@@ -62,9 +62,9 @@ export interface SandboxProcess {
   signal(signal: SandboxSignal): Promise<void>;
   /**
    * For a command that was signalled and has ended: waits for the rest of its process group, which may ignore the signal, and
-   * kills what is left after `graceMs`. No-op for a command that was never signalled.
+   * kills what is left after `graceMs`, which the result says. No-op for a command that was never signalled.
    */
-  endGroup(graceMs: number): Promise<void>;
+  endGroup(graceMs: number): Promise<boolean>;
 }
 
 export type FileErrorCode = "file_not_found" | "is_directory" | "permission_denied" | "file_failed";

@@ -3,6 +3,7 @@ import { type CommandEnd, followCommand } from "../jobs/execution/follow-command
 import type { ExplainEnd } from "../jobs/execution/memory-kill.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { toCodeBlock } from "../prompt/quoted-text.ts";
+import { describeKill } from "../prompt/run-end.ts";
 import type { ExitStatus, SandboxProcess } from "../sandboxes/port.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import type { Progress, ToolAnswer } from "./tool.ts";
@@ -57,7 +58,7 @@ export function showOutput(progress: Progress, command: string, output: Pick<Out
 
 function render(
   command: string,
-  { status, stopped }: CommandEnd,
+  { status, stopped, killedAfterMs }: CommandEnd,
   window: OutputWindow,
   log: string | null,
   timeoutSeconds: number,
@@ -65,20 +66,26 @@ function render(
   const { text, cut } = window.render(log);
   const exitCode = status.kind === "exited" && !stopped ? status.code : null;
   const metadata = { exitCode, timedOut: stopped === "timeout", cut, log, bytes: window.totalBytes };
-  const end = describeEnd(status, stopped, timeoutSeconds);
+  const killed = killedAfterMs === null ? "" : `; ${describeKill(killedAfterMs)}`;
+  const end = describeEnd(status, stopped, timeoutSeconds, killed);
   const body = text.trimEnd();
   return { title: command, output: body === "" ? end : `${body}\n${end}`, metadata };
 }
 
-function describeEnd(status: ExitStatus, stopped: CommandEnd["stopped"], timeoutSeconds: number): string {
+function describeEnd(
+  status: ExitStatus,
+  stopped: CommandEnd["stopped"],
+  timeoutSeconds: number,
+  killed: string,
+): string {
   if (status.kind === "unknown") {
     const late = stopped === "timeout" ? `its time limit of ${timeoutSeconds} s is over; ` : "";
     return `[${late}exit status unknown: ${status.reason}]`;
   }
   if (stopped === "timeout") {
-    return `[stopped after ${timeoutSeconds} s, its time limit; give a longer timeout_seconds, or run it in the background]`;
+    return `[stopped after ${timeoutSeconds} s, its time limit${killed}; give a longer timeout_seconds, or run it in the background]`;
   }
   // A turn is stopped when its sandbox is lost, which says more.
-  if (stopped === "abort") return "[stopped: the turn was interrupted]";
+  if (stopped === "abort") return `[stopped: the turn was interrupted${killed}]`;
   return status.kind === "exited" ? `[exit code ${status.code}]` : `[killed by ${status.signal}]`;
 }

@@ -1,11 +1,10 @@
 import { isEnded, isHeld, type Job, transition } from "../../core/job.ts";
-import { withUnfinished } from "../../core/job-notes.ts";
+import { withFinished, withUnfinished } from "../../core/job-notes.ts";
 import { withLastWords } from "../../core/last-words.ts";
 import type { Stopped } from "../../core/run-task.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { within } from "../../shared/time-limit.ts";
-import { KillAtOnce } from "../execution/follow-command.ts";
+import { DeadlineError, within } from "../../shared/time-limit.ts";
 import type { JobRunner } from "../execution/job-runner.ts";
 import type { Scheduler } from "../execution/scheduler.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
@@ -26,6 +25,8 @@ const POLL_MS = 250;
 /** A process reads requests with every renewal of its leases, and then has a model and commands to stop. */
 const ANSWER_MS = 4 * LEASE_RENEW_MS;
 
+/** Longest wait of a cancel for the command of a run, which may save its work before it ends. */
+const COMMAND_WAIT_MS = 5_000;
 /** Longest wait of a cancel for the sandbox to be parked. After it the call returns, and parking goes on. */
 const PARK_WAIT_MS = 90_000;
 
@@ -73,15 +74,28 @@ export async function endJob(
   // A turn that an ended process left will not be resumed.
   const left = isOpen && !words?.turn ? await deps.runner.readLastWords(sessionJobs, id) : null;
   if (!deps.runner.isRunning(id)) sessionJobs.stopRunningTurns(id);
-  const unwinding = deps.runner.stop(id, stopped ? new KillAtOnce() : undefined).then((said) => {
-    sessionJobs.update(id, (job) => withLastWords(job, since, said?.turn || said?.result ? said : left));
+  const stopping = deps.runner.stop(id, stopped ? "none" : "long");
+  const unwinding = stopping.then((said) => {
+    const spoken = said?.turn || said?.result ? said : left;
+    sessionJobs.update(id, (job) => withLastWords(withFinished(job), since, spoken));
     return deps.lifecycle.park(sessionJobs, id);
   });
   const limit = { clock: deps.clock, limitMs: PARK_WAIT_MS, doing: "Freezing and ending its sandbox" };
-  await within(unwinding, limit).catch((error: Error) => {
+  const parking = within(unwinding, limit).catch((error: Error) => {
     sessionJobs.update(id, (job) => withUnfinished(job, "its sandbox is not frozen and ended", error));
   });
+  const { run } = requireJob(sessionJobs, id).task;
+  if (run === null) return await parking;
+  const hasEnded = { clock: deps.clock, limitMs: COMMAND_WAIT_MS, doing: "Ending its command" };
+  if (await within(stopping, hasEnded).then(() => true, (error) => !(error instanceof DeadlineError))) return await parking; // biome-ignore format: one line
+  sessionJobs.update(id, (job) => {
+    const told = withLastWords(job, since, deps.runner.lastWords(id));
+    return withUnfinished(told, "its command has not ended", STILL_ENDING);
+  });
+  void parking.catch(() => {}); // OpenCode is ending: its next process parks the sandbox
 }
+
+const STILL_ENDING = "it got SIGTERM and has a moment to save its work; then it is killed, and its files are kept";
 
 /** Asks the process that runs the job to cancel it. @returns whether another process ran the job and has ended it */
 async function cancelInOtherProcess(

@@ -21,16 +21,25 @@ export const shellCommand = (command: string, { input, wholeLines = false }: She
   ...["sh", command],
 ];
 
-/** Reason to abort with when the command is to end without the time that SIGTERM gives it. */
-export class KillAtOnce extends Error {}
+/** Reason to abort with that says how long the command has between SIGTERM and SIGKILL; 0: it gets SIGKILL at once. */
+export class EndWithin extends Error {
+  readonly graceMs: number;
 
-/** Time between SIGTERM and SIGKILL. */
+  constructor(graceMs: number) {
+    super(`The command is to end within ${graceMs} ms`);
+    this.graceMs = graceMs;
+  }
+}
+
+/** Time between SIGTERM and SIGKILL where nothing else is said. */
 const GRACE_MS = 2_000;
 
 export interface CommandEnd {
   readonly status: ExitStatus;
   /** Why it was stopped; null when it ended by itself. */
   readonly stopped: "timeout" | "abort" | null;
+  /** How long after SIGTERM it, or what it left of its process group, was killed; null when all of it had ended by then. */
+  readonly killedAfterMs: number | null;
 }
 
 export interface FollowOptions {
@@ -46,43 +55,53 @@ export interface FollowOptions {
 
 /**
  * Reads a command's output to its end. Past its time limit, or when it is to stop, its process group gets SIGTERM, and
- * SIGKILL 2 s later for what is left of it; SIGKILL at once where the reason is `KillAtOnce`, or its sandbox is lost.
+ * SIGKILL for what is left of it 2 s later, or as the reason `EndWithin` says; SIGKILL at once where its sandbox is lost.
  * A command whose end could not be learned may run on where nobody follows it, so it is killed as soon as that can be done.
  */
 export async function followCommand(process: SandboxProcess, options: FollowOptions): Promise<CommandEnd> {
   const { clock, timeoutMs, signal, isLost } = options;
   let stopped: CommandEnd["stopped"] = null;
+  let stoppedAt = 0;
   let killAt = 0;
+  let isKilled = false;
+  const graceMs = () => (signal.reason instanceof EndWithin ? signal.reason.graceMs : GRACE_MS);
   let cancelKill: () => void = () => {};
   const stop = (why: "timeout" | "abort") => {
     if (stopped) return;
     stopped = why;
-    killAt = clock.now();
-    if (signal.reason instanceof KillAtOnce || isLost?.()) {
+    stoppedAt = killAt = clock.now();
+    if (graceMs() === 0 || isLost?.()) {
       void process.signal("SIGKILL").catch(() => {});
       return;
     }
     void process.signal("SIGTERM").catch(() => {}); // SIGKILL follows, unless the command ends first
-    killAt += GRACE_MS;
-    cancelKill = clock.after(GRACE_MS, () => void process.signal("SIGKILL").catch(() => {}));
+    killAt += graceMs();
+    cancelKill = clock.after(graceMs(), () => {
+      isKilled = true;
+      void process.signal("SIGKILL").catch(() => {});
+    });
   };
   const onAbort = () => stop("abort");
   const cancelTimeout = timeoutMs === null ? () => {} : clock.after(timeoutMs, () => stop("timeout"));
   signal.addEventListener("abort", onAbort);
   if (signal.aborted) onAbort();
+  let status: ExitStatus;
   try {
     await process.closeInput();
     for await (const { bytes } of process.output) options.onOutput(bytes);
-    const status = await process.exit;
+    status = await process.exit;
     if (status.kind === "unknown") void killOnceReached(process, clock);
-    return { status, stopped };
   } finally {
     cancelTimeout();
     cancelKill();
     signal.removeEventListener("abort", onAbort);
     // The command may have obeyed SIGTERM and left a child that does not.
-    if (stopped) await process.endGroup(Math.max(0, killAt - clock.now())).catch(() => {});
+    if (stopped) {
+      const isRestKilled = await process.endGroup(Math.max(0, killAt - clock.now())).catch(() => false);
+      isKilled ||= isRestKilled && killAt > stoppedAt;
+    }
   }
+  return { status, stopped, killedAfterMs: isKilled ? killAt - stoppedAt : null };
 }
 
 const FIRST_PAUSE_MS = 1_000;

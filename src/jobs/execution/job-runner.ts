@@ -1,3 +1,4 @@
+import { commandGraceMs } from "../../core/deadline.ts";
 import { isHeld } from "../../core/job.ts";
 import type { LastWords } from "../../core/last-words.ts";
 import type { Failure } from "../../shared/error-code.ts";
@@ -15,6 +16,7 @@ import {
   toStopping,
   toWrappingUp,
 } from "./execution.ts";
+import { EndWithin } from "./follow-command.ts";
 import { createRunJob, type RunJobDeps } from "./run-job.ts";
 import { readLastWords } from "./turns.ts";
 
@@ -33,17 +35,20 @@ export interface JobRunner {
   /**
    * Unwinds the execution of a job that was ended by someone else; resolves when that is done, with what its turn said. No-op if
    * the job is not running.
-   * @param reason `KillAtOnce` where its command is not to have time to end
+   * @param time that the command of a run has to end: what is kept for a rescue ("long"), a moment, or none
    */
-  stop(jobID: string, reason?: Error): Promise<LastWords | null>;
+  stop(jobID: string, time?: "long" | "none"): Promise<LastWords | null>;
   /** What the job's deadlines depend on; null if it is not running here, or is ending. */
   progress(jobID: string): ExecutionProgress | null;
   /** Stops a turn that went silent and prompts it once more. */
   retryTurn(jobID: string): void;
   /** Tells the agent to finish. Once its turn has ended or is stopped, the job fails with `failure`. */
   wrapUp(jobID: string, text: string, failure: Failure): void;
-  /** Fails the job with `failure` now: its turn is stopped, its files and its last text are kept. */
-  giveUp(jobID: string, failure: Failure): void;
+  /**
+   * Fails the job with `failure` now: its turn is stopped, its files and its last text are kept.
+   * @param graceMs time that the command of a run has between SIGTERM and SIGKILL
+   */
+  giveUp(jobID: string, failure: Failure, graceMs: number): void;
   /** Resolves when a job that is ending has ended; immediately for any other. */
   settled(jobID: string): Promise<void>;
   /** The same also for one that was ended by someone else: until then its model is to be asked nothing more. */
@@ -94,9 +99,10 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
       const limit = { clock: deps.clock, limitMs: READ_MS, doing: `Reading the session of ${jobID}` };
       return within(readLastWords(deps, sessionJobs, jobID), limit).catch(() => null);
     },
-    async stop(jobID, reason) {
+    async stop(jobID, time) {
       const execution = executionOf(jobID);
-      execution?.abort.abort(reason);
+      const graceMs = time === "none" ? 0 : commandGraceMs(deps.limits.budget.rescueMs);
+      execution?.abort.abort(time && new EndWithin(graceMs));
       await executions.get(jobID)?.done;
       return toLastWords(execution);
     },
@@ -128,13 +134,13 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
         deps.log("warn", "could not tell a job to wrap up", { jobID, reason: String(error) }); // it is stopped in time
       });
     },
-    giveUp(jobID, failure) {
+    giveUp(jobID, failure, graceMs) {
       const running = executions.get(jobID);
       if (!running) return;
       const { sessionJobs, execution } = running;
       const { phase } = execution;
       execution.phase = toStopping(phase, failure);
-      stopperOf(phase)?.abort();
+      stopperOf(phase)?.abort(new EndWithin(graceMs));
       if (phase.kind === "sandbox_lost") phase.giveUp.abort();
       if (phase.kind === "between_turns") execution.noSandbox.abort(); // if it is being made still
       if (!isEnding(phase)) recordStop(deps.log, { sessionJobs, jobID, execution }, failure);

@@ -6,6 +6,7 @@ import type { Measurement, RunTask } from "../../core/run-task.ts";
 import { RUN_VARIABLE } from "../../core/run-variable.ts";
 import {
   describeCommandFailure,
+  describeKill,
   describeNoMeasurement,
   LINES_FOR_RESULT,
   renderRunResult,
@@ -84,11 +85,20 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const measuring = run.measures && new MeasuredValue(run.measures.metric, run.metrics);
   const signal = AbortSignal.any([execution.abort.signal, abort.signal]);
   let log: string | null = null;
-  let end: CommandEnd = { status: { kind: "unknown", reason: "its command did not start" }, stopped: null };
+  let end: CommandEnd = {
+    status: { kind: "unknown", reason: "its command did not start" },
+    stopped: null,
+    killedAfterMs: null,
+  };
   let notes: readonly string[] = [];
   const readers = deps.readOutput.flatMap((read) => read(sessionJobs, jobID) ?? []);
   const shown = showLastLine(deps, { orchestrator: sessionJobs.orchestrator, jobID }, () => window.tail(1));
   const endCommand = deps.activity.beginCommand(jobID, oneLine(run.command, 200), (lines) => window.tail(lines));
+  // Who cancels it does not wait for its end.
+  const keepWords = () => {
+    execution.words = renderRunResult(window.tail(LINES_FOR_RESULT), log);
+  };
+  signal.addEventListener("abort", keepWords);
   try {
     const process = await startCommand(sandbox, run, jobID);
     log = process.logPath;
@@ -108,6 +118,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
     end = {
       status: { kind: "unknown", reason: error instanceof Error ? error.message : String(error) },
       stopped: null,
+      killedAfterMs: null,
     };
   } finally {
     endCommand();
@@ -115,7 +126,8 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
     notes = readers.flatMap((reader) => reader.end(hasEndedByItself(end)));
   }
   const last = window.tail(LINES_FOR_RESULT);
-  const result = renderRunResult(last, log);
+  const output = renderRunResult(last, log);
+  const result = end.killedAfterMs === null ? output : `${output}\n[${describeKill(end.killedAfterMs)}]`.trimStart();
   execution.words = result;
   if (mayBeLoss(end.status)) await Promise.race([sandbox.ended, sleep(deps.clock, LOSS_MS, signal)]);
   if (execution.abort.signal.aborted) return null;

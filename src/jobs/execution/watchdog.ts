@@ -6,13 +6,14 @@ import {
   sessionBudgetFailure,
   taskBudgetFailure,
 } from "../../core/budget.ts";
-import { type DeadlineAction, decideDeadline } from "../../core/deadline.ts";
+import { commandGraceMs, type DeadlineAction, decideDeadline } from "../../core/deadline.ts";
 import { isHeld, type Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { decideRetry } from "../../core/usage-limit.ts";
 import { toWrapUp } from "../../prompt/turn-text.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
+import type { Failure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import type { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
@@ -108,19 +109,17 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     const progress = runner.progress(job.id);
     const isStarting = job.state.kind === "starting";
     if (!progress) return null;
+    // The reserve pays for all of the rescue.
+    const stop = (failure: Failure) =>
+      act(sessionJobs, job, { kind: "stop", failure, graceMs: commandGraceMs(limits.budget.rescueMs) });
     const own = decideJobBudget(job, sessionJobs.all(), limits.budget, now);
-    if (own.isOut)
-      return act(sessionJobs, job, { kind: "stop", failure: taskBudgetFailure(job.task.maxUsd ?? 0, job.task) });
-    if (money.isOut)
-      return act(sessionJobs, job, {
-        kind: "stop",
-        failure: sessionBudgetFailure(limits.budget.ceilingUsd ?? 0, money.spend.usd, job.task),
-      });
+    if (own.isOut) return stop(taskBudgetFailure(job.task.maxUsd ?? 0, job.task));
+    if (money.isOut) return stop(sessionBudgetFailure(limits.budget.ceilingUsd ?? 0, money.spend.usd, job.task));
     if (isStarting) return own.nextAt;
     const current = activity.of(job.childSession);
     const { stallMs } = limits.deadlines(job);
     const limit = progress.hasTurn && current.retry ? decideRetry(current.retry, stallMs, now) : null;
-    if (limit) return act(sessionJobs, job, { kind: "stop", failure: limit });
+    if (limit) return stop(limit);
     // A model that was announced to be asked again later is not silent until then.
     const activeAt = current.lastActivityAt && Math.max(current.lastActivityAt, current.retry?.nextAt ?? 0);
     const isWorking = current.tool !== null && !current.isAsking; // a tool that waits for an answer does nothing
@@ -143,7 +142,7 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     if (action.kind !== "nothing") log("info", "a job's deadline", { jobID: job.id, action: action.kind });
     if (action.kind === "retry_turn") runner.retryTurn(job.id);
     if (action.kind === "wrap_up") runner.wrapUp(job.id, toWrapUp(action.minutes), action.failure);
-    if (action.kind === "stop") runner.giveUp(job.id, action.failure);
+    if (action.kind === "stop") runner.giveUp(job.id, action.failure, action.graceMs);
     if (action.kind === "checkpoint") {
       lastSnapshots.set(job.id, clock.now());
       void lifecycle.checkpoint(sessionJobs, job.id);

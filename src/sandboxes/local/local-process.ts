@@ -186,7 +186,9 @@ function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps
       const { clock } = deps;
       for (const until = clock.now() + graceMs; group?.isAlive() && clock.now() < until; )
         await sleep(clock, GROUP_POLL_MS);
+      const isLeft = group?.isAlive() === true;
       group?.kill();
+      return isLeft;
     },
     async signal(signal) {
       // A frozen command may be killed, but must not be resumed or stopped by any other signal.

@@ -12,6 +12,7 @@ import type { SandboxCore } from "./sandbox-core.ts";
 import { lineFor, MAX_LINE_BYTES, startIn } from "./waiting-shell.ts";
 import {
   END_GROUP_SCRIPT,
+  KILLED,
   logPathOf,
   NO_WORKDIR,
   pidPathOf,
@@ -183,11 +184,15 @@ function processOf(
     write: (bytes) => (end !== null ? Promise.reject(new Error(CLOSED_INPUT)) : input.write(bytes)),
     closeInput: () => (end !== null ? Promise.resolve() : input.close()),
     async endGroup(graceMs) {
-      if (sent.size === 0 || core.endReason !== null) return;
+      if (sent.size === 0 || core.endReason !== null) return false;
       const argv = ["/bin/sh", "-c", END_GROUP_SCRIPT, "end", pid, String(Math.ceil(graceMs / 100))];
-      await core.execOnce(argv, "Ending a command's process group").catch(async (error: unknown) => {
+      const limitMs = graceMs + core.limits.execMs;
+      try {
+        return (await core.execOnce(argv, "Ending a command's process group", limitMs)).code === KILLED;
+      } catch (error) {
         if ((await core.findEndReason()) === null) throw await core.translate(error);
-      });
+        return false;
+      }
     },
     async signal(signal) {
       if (!mayRun()) return;

@@ -101,10 +101,13 @@ export function wrapperScript(command: WrappedCommand): string {
   ].join("\n");
 }
 
+/** Exit code of `END_GROUP_SCRIPT` where it has killed something. */
+export const KILLED = 9;
+
 /** Waits up to `$2` tenths of a second for the process group `$1` to end, then kills what is left of it. */
 export const END_GROUP_SCRIPT = `n=0
 while kill -s 0 -- "-$1" 2>/dev/null; do
-[ "$n" -lt "$2" ] || { kill -s KILL -- "-$1" 2>/dev/null; exit 0; }
+[ "$n" -lt "$2" ] || { kill -s KILL -- "-$1" 2>/dev/null && exit ${KILLED}; exit 0; }
 sleep 0.1 2>/dev/null && n=$((n+1)) || { sleep 1; n=$((n+10)); }
 done
 exit 0`;

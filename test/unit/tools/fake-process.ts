@@ -42,7 +42,10 @@ export function createFakeProcess(id = "7", logPath: string | null = null): Fake
     signals,
     inputs,
     groupEnds,
-    endGroup: async (graceMs) => void groupEnds.push(graceMs),
+    async endGroup(graceMs) {
+      groupEnds.push(graceMs);
+      return false;
+    },
     print(text) {
       chunks.push({ stream: "stdout", bytes: new TextEncoder().encode(text) });
       wakeUp();

@@ -114,6 +114,7 @@ describe("a job's commands", () => {
         await end(process, world);
         const { output, metadata } = await answer;
         expect(output).toContain(abort.signal.aborted ? "interrupted" : "stopped after 5 s");
+        expect(output).toContain("; it was killed 2 s after SIGTERM, as it had not ended");
         expect([metadata.exitCode, metadata.timedOut]).toEqual([null, !abort.signal.aborted]);
         expect(world.runtime.lifecycle.live(jobID)).not.toBeNull();
       }),
@@ -127,7 +128,7 @@ describe("a job's commands", () => {
       await world.clock.advance(5_500);
       expect(process.groupEnds).toEqual([]);
       process.end({ kind: "signalled", signal: "SIGTERM" });
-      await answer;
+      expect((await answer).output).not.toContain("killed");
       expect([process.signals, process.groupEnds]).toEqual([["SIGTERM"], [1_500]]);
     }),
   );

@@ -1,10 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
 import { messageJob } from "../../../../src/jobs/actions/message-job.ts";
 import { viewJobs } from "../../../../src/tools/job-views.ts";
 import type { FakeProcess } from "../../tools/fake-process.ts";
 import { inWorld, leaseCount, ORCHESTRATOR, storedJob } from "../runtime-world.ts";
-import { MIN, sandboxIDOf } from "./lost-sandbox-support.ts";
+import { sandboxIDOf } from "./lost-sandbox-support.ts";
 import { begun, exited, followRuns, killAndReopen, run } from "./runs-support.ts";
 
 describe("a run", () => {
@@ -80,54 +79,6 @@ describe("a run", () => {
       await world.reaches(id, "completed");
       expect(viewJobs(world.runtime, [world.job(id)])[0]?.status).toBeUndefined();
     }),
-  );
-
-  test(
-    "is asked to end when it is cancelled, then killed, and what it printed stays its result",
-    inWorld(async (world) => {
-      const started = followRuns(world);
-      const [id = ""] = await world.start(run("train"));
-      const { process } = await begun(world, started);
-      process.print("epoch 1\n");
-      await world.clock.advance(10);
-      const cancelled = cancelJobs(world.runtime, ORCHESTRATOR, [id], null);
-      await world.clock.until("it is killed", () => process.signals.length === 2);
-      process.end({ kind: "signalled", signal: "SIGKILL" });
-      await world.clock.until("it is parked", () => world.job(id).sandbox.kind === "parked");
-      await cancelled;
-      expect(process.signals).toEqual(["SIGTERM", "SIGKILL"]);
-      expect(process.groupEnds).toHaveLength(1);
-      expect(world.job(id)).toMatchObject({ state: { kind: "cancelled", result: "epoch 1" }, exitCode: null });
-      expect(leaseCount(world.runtime)).toBe(0);
-    }),
-  );
-
-  test(
-    "is stopped before its time limit, never told to wrap up or taken for stalled, and its snapshot is named",
-    inWorld(
-      async (world) => {
-        const started = followRuns(world);
-        const [id = ""] = await world.start(run("train"));
-        const { process } = await begun(world, started);
-        await world.clock.advance(57 * MIN);
-        expect(world.job(id).state.kind).toBe("running");
-        expect(viewJobs(world.runtime, [world.job(id)])[0]?.reason).toBeUndefined();
-        await world.clock.until("it is stopped", () => process.signals.length > 0);
-        process.end({ kind: "signalled", signal: "SIGTERM" });
-        const job = await world.reaches(id, "failed");
-        expect(job.state).toMatchObject({
-          failure: {
-            code: "timed_out",
-            message: expect.stringMatching(
-              /^The run was stopped .* 60 minutes\. Its files are kept in the snapshot \w+: start another run/,
-            ),
-          },
-        });
-        expect(job).toMatchObject({ exitCode: null, sandbox: { kind: "parked" } });
-        expect(world.sessions.prompts).toEqual([]);
-      },
-      { jobTimeoutMinutes: 60, stallTimeoutMinutes: 5, checkpointMinutes: null },
-    ),
   );
 
   test(
