@@ -42,7 +42,7 @@ export const TESTS_OF = {
   "src/lab": ["e2e/terminal"],
   "src/prompt": ["e2e/jobs", "e2e/told"],
   "src/providers": ["e2e/modal-choice"],
-  "src/report": ["integration/cli"],
+  "src/report": ["integration/cli", "e2e/report-page"],
   "src/sandboxes": ["contract/local.test", "contract/modal.test"],
   "src/sandboxes/local": ["contract/local"],
   "src/sandboxes/modal": ["contract/modal"],

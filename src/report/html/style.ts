@@ -6,7 +6,7 @@ export const STYLE = `
 body{margin:0 auto;max-width:76rem;padding:1rem;background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,sans-serif}
 h1{font-size:1.5rem;margin:.2rem 0;overflow-wrap:anywhere}h2{font-size:1.2rem;margin:2.2rem 0 .4rem;border-bottom:1px solid var(--line)}h3{font-size:1rem;margin:1.2rem 0 .3rem}
 p{margin:.4rem 0;max-width:60rem;overflow-wrap:anywhere}.dim,caption{color:var(--dim)}
-nav a{margin-right:1rem}a{color:var(--run)}
+nav{display:flex;flex-wrap:wrap;gap:0 1rem}a{color:var(--run)}
 .facts{display:flex;flex-wrap:wrap;gap:.6rem;margin:.8rem 0;padding:0;list-style:none}
 .facts li{background:var(--soft);border:1px solid var(--line);border-radius:.4rem;padding:.4rem .8rem}.facts b{display:block;font-size:1.15rem}
 .wide{overflow:auto;max-height:36rem;border:1px solid var(--line);border-radius:.4rem;margin:.4rem 0}
@@ -30,9 +30,9 @@ pre{background:var(--soft);border:1px solid var(--line);border-radius:.4rem;padd
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .9rem;margin:.4rem 0;font-size:.9rem}dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
 input[type=search]{font:inherit;padding:.25rem .5rem;width:min(24rem,100%);background:var(--bg);color:var(--fg);border:1px solid var(--dim);border-radius:.3rem}
 [hidden]{display:none!important}
-.legend{display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding:0;margin:.3rem 0;list-style:none;font-size:.85rem}.legend svg{display:inline-block;width:12px;height:12px;vertical-align:-1px;margin-right:.3rem}
+.legend{display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding:0;margin:.3rem 0;list-style:none;font-size:.85rem}.legend li{min-width:0;overflow-wrap:anywhere}.legend svg{display:inline-block;width:12px;height:12px;vertical-align:-1px;margin-right:.3rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr));gap:1rem}
 figure{margin:.5rem 0}figcaption{color:var(--dim);font-size:.85rem;overflow-wrap:anywhere}
-@media (max-width:40rem){dl{grid-template-columns:1fr}body{padding:.6rem}svg{min-width:34rem}figure{overflow-x:auto}}
+@media (max-width:40rem){dl{grid-template-columns:1fr}body{padding:.6rem}figure>svg{min-width:34rem}figure{overflow-x:auto}}
 @media print{body{max-width:none;font-size:11px}nav,input{display:none}.wide,pre{max-height:none;overflow:visible}h2{break-after:avoid}tr,figure{break-inside:avoid}}
 `.trim();
