@@ -145,12 +145,15 @@ async function write(call: CommandCall, out: string | null, session: string, rep
   for (const problem of report.problems) call.tell(problem);
   if (out === "-" || (out === null && form !== "html")) return call.print(text);
   const name = `parallel-agents-report-${session}.${form}`;
-  const path = writeReport(out ?? name, name, text);
+  // By the mark, Excel knows that a file of its own is in UTF-8; a program that reads standard output takes it for text.
+  const path = writeReport(out ?? name, name, form === "csv" ? `${BYTE_ORDER_MARK}${text}` : text);
   const size = Math.ceil(Buffer.byteLength(text) / 1024);
   const line = `Wrote ${path} (${size} KiB): ${report.jobs.length} jobs of ${session}.`;
   if (form === "html") call.print(line);
   else call.tell(line);
 }
+
+const BYTE_ORDER_MARK = "\uFEFF";
 
 async function render(call: CommandCall, report: Report): Promise<[string, string]> {
   if (call.has("json")) return ["json", (await import("../report/json.ts")).toJson(report)];

@@ -43,7 +43,7 @@ function isReport(path: string): boolean {
   try {
     file = openSync(path, "r");
     const text = start.subarray(0, readSync(file, start)).toString("utf8");
-    return MARKS.some((mark) => text.includes(mark)) || text.startsWith(CSV_COLUMNS.join(","));
+    return MARKS.some((mark) => text.includes(mark)) || text.replace(/^\uFEFF/, "").startsWith(CSV_COLUMNS.join(","));
   } catch {
     return false;
   } finally {

@@ -142,6 +142,14 @@ test("prints the experiments as CSV, says which cells it changed, and redacts", 
   expect((await report("--json", "--redact")).out).not.toMatch(/secret prompt|train\.py|agents\/job_1/);
 });
 
+test("marks CSV in a file as UTF-8, for Excel, and none on standard output", async () => {
+  const path = join(out, "marked.csv");
+  for (let time = 0; time < 2; time++) expect((await report("--csv", "--out", path)).code).toBe(0);
+  expect(readFileSync(path).subarray(0, 5).toString("hex")).toBe(`efbbbf${Buffer.from("id").toString("hex")}`);
+  expect((await report("--csv")).out).toStartWith("id,");
+  expect((await report("--csv", "--out", "-")).out).toStartWith("id,");
+});
+
 test("lists the sessions where none is called so, and refuses two forms at once", async () => {
   const unknown = await report("ses_nobody");
   expect([unknown.code, unknown.err]).toEqual([
