@@ -2,6 +2,7 @@ import type { SeriesRecord } from "../../core/series.ts";
 import { jobGpuWords } from "../../views/gpu-totals.ts";
 import type { JobView } from "../../views/job-view.ts";
 import { formatValue } from "../../views/numbers.ts";
+import { describePorts, PUBLIC_PORTS } from "../../views/ports.ts";
 import { dollars, errorOf, markOf, runningTimeOf } from "../format.ts";
 import { columnsOf, cut, type Line, piece, row, type Tone } from "../text.ts";
 import type { Doing } from "./doing.ts";
@@ -99,7 +100,7 @@ function aboutOf(job: JobView, { parent, children }: DetailFacts): readonly stri
     [forked, children > 0 ? `jobs made from it: ${children}` : ""].filter(Boolean).join(" · "),
     job.startedBy === undefined ? "" : `started by ${job.startedBy}`,
     job.attempts === undefined ? "" : `attempts: ${job.attempts}`,
-    ...(job.ports ?? []).map(({ port, url }) => `port ${port}: ${url}`),
+    (job.ports ?? []).length === 0 ? "" : `${describePorts(job)}. ${PUBLIC_PORTS}.`,
     job.snapshot === undefined ? "" : `its files are in snapshot ${job.snapshot}`,
     job.sessionID === undefined ? "" : `conversation ${job.sessionID}`,
   ];

@@ -5,6 +5,7 @@ import { formatUsd } from "../../../shared/usd.ts";
 import { jobGpuWords } from "../../../views/gpu-totals.ts";
 import type { JobView, SnapshotView } from "../../../views/job-view.ts";
 import { formatValue } from "../../../views/numbers.ts";
+import { describePorts, PUBLIC_PORTS } from "../../../views/ports.ts";
 import type { ListedJob } from "../../server/parts.ts";
 import type { JobWork } from "../../server/routes.ts";
 import { get } from "../api.ts";
@@ -138,13 +139,7 @@ function factsOf(job: ListedJob): [string, string][] {
     ["Tokens", job.kind === "run" ? undefined : `${job.tokens.input} in, ${job.tokens.output} out, ${job.turns} turns`],
     ["Attempts", job.attempts === undefined ? undefined : String(job.attempts)],
     ["Exit code", job.exitCode === undefined ? undefined : String(job.exitCode)],
-    [
-      "Ports",
-      job.ports &&
-        Object.entries(job.ports)
-          .map((port) => port.join(": "))
-          .join(", "),
-    ],
+    ["Ports", job.ports && `${describePorts(job)}. ${PUBLIC_PORTS}: cancelling the job closes it.`],
     ["Snapshot", job.snapshot],
     ["Session", job.sessionID],
   ];
