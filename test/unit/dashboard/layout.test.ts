@@ -5,6 +5,7 @@ import { forecastOf } from "../../../src/dashboard/page/layout/forecast.ts";
 import { difference, duration } from "../../../src/dashboard/page/layout/format.ts";
 import { toLineage } from "../../../src/dashboard/page/layout/lineage.ts";
 import { timeTicks, toDots, toPath, toScale } from "../../../src/dashboard/page/layout/scale.ts";
+import { tickLabels } from "../../../src/dashboard/page/layout/tick-labels.ts";
 import { spanOf, thinSteps, toBar } from "../../../src/dashboard/page/layout/timeline.ts";
 import { rowsInView } from "../../../src/dashboard/page/layout/window.ts";
 import { gpuSteps } from "../../../src/views/gpu-steps.ts";
@@ -199,7 +200,35 @@ describe("scales", () => {
 
   test("a line has a gap where a value cannot be drawn", () => {
     expect(toPath([[0, 1], [1, 2], null, [3, 4.06]])).toBe("M0,1L1,2M3,4.1");
-    expect(toDots([[0, 1], [1, 2], null, [3, 4.06], null, null, [7, 8]])).toBe("M3,4.1h0M7,8h0");
+  });
+
+  test("what is too narrow to be seen of a line has dots at its ends", () => {
+    expect(toDots([[0, 1], [9, 2], null, [13, 4.06], null, null, [17, 8]])).toBe("M13,4.1h0M17,8h0");
+    expect(
+      toDots([
+        [5, 1],
+        [5.001, 7],
+        [5.002, 3],
+      ]),
+    ).toBe("M5,1h0M5,3h0");
+  });
+
+  test("ticks are called by short names that tell each from the next, whatever their size", () => {
+    expect(tickLabels([-13_000_000, -12_500_000, -12_000_000])).toEqual(["−13.0M", "−12.5M", "−12.0M"]);
+    expect(tickLabels([0, 200_000, 1_000_000])).toEqual(["0", "0.2M", "1.0M"]);
+    expect(tickLabels([12_345_700, 12_345_750])).toEqual(["12345700", "12345750"]);
+    expect(tickLabels([-0.00002, 0, 0.00002])).toEqual(["−2e-5", "0", "2e-5"]);
+    expect(tickLabels([2.3455, 2.346])).toEqual(["2.3455", "2.3460"]);
+    const size = fc.double({ min: -1e12, max: 1e12, noNaN: true });
+    fc.assert(
+      fc.property(size, size, (from, to) => {
+        const { ticks } = toScale([Math.min(from, to), Math.max(from, to)], [0, 500], 6, true);
+        const labels = tickLabels(ticks);
+        expect(new Set(labels).size).toBe(ticks.length);
+        for (const label of labels) expect(label.length).toBeLessThan(18);
+      }),
+      RUNS,
+    );
   });
 });
 

@@ -74,6 +74,20 @@ describe("the ledger", () => {
       (a.entry.view.usd < b.entry.view.usd || a.mean < b.mean);
     expect(best.length).toBeGreaterThan(0);
     for (const row of best) expect(rows.some((other) => beats(other, row))).toBe(false);
+    const claims = best.map(
+      ({
+        entry: {
+          view: { rank: _, ...view },
+          ...entry
+        },
+        ...row
+      }) => ({
+        ...row,
+        entry: { ...entry, view: { ...view, usd: 0 } },
+        mean: -1,
+      }),
+    );
+    expect(bestForCost([...rows, ...claims], "min")).toEqual(best); // numbers without a rank are not comparable
     expect(bestForCost(rows, "max").at(-1)?.mean).toBe(Math.max(...rows.map(({ mean }) => mean)));
   });
 });

@@ -43,11 +43,14 @@ export function orderRows(rows: readonly LedgerRow[], order: LedgerOrder): reado
 const compare = (a: number, b: number): number =>
   Number.isNaN(a) || Number.isNaN(b) ? Number(Number.isNaN(a)) - Number(Number.isNaN(b)) : a === b ? 0 : a - b;
 
-/** The rows that no other beats in both cost and number, the cheapest first. */
+/** Whether it has a rank: the numbers of others are claims, not final, or measured otherwise. */
+export const isRanked = ({ entry }: LedgerRow): boolean => entry.view.rank !== undefined;
+
+/** The ranked rows that no other beats in both cost and number, the cheapest first. */
 export function bestForCost(rows: readonly LedgerRow[], direction: "min" | "max"): LedgerRow[] {
   const sign = direction === "max" ? -1 : 1;
   const sorted = rows
-    .filter(({ mean }) => Number.isFinite(mean))
+    .filter((row) => isRanked(row) && Number.isFinite(row.mean))
     .sort((a, b) => a.entry.view.usd - b.entry.view.usd || sign * (a.mean - b.mean));
   let best = Number.POSITIVE_INFINITY;
   return sorted.filter(({ mean }) => {

@@ -68,12 +68,24 @@ export function timeTicks(from: number, to: number, wanted: number, offset: numb
 
 type Place = readonly [x: number, y: number];
 
-/** The path of dots where a line has a point with none beside it: of one point it shows nothing. */
-export const toDots = (points: readonly (Place | null)[]): string =>
-  points
-    .flatMap((point, index) => (point && !points[index - 1] && !points[index + 1] ? [point] : []))
-    .map(([x, y]) => `M${round(x)},${round(y)}h0`)
-    .join("");
+/** Units below which the width of a line is not seen. */
+const SEEN = 4;
+
+/** The path of dots at both ends of whatever of a line is too narrow to be seen, as of a single point. */
+export function toDots(points: readonly (Place | null)[]): string {
+  let path = "";
+  let first: Place | null = null;
+  for (const [index, point] of points.entries()) {
+    if (!point) first = null;
+    else {
+      first ??= point;
+      const isLast = !points[index + 1];
+      if (isLast && Math.abs(point[0] - first[0]) < SEEN)
+        for (const [x, y] of new Set([first, point])) path += `M${round(x)},${round(y)}h0`;
+    }
+  }
+  return path;
+}
 
 /** The path of an SVG line through points; where there is none, it begins anew. */
 export function toPath(points: Iterable<Place | null>): string {

@@ -1,18 +1,22 @@
 import { computed } from "@preact/signals";
 import { oneLine } from "../../../shared/plain-text.ts";
 import { formatUsd } from "../../../shared/usd.ts";
-import { formatValue } from "../../../views/numbers.ts";
+import { formatMean } from "../../../views/numbers.ts";
 import { some } from "../layout/format.ts";
-import { bestForCost, type LedgerRow } from "../layout/ledger.ts";
+import { bestForCost, isRanked, type LedgerRow } from "../layout/ledger.ts";
 import { toScale, toSteps } from "../layout/scale.ts";
+import { tickLabels } from "../layout/tick-labels.ts";
 import { everyRow, ledger } from "../ledger.ts";
+import { Axes, roomFor } from "./axes.tsx";
 import { Chart, plotWidth, Table } from "./chart.tsx";
 import { JobName } from "./job-name.tsx";
 
-const [HEIGHT, LEFT, BOTTOM] = [240, 64, 24];
+const [HEIGHT, BOTTOM] = [240, 24];
 const VERDICTS = ["", "noise", "worse", "better"] as const;
 
 const dots = computed(() => everyRow.value.filter(({ mean }) => Number.isFinite(mean)));
+/** Those that are not ranked where others are: failed, stopped early, measured otherwise, or only claimed. */
+const hollow = computed(() => (ledger.value?.direction ? dots.value.filter((row) => !isRanked(row)) : []));
 const front = computed(() => (ledger.value?.direction ? bestForCost(dots.value, ledger.value.direction) : []));
 
 export function Cost() {
@@ -20,23 +24,29 @@ export function Cost() {
   if (all.length === 0) return null;
   const best = front.value;
   const last = best.at(-1);
+  const unranked = hollow.value.length;
+  const metric = oneLine(ledger.value?.metric ?? "Number");
   return (
     <Chart
       title="Cost against metric"
-      summary={`${some(all.length, "experiment")} by cost and ${oneLine(ledger.value?.metric ?? "")}.${
+      summary={`${some(all.length, "experiment")} by cost and ${metric}.${
         last
           ? ` No other beats ${best.length === 1 ? "the one" : `the ${best.length}`} on the line in both; the best costs ${formatUsd(last.entry.view.usd)}.`
           : ""
-      }`}
+      }${unranked > 0 ? ` Hollow: ${unranked} without a rank, whose numbers are not comparable.` : ""}`}
       chart={() => <Dots all={all} best={best} />}
       table={() => (
         <Table
-          caption="Experiments that no other beats in both cost and number, the cheapest first"
-          head={["Experiment", "Cost", oneLine(ledger.value?.metric ?? "Number"), "Verdict"]}
+          caption={
+            best.length > 0
+              ? "Experiments that no other beats in both cost and number, the cheapest first"
+              : "Experiments by cost and number"
+          }
+          head={["Experiment", "Cost", metric, "Verdict"]}
           rows={(best.length > 0 ? best : all.slice(0, 100)).map(({ entry: { view, label } }) => [
             <JobName key={view.id} id={view.job} name={label} />,
             formatUsd(view.usd),
-            formatValue(view.mean),
+            formatMean(view),
             view.verdict ?? "",
           ])}
         />
@@ -47,15 +57,12 @@ export function Cost() {
 
 function Dots({ all, best }: { readonly all: readonly LedgerRow[]; readonly best: readonly LedgerRow[] }) {
   const width = plotWidth.value;
-  const [x, y] = scalesOf(all, width);
+  const { x, y, left } = axesOf(all, width);
+  const faint = new Set(hollow.value);
+  const place = ({ entry, mean }: LedgerRow) => [x.scale(entry.view.usd), y.scale(mean)] as const;
   // One path for all dots of a kind: thousands of elements would make every change of the page slow.
-  const paths = VERDICTS.map((verdict) => ({
-    verdict: verdict || "none",
-    path: all
-      .filter(({ entry }) => (entry.view.verdict ?? "") === verdict)
-      .map(({ entry, mean }) => `M${x(entry.view.usd).toFixed(1)},${y(mean).toFixed(1)}h0`)
-      .join(""),
-  }));
+  const pathOf = (rows: readonly LedgerRow[], dot: string) =>
+    rows.map((row) => `M${place(row).map((at) => at.toFixed(1))}${dot}`).join("");
   return (
     <svg
       class="plot"
@@ -63,34 +70,42 @@ function Dots({ all, best }: { readonly all: readonly LedgerRow[]; readonly best
       role="img"
       aria-label={`${some(all.length, "experiment")} by cost and number`}
     >
-      {y.ticks.map((tick) => (
-        <g key={tick}>
-          <line class="grid" x1={LEFT} x2={width} y1={y(tick)} y2={y(tick)} />
-          <text x={LEFT - 6} y={y(tick) + 4} class="end">
-            {formatValue(tick)}
-          </text>
-        </g>
+      <Axes x={x} y={y} left={left} width={width} height={HEIGHT} />
+      <path
+        class="rings"
+        d={pathOf(
+          all.filter((row) => !isRanked(row)),
+          RING,
+        )}
+      />
+      {VERDICTS.map((verdict) => (
+        <path
+          key={verdict}
+          class={`dots ${verdict || "none"}`}
+          d={pathOf(
+            all.filter((row) => !faint.has(row) && (row.entry.view.verdict ?? "") === verdict),
+            "h0",
+          )}
+        />
       ))}
-      {x.ticks.map((tick) => (
-        <text key={tick} x={x(tick)} y={HEIGHT - 6} class="middle">
-          {`$${tick}`}
-        </text>
-      ))}
-      {paths.map(({ verdict, path }) => (
-        <path key={verdict} class={`dots ${verdict}`} d={path} />
-      ))}
-      <path class="front" d={toSteps(best.map(({ entry, mean }) => [x(entry.view.usd), y(mean)]))} />
+      <path class="front" d={toSteps(best.map(place))} />
     </svg>
   );
 }
 
-function scalesOf(all: readonly LedgerRow[], width: number) {
+/** A circle around its place. */
+const RING = "m-3,0a3,3 0 1 0 6,0a3,3 0 1 0 -6,0";
+
+function axesOf(all: readonly LedgerRow[], width: number) {
   let [low, high, dearest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0];
   for (const { mean, entry } of all) {
     low = Math.min(low, mean);
     high = Math.max(high, mean);
     dearest = Math.max(dearest, entry.view.usd);
   }
-  const x = toScale([0, dearest || 1], [LEFT + 8, width - 24], width / 100);
-  return [x, toScale([low, high], [HEIGHT - BOTTOM - 8, 10], 5, true)] as const;
+  const yScale = toScale([low, high], [HEIGHT - BOTTOM - 8, 10], 5, true);
+  const y = { scale: yScale, labels: tickLabels(yScale.ticks) };
+  const left = roomFor(y.labels);
+  const xScale = toScale([0, dearest || 1], [left + 8, width - 24], width / 100);
+  return { x: { scale: xScale, labels: xScale.ticks.map(formatUsd) }, y, left };
 }

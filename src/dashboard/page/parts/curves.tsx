@@ -6,16 +6,18 @@ import { get } from "../api.ts";
 import { boundsOf, type Curve, chooseJobs, type SeriesPoint } from "../layout/curves.ts";
 import { some } from "../layout/format.ts";
 import { toDots, toPath, toScale } from "../layout/scale.ts";
+import { tickLabels } from "../layout/tick-labels.ts";
 import { ledger } from "../ledger.ts";
 import { selected } from "../selection.ts";
 import { fields, jobs } from "../store.ts";
+import { Axes, roomFor } from "./axes.tsx";
 import { Chart, plotWidth, Table } from "./chart.tsx";
 import { JobName } from "./job-name.tsx";
 
 /** As many as colours can be told apart. */
 const MOST = 8;
 const EVERY_MS = 1_500;
-const [HEIGHT, LEFT, BOTTOM] = [240, 64, 24];
+const [HEIGHT, BOTTOM] = [240, 24];
 
 const chosen = signal<string | null>(null);
 const names = computed(() =>
@@ -127,10 +129,15 @@ function Lines({ shown }: { readonly shown: readonly Curve[] }) {
   const bounds = boundsOf(shown);
   if (!bounds) return <p>No value of it can be drawn yet.</p>;
   const width = plotWidth.value;
-  const x = toScale(bounds.x, [LEFT + 4, width - 10], width / 100);
-  const y = toScale(bounds.y, [HEIGHT - BOTTOM - 6, 10], 5, true);
+  const yScale = toScale(bounds.y, [HEIGHT - BOTTOM - 6, 10], 5, true);
+  const y = { scale: yScale, labels: tickLabels(yScale.ticks) };
+  const left = roomFor(y.labels);
+  const xScale = toScale(bounds.x, [left + 4, width - 10], width / 100);
+  const x = { scale: xScale, labels: tickLabels(xScale.ticks) };
   const places = (points: readonly SeriesPoint[]) =>
-    points.map(({ at, value }) => (Number.isFinite(Number(value)) ? ([x(at), y(Number(value))] as const) : null));
+    points.map(({ at, value }) =>
+      Number.isFinite(Number(value)) ? ([xScale(at), yScale(Number(value))] as const) : null,
+    );
   return (
     <>
       <svg
@@ -139,19 +146,7 @@ function Lines({ shown }: { readonly shown: readonly Curve[] }) {
         role="img"
         aria-label={`${oneLine(metric.value ?? "")} over steps, ${some(shown.length, "job")}`}
       >
-        {y.ticks.map((tick) => (
-          <g key={tick}>
-            <line class="grid" x1={LEFT} x2={width} y1={y(tick)} y2={y(tick)} />
-            <text x={LEFT - 6} y={y(tick) + 4} class="end">
-              {formatValue(tick)}
-            </text>
-          </g>
-        ))}
-        {x.ticks.map((tick) => (
-          <text key={tick} x={x(tick)} y={HEIGHT - 6} class="middle">
-            {formatValue(tick)}
-          </text>
-        ))}
+        <Axes x={x} y={y} left={left} width={width} height={HEIGHT} />
         {shown.map(({ job, points }, index) => (
           <g key={job} class={`curve c${index}${selected.value === job ? " selected" : ""}`}>
             <path d={toPath(places(points))} />
