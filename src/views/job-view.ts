@@ -102,6 +102,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
   const { state, sandbox, task } = job;
   const reason = toReason(job, facts);
   const endedAt = isEnded(state) ? state.since : null;
+  const idleSince = state.kind === "interrupted" ? state.since : endedAt;
   return {
     id: job.id,
     kind: task.run === null ? "agent" : "run",
@@ -133,7 +134,7 @@ export function toJobView(job: Job, facts: JobFacts): JobView {
     ...(job.startedAt !== null && { startedAt: iso(job.startedAt) }),
     ...(endedAt !== null && { endedAt: iso(endedAt) }),
     // The clock may have been set back meanwhile.
-    elapsedSeconds: job.startedAt === null ? 0 : Math.max(0, seconds((endedAt ?? now) - job.startedAt)),
+    elapsedSeconds: job.startedAt === null ? 0 : Math.max(0, seconds((idleSince ?? now) - job.startedAt)),
     ...(sandbox.kind === "live" && job.ports.length > 0 && { ports: job.ports }),
     ...(sandbox.kind === "parked" && { snapshot: sandbox.snapshotID }),
     ...(job.update && { update: toUpdate(job.update) }),

@@ -44,6 +44,12 @@ const anyJob = fc
   });
 
 describe("the timeline", () => {
+  test("the bar of an interrupted job ends where it was interrupted", () => {
+    const job = sampleJob("job", { state: "interrupted", startedAt: iso(10), elapsedSeconds: 30 });
+    const later = START + 1_000_000;
+    expect(toBar(job, { from: START, to: START + 100_000 }, later).run).toEqual([0.1, 0.4]);
+  });
+
   test("every bar lies within it, waits before it runs, and never runs backwards, whatever the clocks said", () => {
     fc.assert(
       fc.property(fc.array(anyJob), nat(7_000), (jobs, seconds) => {

@@ -175,3 +175,8 @@ test("a job's GPU use is its mean over the measured time, with the newest sample
   ]);
   expect(view(none)?.utilization).toBeNull();
 });
+
+test("an interrupted job's time does not go on, as nobody works on it", () => {
+  const view = (now: number) => toJobView(jobIn({ kind: "interrupted" }, { startedAt: AT }), facts({ now }));
+  expect(view(AT + 86_400_000).elapsedSeconds).toBe(60);
+});

@@ -15,7 +15,7 @@ export interface Bar {
   readonly run: readonly [from: number, to: number] | null;
 }
 
-type Times = Pick<ListedJob, "createdAt" | "startedAt" | "endedAt">;
+type Times = Pick<ListedJob, "createdAt" | "startedAt" | "endedAt" | "elapsedSeconds" | "state">;
 
 const SHORTEST_MS = 10_000;
 
@@ -41,9 +41,16 @@ export function toBar(job: Times, { from, to }: Span, now: number): Bar {
   };
 }
 
-/** Clocks of two machines may differ: nothing ends before it began. */
-const endOf = (job: Times, now: number): number =>
-  Math.max(Date.parse(job.createdAt), job.endedAt === undefined ? now : Date.parse(job.endedAt));
+/**
+ * Until when it was at work, epoch ms: nobody works on an interrupted one. Clocks of two machines may differ: nothing ends
+ * before it began.
+ */
+export const endOf = (job: Times, now: number): number => Math.max(Date.parse(job.createdAt), idleSince(job) ?? now);
+
+function idleSince({ state, startedAt, endedAt, elapsedSeconds }: Times): number | null {
+  if (endedAt !== undefined) return Date.parse(endedAt);
+  return state === "interrupted" && startedAt !== undefined ? Date.parse(startedAt) + elapsedSeconds * 1000 : null;
+}
 
 /** Steps of GPUs with at most about `most` of them, each the mean of those in its part of the time: more than can be seen apart. */
 export function thinSteps(steps: readonly Step[], most: number): readonly Step[] {

@@ -10,6 +10,7 @@ import type { ListedJob } from "../../server/parts.ts";
 import type { JobWork } from "../../server/routes.ts";
 import { get } from "../api.ts";
 import { duration, isOpen, some } from "../layout/format.ts";
+import { endOf } from "../layout/timeline.ts";
 import { hideJob, selected } from "../selection.ts";
 import { fields, jobs, now } from "../store.ts";
 import { Actions } from "./actions.tsx";
@@ -117,7 +118,7 @@ export function Detail() {
 }
 
 function factsOf(job: ListedJob): [string, string][] {
-  const end = job.endedAt === undefined ? now.value : Date.parse(job.endedAt);
+  const end = endOf(job, now.value);
   const facts: [string, string | undefined][] = [
     ["State", job.reason === undefined ? job.state : `${job.state}: ${job.reason}`],
     ["Id", job.id],

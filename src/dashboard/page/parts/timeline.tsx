@@ -4,7 +4,7 @@ import { formatUsd } from "../../../shared/usd.ts";
 import type { ListedJob } from "../../server/parts.ts";
 import { duration, some, totalUsd } from "../layout/format.ts";
 import { timeTicks } from "../layout/scale.ts";
-import { type Bar, type Span, spanOf, toBar } from "../layout/timeline.ts";
+import { type Bar, endOf, type Span, spanOf, toBar } from "../layout/timeline.ts";
 import { jobs, now } from "../store.ts";
 import { Chart } from "./chart.tsx";
 import { JobName, Mark, Words } from "./job-name.tsx";
@@ -111,7 +111,7 @@ function Line({ job, bar: { wait, run } }: { readonly job: ListedJob; readonly b
 }
 
 function timesOf(job: ListedJob): string {
-  const end = job.endedAt === undefined ? now.value : Date.parse(job.endedAt);
+  const end = endOf(job, now.value);
   const start = job.startedAt === undefined ? end : Date.parse(job.startedAt);
   const waited = `waited ${duration(start - Date.parse(job.createdAt))}`;
   return job.startedAt === undefined ? waited : `${waited}, ran ${duration(end - start)}`;
