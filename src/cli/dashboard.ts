@@ -6,9 +6,9 @@ import { systemClock } from "../shared/clock.ts";
 import { PluginError } from "../shared/error-code.ts";
 import { createSecret } from "../shared/ids.ts";
 import { nullIfMissing } from "../shared/missing-file.ts";
-import { inQuotes } from "../shared/plain-text.ts";
 import { readKeptChanges } from "../workspace/collect/kept-changes.ts";
 import { createGit } from "../workspace/git.ts";
+import { chooseSession } from "./choose-session.ts";
 import { labOf, projectHere } from "./cli-lab.ts";
 import { loadCliOptions } from "./cli-options.ts";
 import { type OpenedInBrowser, openInBrowser } from "./open-in-browser.ts";
@@ -44,11 +44,11 @@ export async function runDashboard(call: DashboardCall): Promise<void> {
   const { stateDir } = await loadCliOptions(call.stateDir);
   const lab = await labOf(call.stateDir, true);
   try {
-    const session = call.session ?? (await newestOf(lab));
-    if (call.session !== null && lab.view(call.session) === null)
-      throw new PluginError("not_found", `There is no session ${inQuotes(call.session)} that had jobs.`, {
-        retryable: false,
-      });
+    const project = await projectHere(); // a folder that cannot be read has no sessions
+    const session =
+      call.session === null
+        ? ((project === null ? [] : lab.sessions(project))[0]?.id ?? null) // none yet: the page waits for the first
+        : chooseSession(lab, project, call.session);
     const token = createSecret();
     const dashboard = await serve(lab, session, token, toPage(html), call.port, readWorkOf(lab, stateDir));
     const { url, port } = dashboard;
@@ -68,12 +68,6 @@ export async function runDashboard(call: DashboardCall): Promise<void> {
   } finally {
     lab.close();
   }
-}
-
-/** The newest session of the project here; null = it has none, and the newest of all is shown. */
-async function newestOf(lab: Lab): Promise<string | null> {
-  const project = await projectHere(); // a folder that cannot be read has no sessions
-  return project === null ? null : (lab.sessions(project)[0]?.id ?? null);
 }
 
 type ReadWork = DashboardOptions["readWork"];

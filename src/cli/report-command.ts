@@ -68,13 +68,15 @@ ${STATE_DIR_HELP}
 async function writeOut(call: CommandCall, out: string | null): Promise<number> {
   const [
     { labOf, projectHere },
-    { chooseSession, gatherReport },
+    { chooseSession },
+    { gatherReport },
     { readBranches },
     { redact },
     { createGit },
     { systemClock },
   ] = await Promise.all([
     import("./cli-lab.ts"),
+    import("./choose-session.ts"),
     import("./gather-report.ts"),
     import("./job-branches.ts"),
     import("../report/redact.ts"),
@@ -104,7 +106,7 @@ async function sendTo(call: CommandCall, name: "trackio" | "mlflow"): Promise<nu
   const [{ labOf, projectHere }, { chooseSession }, { exportExperiments }, { loadCliOptions }, { systemClock }] =
     await Promise.all([
       import("./cli-lab.ts"),
-      import("./gather-report.ts"),
+      import("./choose-session.ts"),
       import("./export-experiments.ts"),
       import("./cli-options.ts"),
       import("../shared/clock.ts"),
