@@ -9,6 +9,6 @@ import { byUrgency } from "./urgency.ts";
 export function entriesOf(jobs: readonly JobView[], listing: Listing): readonly Entry[] {
   const shown = jobs.filter((job) => isShown(job, listing));
   if (listing.order === "tree") return treeOf(shown, listing.folded);
-  if (listing.order === "rank") return rank(shown, listing.metric, listing.direction);
+  if (listing.order === "rank") return rank(shown, jobs, listing.metric, listing.direction);
   return byUrgency(shown, listing);
 }

@@ -1,5 +1,6 @@
 import { guessDirection } from "../../core/experiments/direction.ts";
-import type { Direction } from "../../core/run-task.ts";
+import { compareSources } from "../../core/metric-source.ts";
+import type { Direction, MetricSource } from "../../core/run-task.ts";
 import { toNumber } from "../../core/series.ts";
 import type { JobView } from "../../views/job-view.ts";
 import { type Entry, jobEntry } from "./entry.ts";
@@ -25,29 +26,75 @@ export const directionOf = (metric: string, known: Direction | null): Direction 
   known ?? guessDirection(metric);
 
 /**
- * Jobs by their latest number in a metric: the best is first, the largest where nobody says which is better. What is not a
- * number comes after all numbers, and jobs without one come last, in the order of their start.
+ * Jobs by their number in a metric, as experiments are ranked: of those that are completed and were measured in the strongest
+ * way that one of them was, the best is first, the largest where nobody says which is better. What is not a number comes after
+ * all numbers. All others come below, under the reason why they have no place, those without a number last.
+ * @param all jobs of the session, shown or not: what is left out changes no place
  */
-export function rank(jobs: readonly JobView[], metric: string | null, direction: Direction | null): readonly Entry[] {
-  const numbers = new Map(jobs.map((job) => [job.id, numberOf(job, metric)]));
-  const of = (job: JobView) => numbers.get(job.id) as number;
-  const has = (job: JobView) => metric !== null && Object.hasOwn(job.metrics, metric);
+export function rank(
+  jobs: readonly JobView[],
+  all: readonly JobView[],
+  metric: string | null,
+  direction: Direction | null,
+): readonly Entry[] {
+  const strongest = strongestSource(all, metric);
   const sign = direction === "min" ? 1 : -1;
-  const ranked = jobs.filter(has).sort((a, b) => compare(of(a), of(b), sign));
-  const others = jobs.filter((job) => !has(job));
-  let place = 0;
-  const placed = ranked.map((job, at): Entry => {
-    const before = ranked[at - 1];
-    if (!before || of(before) !== of(job)) place = at + 1;
-    return { ...jobEntry(job), rank: Number.isNaN(of(job)) ? null : place };
+  const parts = new Map<string, JobView[]>(TITLES.map((title) => [title, []]));
+  for (const job of jobs) parts.get(titleOf(job, metric, strongest))?.push(job);
+  const sorted = (part: readonly JobView[]) =>
+    [...part].sort((a, b) => compare(numberOf(a, metric), numberOf(b, metric), sign));
+  let [place, before] = [0, Number.NaN];
+  const placed = sorted(parts.get(RANKED) as JobView[]).map((job, at): Entry => {
+    const own = numberOf(job, metric);
+    if (own !== before) place = at + 1;
+    before = own;
+    return { ...jobEntry(job), rank: Number.isNaN(own) ? null : place };
   });
-  if (others.length === 0) return placed;
-  const title = metric === null ? "No job has reported a number yet" : "Without this metric";
-  return [...placed, { kind: "heading", key: "heading:others", title, count: others.length }, ...others.map(jobEntry)];
+  parts.delete(RANKED);
+  const others = [...parts].filter(([, part]) => part.length > 0);
+  return [
+    ...placed,
+    ...others.flatMap(([title, part]): readonly Entry[] => [
+      { kind: "heading", key: `heading:${title}`, title, count: part.length },
+      ...sorted(part).map(jobEntry),
+    ]),
+  ];
 }
 
-function numberOf({ metrics }: JobView, metric: string | null): number {
-  const found = metric !== null && Object.hasOwn(metrics, metric) ? metrics[metric] : undefined;
+const [RANKED, WITHOUT, NONE] = ["", "Without this metric", "No job has reported a number yet"];
+const WEAKER: Readonly<Record<MetricSource, string>> = {
+  clean: RANKED,
+  snapshot: "Not ranked: measured in the job's own files",
+  output: "Not ranked: printed by the job, measured by nobody else",
+  reported: "Not ranked: only claimed",
+};
+const [RUNNING, STOPPED, FAILED] = [
+  "Not ranked: not ended",
+  "Not ranked: stopped early",
+  "Not ranked: failed or cancelled",
+];
+const TITLES = [RANKED, WEAKER.snapshot, WEAKER.output, WEAKER.reported, RUNNING, STOPPED, FAILED, WITHOUT, NONE];
+
+function titleOf(job: JobView, metric: string | null, strongest: MetricSource | null): string {
+  if (metric === null) return NONE;
+  const found = metricOf(job, metric);
+  if (!found) return WITHOUT;
+  if (job.state === "completed") return found.source === strongest ? RANKED : WEAKER[found.source];
+  if (job.stopped) return STOPPED;
+  return job.endedAt === undefined ? RUNNING : FAILED;
+}
+
+const strongestSource = (jobs: readonly JobView[], metric: string | null): MetricSource | null =>
+  jobs
+    .flatMap((job) => (job.state === "completed" ? (metricOf(job, metric)?.source ?? []) : []))
+    .sort(compareSources)
+    .at(-1) ?? null;
+
+const metricOf = ({ metrics }: JobView, metric: string | null) =>
+  metric !== null && Object.hasOwn(metrics, metric) ? metrics[metric] : undefined;
+
+function numberOf(job: JobView, metric: string | null): number {
+  const found = metricOf(job, metric);
   return found === undefined ? Number.NaN : toNumber(found.value);
 }
 

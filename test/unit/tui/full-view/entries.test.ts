@@ -5,6 +5,7 @@ import type { Entry, Listing } from "../../../../src/tui/full-view/entry.ts";
 import { nextShown, SHOWN } from "../../../../src/tui/full-view/filter.ts";
 import { directionOf, metricsIn, nextMetric } from "../../../../src/tui/full-view/ranking.ts";
 import type { JobView } from "../../../../src/views/job-view.ts";
+import { iso } from "../../../support/sample-lab.ts";
 import { anyJobs, jobView, number } from "./sample-jobs.ts";
 
 const PLAIN: Listing = {
@@ -112,31 +113,43 @@ test("a chain of thousands of forks, and forks in a circle, are shown", () => {
   expect(ids(entriesOf(circle, { ...PLAIN, order: "tree" })).sort()).toEqual(["a", "b", "self"]);
 });
 
-test("jobs are ranked by a metric, the best first, and those without it come last", () => {
+test("jobs are ranked by a metric as experiments are, and those without a place come below, with the reason", () => {
+  const ended = { state: "completed", endedAt: iso(9) } as const;
+  const loss = (value: Parameters<typeof number>[0]) => ({ metrics: { loss: number(value), acc: number(1) } });
+  const claim = { ...number(0.001), source: "reported" } as const;
   const jobs = [
     jobView("none"),
-    jobView("worse", { metrics: { loss: number(2) } }),
-    jobView("broken", { metrics: { loss: number("NaN"), acc: number(1) } }),
-    jobView("best", { metrics: { loss: number(0.1), acc: number(0.5) } }),
-    jobView("same", { metrics: { loss: number(0.1) } }),
-    jobView("endless", { metrics: { loss: number("Infinity") } }),
+    jobView("worse", { ...ended, ...loss(2) }),
+    jobView("broken", { ...ended, ...loss("NaN") }),
+    jobView("best", { ...ended, metrics: { loss: number(0.1) } }),
+    jobView("same", { ...ended, ...loss(0.1) }),
+    jobView("endless", { ...ended, ...loss("Infinity") }),
+    jobView("runs", loss(0.01)),
+    jobView("claims", { ...ended, metrics: { loss: claim } }),
+    jobView("failed", { ...ended, state: "failed", ...loss(0.02) }),
+    jobView("stopped", { ...ended, state: "cancelled", ...loss(0.03), stopped: { rung: 1, value: 0.03, cut: 0.02 } }),
   ];
   expect(metricsIn(jobs)).toEqual(["loss", "acc"]);
-  const ranked = entriesOf(jobs, { ...PLAIN, order: "rank", metric: "loss", direction: directionOf("loss", null) });
-  expect(ranked.map((one) => (one.kind === "job" ? [one.key, one.rank] : one.kind))).toEqual([
-    ["best", 1],
-    ["same", 1],
-    ["worse", 3],
-    ["endless", 4],
-    ["broken", null],
-    "heading",
-    ["none", null],
+  const show = (more: Partial<Listing> = {}) =>
+    entriesOf(jobs, { ...PLAIN, order: "rank", metric: "loss", direction: directionOf("loss", null), ...more }).map(
+      (one) => (one.kind === "job" ? [one.key, one.rank] : one.kind === "heading" ? one.title : one.kind),
+    );
+  expect(show()).toEqual([
+    ...[
+      ["best", 1],
+      ["same", 1],
+      ["worse", 3],
+      ["endless", 4],
+      ["broken", null],
+    ],
+    ...["Not ranked: only claimed", ["claims", null]],
+    ...["Not ranked: not ended", ["runs", null]],
+    ...["Not ranked: stopped early", ["stopped", null]],
+    ...["Not ranked: failed or cancelled", ["failed", null]],
+    ...["Without this metric", ["none", null]],
   ]);
+  expect(show({ filter: "claims" })).toEqual(["Not ranked: only claimed", ["claims", null]]);
   expect(directionOf("loss", "max")).toBe("max");
-  expect(ids(entriesOf(jobs, { ...PLAIN, order: "rank", metric: "acc", direction: "max" })).slice(0, 2)).toEqual([
-    "broken",
-    "best",
-  ]);
   expect([nextMetric(["a", "b"], null, 1), nextMetric(["a", "b"], "b", 1), nextMetric(["a", "b"], "a", -1)]).toEqual([
     "a",
     "a",
