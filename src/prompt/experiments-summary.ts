@@ -1,6 +1,6 @@
 import { countText } from "../core/experiments/missing.ts";
 import type { ToldApart } from "../core/told-apart.ts";
-import { countExperiments, type Leaderboard, type LeaderboardEntry } from "../views/leaderboard.ts";
+import { countExperiments, type Leaderboard, type LeaderboardEntry, standingWord } from "../views/leaderboard.ts";
 import { formatMean, formatValue } from "../views/numbers.ts";
 import { describe, paramsOf, QUOTES, renderCommon, renderHead, renderNoise, renderParams } from "./leaderboard.ts";
 import { toFact } from "./quoted-text.ts";
@@ -81,8 +81,9 @@ function renderBest({ view, label }: LeaderboardEntry, apart: ToldApart): string
 }
 
 /** Of one that is not ranked with how it was measured, as it may not be comparable. */
-function renderTried({ view, standing }: LeaderboardEntry, apart: ToldApart): string {
+function renderTried(entry: LeaderboardEntry, apart: ToldApart): string {
+  const { view } = entry;
   const { description, mean, verdict, rank, source } = view;
-  const how = rank === undefined ? ` (${source}${standing === "final" ? "" : `, ${standing}`})` : "";
+  const how = rank === undefined ? ` (${[source, standingWord(entry)].filter(Boolean).join(", ")})` : "";
   return `${renderParams(view, apart) || toFact(description, 40)} ${formatValue(mean)}${how}${verdict === null ? "" : ` ${verdict}`}`;
 }

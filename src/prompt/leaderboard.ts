@@ -7,7 +7,13 @@ import { paramsApart, type ToldApart } from "../core/told-apart.ts";
 import { oneLine } from "../shared/plain-text.ts";
 import { formatUsd } from "../shared/usd.ts";
 import type { ExperimentView } from "../views/experiment-view.ts";
-import { countExperiments, type Leaderboard, type LeaderboardEntry, MOST_LISTED } from "../views/leaderboard.ts";
+import {
+  countExperiments,
+  type Leaderboard,
+  type LeaderboardEntry,
+  MOST_LISTED,
+  standingWord,
+} from "../views/leaderboard.ts";
 import { formatMean, formatNumber, signed } from "../views/numbers.ts";
 import { toFact, toMarkdown, toQuoted } from "./quoted-text.ts";
 
@@ -181,11 +187,12 @@ export function renderLeaderboardView(board: Leaderboard): string {
   ].join("\n");
 }
 
-function renderForPeople({ view, label, standing }: LeaderboardEntry, apart: ToldApart): string {
+function renderForPeople(entry: LeaderboardEntry, apart: ToldApart): string {
+  const { view, label } = entry;
   const { rank, source, verdict, usd } = view;
   const facts = [
     renderParams(view, apart),
-    `n ${countText(view)}, ${source}${standing === "final" ? "" : `, ${standing}`}`,
+    [`n ${countText(view)}`, source, standingWord(entry)].filter(Boolean).join(", "),
     verdict === null ? "" : verdict,
     rank === 1 || view.deltaBest === undefined ? "" : `${signed(view.deltaBest)} to the best`,
     usd > 0 ? formatUsd(usd) : "",

@@ -38,11 +38,17 @@ export interface LeaderboardEntry {
   /** Its description without its parameters, which the view has. */
   readonly label: string;
   readonly standing: Standing;
+  /** Whether its job did not fail but was cancelled. */
+  readonly isCancelled?: true;
   /** Measured by the benchmark that numbers of this kind are ranked by; false = by an earlier one. */
   readonly isSameBenchmark: boolean;
   /** Whether it has no verdict because of measurements that are missing, of it or of what it is compared with. */
   readonly isInDoubt?: true;
 }
+
+/** What is said of a number that is not final; "" = it is. */
+export const standingWord = ({ standing, isCancelled }: Pick<LeaderboardEntry, "standing" | "isCancelled">): string =>
+  standing === "final" ? "" : standing === "stopped" ? "stopped early" : isCancelled ? "cancelled" : standing;
 
 export const countExperiments = (entries: readonly LeaderboardEntry[]): number =>
   new Set(entries.map(({ view }) => view.id)).size;

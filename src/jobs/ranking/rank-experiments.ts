@@ -88,14 +88,17 @@ export function rankExperiments(
     new Set(ranked.map((score) => score.group)),
   );
 
+  const places = placesOf(ranked);
+  /** Of several jobs the one to go on from. */
+  const jobOf = (score: ScoreRow, own: Field) =>
+    (score.jobs > 1 && direction !== null && store.bestJob(own, score.group, direction)) || score.job;
   const found = [...ranked, ...notFinal, ...others].flatMap((score, index) => {
     const own: Field = { ...field, source: score.source, bench: score.bench };
-    const job = (score.jobs > 1 && direction !== null && store.bestJob(own, score.group, direction)) || score.job;
-    const experiment = store.experiment(job);
+    const experiment = store.experiment(jobOf(score, own));
     if (!experiment) return [];
     const parent = experiment.parent === null ? null : store.scoreOfJob(own, experiment.parent);
     const reference = parent ?? (control && control.score.group !== score.group ? control.score : null);
-    return [{ score, experiment, parent, reference, rank: index < ranked.length ? index + 1 : null }];
+    return [{ score, experiment, parent, reference, rank: places[index] ?? null }];
   });
   const compared = [...(control ? [control.score] : []), ...group];
   const missing = missingOf(store, session, [
@@ -128,7 +131,14 @@ export function rankExperiments(
     });
     const isSameBenchmark = score.source !== field.source || score.bench === field.bench;
     const label = labelOf(experiment);
-    return { view, label, standing: score.standing, isSameBenchmark, ...(inDoubt && { isInDoubt: true as const }) };
+    return {
+      view,
+      label,
+      standing: score.standing,
+      ...(score.standing === "failed" && experiment.state === "cancelled" && { isCancelled: true as const }),
+      isSameBenchmark,
+      ...(inDoubt && { isInDoubt: true as const }),
+    };
   });
   return {
     scope,
@@ -144,7 +154,7 @@ export function rankExperiments(
     noise,
     areRepeatsEqual: areRepeatsEqual(whole),
     ...(cutShort > 0 && { cutShort }),
-    control: control && { job: control.job, description: labelOf(store.experiment(control.job)) },
+    control: control && nameOf(store, jobOf(control.score, field)),
   };
 
   /**
@@ -166,6 +176,17 @@ export function rankExperiments(
     return found;
   }
 }
+
+/** From 1; equal numbers share a place. */
+function placesOf(ranked: readonly ScoreRow[]): number[] {
+  let place = 0;
+  return ranked.map(({ mean }, index) => {
+    if (mean !== ranked[index - 1]?.mean) place = index + 1;
+    return place;
+  });
+}
+
+const nameOf = (store: ExperimentQueries, job: string) => ({ job, description: labelOf(store.experiment(job)) });
 
 /** What is missing of each of these. */
 function missingOf(

@@ -1,4 +1,4 @@
-import type { Leaderboard, LeaderboardEntry } from "../../../views/leaderboard.ts";
+import { type Leaderboard, type LeaderboardEntry, standingWord } from "../../../views/leaderboard.ts";
 
 /** A row of the ledger, with the text that the filter looks at. */
 export interface LedgerRow {
@@ -14,7 +14,7 @@ export function toRows({ entries }: Pick<Leaderboard, "entries">): LedgerRow[] {
   return entries.map((entry) => {
     const { description, params = {}, verdict, job, gpu = "", source } = entry.view;
     const values = Object.entries(params).map(([name, value]) => `${name}=${value}`);
-    const text = [description, entry.label, ...values, verdict ?? "", entry.standing, job, gpu, source].join(" ");
+    const text = [description, entry.label, ...values, verdict ?? "", standingWord(entry), job, gpu, source].join(" ");
     return { entry, text: text.toLowerCase(), mean: Number(entry.view.mean) };
   });
 }

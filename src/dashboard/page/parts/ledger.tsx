@@ -2,6 +2,7 @@ import { countText } from "../../../core/experiments/missing.ts";
 import { oneLine } from "../../../shared/plain-text.ts";
 import { formatUsd } from "../../../shared/usd.ts";
 import type { ExperimentView } from "../../../views/experiment-view.ts";
+import { standingWord } from "../../../views/leaderboard.ts";
 import { formatMean, formatNumber } from "../../../views/numbers.ts";
 import { difference, some } from "../layout/format.ts";
 import { LEDGER_ORDERS, type LedgerOrder } from "../layout/ledger.ts";
@@ -127,7 +128,7 @@ function Entries() {
           </thead>
           <tbody>
             <Gap height={above} />
-            {list.slice(first, end).map(({ entry: { view, label, standing, isSameBenchmark } }, index) => (
+            {list.slice(first, end).map(({ entry, entry: { view, label } }, index) => (
               <tr key={`${view.id} ${view.source}`} aria-rowindex={first + index + 2} style={{ height: `${ROW}px` }}>
                 <td class="number">{view.rank ?? "–"}</td>
                 <th scope="row" class="what">
@@ -140,9 +141,9 @@ function Entries() {
                 <td class="number">{difference(view.deltaBest)}</td>
                 <td class={`verdict ${view.verdict ?? ""}`}>{view.verdict ?? ""}</td>
                 <td>
-                  {view.source}
-                  {standing === "final" ? "" : `, ${standing}`}
-                  {isSameBenchmark ? "" : ", earlier benchmark"}
+                  {[view.source, standingWord(entry), entry.isSameBenchmark ? "" : "earlier benchmark"]
+                    .filter(Boolean)
+                    .join(", ")}
                 </td>
                 <td class="number">{formatUsd(view.usd)}</td>
                 <td>

@@ -1,11 +1,27 @@
 import { describe, expect, test } from "bun:test";
 import { keysOf, toExperiment } from "../../../../src/core/experiments/experiment.ts";
 import type { Params } from "../../../../src/core/run-task.ts";
+import { standingWord } from "../../../../src/views/leaderboard.ts";
 import { withLedger } from "../project/ledger-support.ts";
 
 const loss = (value: number) => ({ metrics: { loss: value } });
 
 describe("what is compared in a leaderboard", () => {
+  test(
+    "gives equal numbers one place, names the control as its row does, and tells a cancelled job from a failed one",
+    withLedger(async (world) => {
+      for (const LR of [1, 2]) world.add({ ...loss(1), params: { LR } });
+      for (const [index, value] of [3, 2, 4].entries())
+        world.add({ ...loss(value), description: "control", params: { LR: 3, SEED: index } });
+      const end = { since: world.clock.now() };
+      world.add({ ...loss(0), params: { LR: 4 }, state: { kind: "cancelled", ...end, reason: null } });
+      const { board, views } = await world.list();
+      expect(views.map(({ rank }) => rank)).toEqual([1, 1, 3, undefined]);
+      expect(board.control?.job).toBe(views[2]?.job as string);
+      expect(standingWord(board.entries[3] as (typeof board.entries)[0])).toBe("cancelled");
+    }),
+  );
+
   test(
     "keeps to the control when as many started from one of its variants",
     withLedger(async (world) => {
