@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import type { Credentials } from "../../src/sandboxes/modal/credentials.ts";
 import { modalTest } from "../support/modal-test.ts";
-import { modalProvider, useModalServer } from "./modal-support.ts";
+import { MODAL_OPTIONS, modalProvider, useModalServer } from "./modal-support.ts";
 
 const modal = useModalServer();
 
@@ -60,4 +60,20 @@ modalTest("credentials that the user has renewed are used without another start"
   now = { kind: "token", tokenId, tokenSecret, source: 'profile "new"' };
   await (await provider.create(spec("renewed"))).terminate();
   await provider.close();
+});
+
+modalTest("the environment of the user's profile is used unless the options name another one", async () => {
+  const credentials = {
+    kind: "token", tokenId: "ak-test", tokenSecret: "as-test", source: "the test", settings: { environment: "dev" },
+  } as const; // biome-ignore format: one object
+  const environmentsFor = async (environment: string | null) => {
+    const before = (await modal().calls()).length;
+    const provider = modalProvider({ credentials, options: { ...MODAL_OPTIONS, environment } });
+    await provider.list().catch(() => {});
+    await provider.close();
+    const calls = (await modal().calls()).slice(before).filter(({ method }) => method === "AppGetOrCreate");
+    return calls.map(({ request }) => request.environmentName);
+  };
+  expect(await environmentsFor(null)).toEqual(["dev"]);
+  expect(await environmentsFor("main")).toEqual(["main"]);
 });

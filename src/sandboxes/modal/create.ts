@@ -22,7 +22,7 @@ import type { QuotaWaits } from "./quota-waits.ts";
 export interface CreateDeps extends CallDeps, RateDeps {
   readonly client: ModalClient;
   readonly app: App;
-  /** Modal environment; null = the account's default. */
+  /** Modal environment; null = that of the client. */
   readonly environment: string | null;
   readonly credentials: Credentials;
   readonly quotaWaits: QuotaWaits;

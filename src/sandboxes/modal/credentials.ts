@@ -4,11 +4,20 @@ import { parse, TomlError } from "smol-toml";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** The user's credentials at Modal. `source` says for messages where they were found. Tokens are never logged. */
-export type Credentials =
-  | { readonly kind: "token"; readonly tokenId: string; readonly tokenSecret: string; readonly source: string }
-  /** OAuth tokens, which the SDK reads itself. */
-  | { readonly kind: "oauth"; readonly source: string };
+/** The user's credentials at Modal. Tokens are never logged. */
+export type Credentials = CredentialsSource &
+  (
+    | { readonly kind: "token"; readonly tokenId: string; readonly tokenSecret: string }
+    /** OAuth tokens, which the SDK reads itself. */
+    | { readonly kind: "oauth" }
+  );
+
+interface CredentialsSource {
+  /** Says for messages where they were found. */
+  readonly source: string;
+  /** The user's settings beside them: the Modal environment, and the version of the image builder. */
+  readonly settings?: { readonly environment?: string; readonly imageBuilderVersion?: string };
+}
 
 export type FoundCredentials =
   | { readonly kind: "found"; readonly credentials: Credentials }
@@ -20,7 +29,7 @@ export type FoundCredentials =
  * Finds credentials in the environment, else in the file that `modal setup` writes. Does not load the SDK.
  * @param readFile returns a file's text; null when there is no such file
  * @source Modal JS SDK 0.11.1, getProfile: the environment overrides the file, key by key. Modal's own command uses the
- * profile named "default" when none is active
+ * profile named "default" when none is active; the SDK takes none then
  */
 export function findCredentials(env: Env, readFile: (path: string) => string | null): FoundCredentials {
   const path = env.MODAL_CONFIG_PATH || join(env.HOME || homedir(), ".modal.toml");
@@ -36,9 +45,10 @@ export function findCredentials(env: Env, readFile: (path: string) => string | n
     return unusable(`MODAL_PROFILE names the profile "${wanted}", which ${path} does not have.`);
   }
   const name = wanted ?? Object.keys(profiles ?? {}).find((each) => profiles?.[each]?.active === true) ?? "default";
-  const profile = profiles?.[name] ?? {};
+  const profile: Profile = profiles?.[name] ?? {};
   const tokenId = variables.tokenId || stringOf(profile.token_id);
   const tokenSecret = variables.tokenSecret || stringOf(profile.token_secret);
+  const settings = settingsOf(env, profile);
   const inFile = `profile "${name}" of ${path}`;
   const garbled = [
     ...(SENDABLE.test(tokenId) ? [] : [variables.tokenId ? "MODAL_TOKEN_ID" : `token_id in ${inFile}`]),
@@ -51,7 +61,7 @@ export function findCredentials(env: Env, readFile: (path: string) => string | n
   }
   if (tokenId && tokenSecret) {
     const source = complete ? "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET" : inFile;
-    return { kind: "found", credentials: { kind: "token", tokenId, tokenSecret, source } };
+    return { kind: "found", credentials: { kind: "token", tokenId, tokenSecret, source, ...settings } };
   }
   if (tokenId || tokenSecret) {
     return unusable(
@@ -61,7 +71,11 @@ export function findCredentials(env: Env, readFile: (path: string) => string | n
   if (env.MODAL_OAUTH_REFRESH_TOKEN || stringOf(profile.oauth_refresh_token)) {
     return {
       kind: "found",
-      credentials: { kind: "oauth", source: env.MODAL_OAUTH_REFRESH_TOKEN ? "MODAL_OAUTH_REFRESH_TOKEN" : inFile },
+      credentials: {
+        kind: "oauth",
+        source: env.MODAL_OAUTH_REFRESH_TOKEN ? "MODAL_OAUTH_REFRESH_TOKEN" : inFile,
+        ...settings,
+      },
     };
   }
   return {
@@ -70,11 +84,21 @@ export function findCredentials(env: Env, readFile: (path: string) => string | n
   };
 }
 
+function settingsOf(env: Env, profile: Profile): Pick<CredentialsSource, "settings"> {
+  const environment = env.MODAL_ENVIRONMENT || stringOf(profile.environment);
+  const imageBuilderVersion = env.MODAL_IMAGE_BUILDER_VERSION || stringOf(profile.image_builder_version);
+  if (!environment && !imageBuilderVersion) return {};
+  return { settings: { ...(environment && { environment }), ...(imageBuilderVersion && { imageBuilderVersion }) } };
+}
+
 /** What can be sent to Modal as a token. gRPC's error for anything else shows the value. */
 const SENDABLE = /^[\x21-\x7e]*$/;
 
-/** Profiles by name, each with its strings and switches. */
-type Profiles = Readonly<Record<string, Readonly<Record<string, string | boolean>>>>;
+/** Strings and switches. */
+type Profile = Readonly<Record<string, string | boolean>>;
+
+/** By name. */
+type Profiles = Readonly<Record<string, Profile>>;
 
 /** The tables of a TOML file; values that are neither strings nor booleans are dropped. @returns null when the text is not TOML */
 function parseProfiles(text: string): Profiles | null {

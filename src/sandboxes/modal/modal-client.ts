@@ -78,7 +78,7 @@ export class ModalAccess {
   }
 
   async #connect(): Promise<ModalClient> {
-    const { options, load, log } = this.#deps;
+    const { load, log } = this.#deps;
     const { credentials } = this;
     const { ModalClient } = await loadSdk(load);
     const { tokenId, tokenSecret } = credentials.kind === "token" ? credentials : {};
@@ -86,17 +86,22 @@ export class ModalAccess {
     try {
       const client: ModalClient = new ModalClient({
         ...(tokenId !== undefined && tokenSecret !== undefined && { tokenId, tokenSecret }),
-        ...(options.environment !== null && { environment: options.environment }),
         maxThrottleWaitSecs: MAX_THROTTLE_SECONDS,
         grpcMiddleware: [signedCalls({ client: () => client, renew }), this.watch.middleware, throttledCalls],
         // The SDK's default logger writes to stderr, which is OpenCode's terminal UI.
         logger: toSdkLogger(log),
         logLevel: "warn",
       });
+      Object.assign(client.profile, this.#settings());
       return client;
     } catch (error) {
       throw createFailure(error, { doing: "connect to Modal", credentials });
     }
+  }
+
+  #settings(): { readonly environment?: string; readonly imageBuilderVersion?: string } {
+    const { environment } = this.#deps.options;
+    return { ...this.#credentials.settings, ...(environment !== null && { environment }) };
   }
 
   #renew(profile: ModalClient["profile"]): boolean {
@@ -106,6 +111,7 @@ export class ModalAccess {
     if (tokenId === profile.tokenId && tokenSecret === profile.tokenSecret) return false;
     Object.assign(profile, { tokenId, tokenSecret, oauthRefreshToken: undefined });
     this.#credentials = found;
+    Object.assign(profile, this.#settings());
     this.#deps.log("info", "Modal refused the credentials; those of now are used", { source });
     return true;
   }
@@ -122,7 +128,7 @@ export class ModalAccess {
         throw createFailure(error, {
           doing: `find the Modal app "${options.app}"`,
           credentials: this.credentials,
-          missing: missingApp(options),
+          missing: missingApp(options.app, client.environmentName()),
           isLookup: true,
         });
       },
@@ -130,10 +136,10 @@ export class ModalAccess {
   }
 }
 
-const missingApp = ({ app, environment }: ModalAccessDeps["options"]): string =>
-  environment === null
+const missingApp = (app: string, environment: string): string =>
+  environment === ""
     ? `The Modal app "${app}" could neither be found nor created: check modal.app, and that the account has a default environment.`
-    : `The Modal environment "${environment}" or its app "${app}" does not exist: check modal.environment and modal.app, or run "modal environment create ${environment}".`;
+    : `The Modal environment "${environment}" or its app "${app}" does not exist: check modal.environment (else that of the profile is used) and modal.app, or run "modal environment create ${environment}".`;
 
 function toSdkLogger(log: Log): Logger {
   const at =

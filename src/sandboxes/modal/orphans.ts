@@ -8,7 +8,7 @@ import { isNoMore, kindOf, messageOf } from "./modal-error.ts";
 /** Where an orphan may be: a sandbox of ours that no job knows, because the reply to its creation was lost or came too late. */
 export interface OrphanName {
   readonly app: string;
-  /** Modal environment; null = the account's default. */
+  /** Modal environment; null = that of the client. */
   readonly environment: string | null;
   readonly name: string;
   /** Tags that mark it as ours. */

@@ -54,6 +54,23 @@ describe("Modal credentials", () => {
     });
   });
 
+  test("come with the environment and image builder of their profile, active or not; variables go first", () => {
+    const dev = {
+      "/home/ada/.modal.toml": `${FILE.replace("active = true", "")}environment = "dev"\nimage_builder_version = "2025.06"`,
+    };
+    const settings = { environment: "dev", imageBuilderVersion: "2025.06" };
+    expect(find({}, dev)).toMatchObject({ credentials: { tokenId: "ak-home", settings } });
+    expect(find({ MODAL_TOKEN_ID: "ak-1", MODAL_TOKEN_SECRET: "as-1" }, dev)).toMatchObject({
+      credentials: { settings },
+    });
+    expect(find({ MODAL_ENVIRONMENT: "prod" }, dev)).toMatchObject({
+      credentials: { settings: { ...settings, environment: "prod" } },
+    });
+    expect(find({ MODAL_OAUTH_REFRESH_TOKEN: "r", MODAL_ENVIRONMENT: "prod" })).toMatchObject({
+      credentials: { kind: "oauth", settings: { environment: "prod" } },
+    });
+  });
+
   test("of OAuth are left to the SDK", () => {
     expect(find({ MODAL_OAUTH_REFRESH_TOKEN: "r" })).toMatchObject({ kind: "found", credentials: { kind: "oauth" } });
   });
