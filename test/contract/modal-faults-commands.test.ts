@@ -72,6 +72,20 @@ describe("when a command meets a fault", () => {
     });
   }
 
+  modalTest("a command whose output cannot be read is said to have run perhaps, and is killed", async () => {
+    for (const fault of [{ hang: true }, { code: DENIED }]) {
+      await beginWithin({ startMs: 1200 }, { method: "TaskExecStdioRead", times: ALWAYS, ...fault });
+      const failure = await failsWith(sandbox.start({ argv: ["sh", "-c", "touch ran; exec sleep 1000"] }));
+      expect(failure).toMatchObject({
+        code: "sandbox_lost",
+        message: expect.stringMatching(/could not be read \(.*\): the command may have run, and was killed\.$/),
+      });
+      await modal().faults.clear();
+      const { stdout } = await sh(sandbox, "ls ran; sleep 1; pgrep -f 'sleep 100[0]' || echo none");
+      expect(stdout).toBe("ran\nnone\n");
+    }
+  });
+
   modalTest("output whose stream breaks repeatedly arrives complete and in order", async () => {
     await begin({ method: "TaskExecStdioRead", code: UNAVAILABLE, afterItems: 1, times: 6 });
     const { stdout, exit } = await sh(sandbox, "for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.02; done; exit 2");

@@ -3,9 +3,10 @@ import { sleep } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { within } from "../../shared/time-limit.ts";
 import { type ExecRequest, type ExitStatus, FileError, type SandboxProcess, type SandboxSignal } from "../port.ts";
+import { UnreachableError } from "../unreachable.ts";
 import { wholeSecondsMs } from "./durations.ts";
 import { toExitStatus } from "./exit-status.ts";
-import { isRetryable, kindOf, messageOf } from "./modal-error.ts";
+import { isAway, isRetryable, kindOf, messageOf } from "./modal-error.ts";
 import { OutputQueue } from "./output-queue.ts";
 import { type OutputReader, openOutput } from "./output-reader.ts";
 import type { SandboxCore } from "./sandbox-core.ts";
@@ -79,7 +80,7 @@ export async function startModalProcess(
   const first = await within(output.firstLine, limits).catch(async (error: unknown) => {
     output.stop();
     void kill();
-    throw await core.translate(error);
+    throw await unread(core, error);
   });
   if (first.startsWith(`${STARTED} `))
     return processOf(core, child, id, { pid: first.slice(2), queue, output, keepLog, noInput });
@@ -94,12 +95,22 @@ export async function startModalProcess(
       "file_failed",
       `The command could not be started: the shell that should start it ended with ${code}.`,
     );
-  const why =
-    (await core.findEndReason()) ??
-    (output.failure() === null ? "its shell did not answer" : messageOf(output.failure()));
+  if (output.failure() !== null) {
+    void kill();
+    throw await unread(core, output.failure());
+  }
+  const why = (await core.findEndReason()) ?? "its shell did not answer";
   throw new PluginError("sandbox_lost", `The command was not started in sandbox ${core.id}: ${why}.`, {
     retryable: null,
   });
+}
+
+/** The failure of a command that Modal has accepted: nobody knows whether it has begun. */
+async function unread(core: SandboxCore, error: unknown): Promise<PluginError> {
+  const why = await core.findEndReason();
+  const message = `The output of a command in sandbox ${core.id} could not be read (${why ?? messageOf(error)}): the command may have run, and was killed.`;
+  if (why === null && isAway(error)) return new UnreachableError("sandbox_lost", message, { cause: error });
+  return new PluginError("sandbox_lost", message, { cause: error, retryable: why === null ? null : false });
 }
 
 /** Linux accepts no argument of 128 KiB. A shell's script can be longer, so it goes into a file that the shell reads. */
