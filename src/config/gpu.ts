@@ -45,9 +45,13 @@ const EXAMPLE = 'for example "T4", "A100-80GB", "H100:8", "H100!" or, in order o
 
 /** The canonical name of a GPU type, whatever its case: `h100` → `H100`, "RTX 4090" → `RTX-4090`; null for an unknown type. */
 export function toGpuType(name: string): string | null {
-  const upper = name.trim().toUpperCase();
-  if (Object.hasOwn(GPU_TYPES, upper)) return upper;
-  const plain = upper.replaceAll(/[\s_]+/g, "-").replace(/^(?:NVIDIA-)?(?:GEFORCE-|TESLA-)?/, "");
+  const plain = name
+    .trim()
+    .toUpperCase()
+    .replaceAll(/[\s_]+/g, "-")
+    .replace(/^(?:NVIDIA-)?(?:GEFORCE-|TESLA-)?/, "")
+    .replace(/^(A100-\d+)G?$/, "$1GB");
+  if (Object.hasOwn(GPU_TYPES, plain)) return plain;
   return DATA_CENTER.test(plain) || WORKSTATION.test(plain) ? plain : null;
 }
 
@@ -57,10 +61,10 @@ export const isOfModal = (type: string): boolean => Object.hasOwn(GPU_TYPES, typ
 /** All types that Modal has, for messages. */
 export const gpuTypeNames = (): string => Object.keys(GPU_TYPES).join(", ");
 
-/** Parses a GPU string in Modal's format. Alternatives are separated by `|`, the preferred one first. Never throws. */
+/** Parses a GPU string in Modal's format. Alternatives are separated by `|`, the preferred one first. Never throws. Other ways to write them are understood: "H100 x 8", "NVIDIA A100 80GB". */
 export function parseGpu(text: string): ParsedGpu {
   const preferences: GpuRequest[] = [];
-  for (const part of text.split("|")) {
+  for (const part of text.split(/[|,]/)) {
     const request = parseOne(part.trim());
     if (typeof request === "string") return { kind: "invalid", message: `${request}; ${EXAMPLE}` };
     preferences.push(request);
@@ -82,7 +86,7 @@ export const formatGpu = ({ type, count, exact }: GpuRequest): string =>
 
 function parseOne(part: string): GpuRequest | string {
   if (part === "") return "a GPU type is missing";
-  const [, name = "", bang, digits] = /^([^:!]+)(!)?(?::([0-9]+))?$/.exec(part) ?? [];
+  const [, name = "", bang, digits] = /^([^:!]+?)(!)?(?:(?::|\s+x\s*)([0-9]+))?$/i.exec(part) ?? [];
   if (name === "") return "not a GPU type with an optional count";
   const type = name.trim().toLowerCase() === ANY_GPU ? ANY_GPU : toGpuType(name);
   if (type === null) return `not a known GPU type (known: ${gpuTypeNames()})`;

@@ -10,6 +10,20 @@ describe("a GPU string", () => {
     ["h100!", [{ type: "H100", count: 1, exact: true }]],
     ["H100!:2", [{ type: "H100", count: 2, exact: true }]],
     ["B200+", [{ type: "B200+", count: 1, exact: false }]],
+    ["NVIDIA H100", [{ type: "H100", count: 1, exact: false }]],
+    ["A100 80GB", [{ type: "A100-80GB", count: 1, exact: false }]],
+    ["nvidia_a100-80g:2", [{ type: "A100-80GB", count: 2, exact: false }]],
+    ["Tesla T4", [{ type: "T4", count: 1, exact: false }]],
+    ["RTX PRO 6000", [{ type: "RTX-PRO-6000", count: 1, exact: false }]],
+    ["H100 x 8", [{ type: "H100", count: 8, exact: false }]],
+    ["H100! X8", [{ type: "H100", count: 8, exact: true }]],
+    [
+      "H100:8,H200:8",
+      [
+        { type: "H100", count: 8, exact: false },
+        { type: "H200", count: 8, exact: false },
+      ],
+    ],
     ["rtx-pro-6000", [{ type: "RTX-PRO-6000", count: 1, exact: false }]],
     [
       " H100:8 | h200:8 ",
