@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { isRoot } from "../support/as-ordinary-user.ts";
@@ -64,5 +65,33 @@ describe.skipIf(why !== null)(`a project and a home below a system folder${why ?
         "./src/app/.venv/pyvenv.cfg",
         "",
       ]);
+    });
+});
+
+/** Shows whoever runs after it other settings of the system, in a mount namespace of its own. */
+const PLANT = `
+mount -t tmpfs -o mode=755 none /usr/local/etc && mount -t tmpfs -o mode=755 none /etc/perl || exit 9
+for at in /usr/local/etc /etc/perl; do
+  mkdir $at/open $at/closed
+  for path in plain secret open/plain open/secret closed/plain; do echo ${CANARY}-$path > $at/$path; done
+  chmod 644 $at/plain $at/open/plain $at/closed/plain; chmod 600 $at/secret; chmod 640 $at/open/secret; chmod 700 $at/closed
+done
+exec "$@"`;
+
+const canPlant = spawnSync("unshare", ["-m", "sh", "-c", PLANT, "plant", "true"]).status === 0;
+
+describe.skipIf(why !== null || !canPlant)("files of the system that not everybody may read", () => {
+  for (const user of USERS)
+    test.skipIf(user.why !== null)(`are not visible to a job of ${user.name}, and those beside them are`, async () => {
+      const { said } = await attackAs(
+        user,
+        {
+          sandboxes: 1,
+          network: "blocked",
+          steps: [[0, `grep -rsh ${CANARY} /usr/local/etc /etc/perl | sed 's/.*-//' | sort`]],
+        },
+        { before: ["unshare", "-m", "sh", "-c", PLANT, "plant"] },
+      );
+      expect(said[0]?.stdout.split("\n")).toEqual(["open/plain", "open/plain", "plain", "plain", ""]);
     });
 });

@@ -99,7 +99,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
     kind: "bubblewrap",
     lent() {
       const { lent, refused } = lookUp([HOME]);
-      return { lent, refused: [...systemFolders().refused, ...refused] };
+      return { lent, refused: [...refused, ...systemFolders().refused] };
     },
     trees: createIsolatedTrees(bwrap, filter.program, programs),
     async open(plan: IsolationPlan): Promise<Isolation> {

@@ -1,12 +1,14 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
 import { isWithin } from "../../../config/host-paths.ts";
 import { isAmong } from "./host-addresses.ts";
+import { closedIn, isOpen } from "./lent/closed-paths.ts";
 import { programFolders, type SystemFolders } from "./lent/system-folders.ts";
 import { excludeHidden } from "./lent/visible-paths.ts";
 
 /*
  * What a sandbox sees of the host's system, read-only: its programs (see lent/system-folders.ts) and a hand-picked part of
- * /etc. Never all of /etc: where the host process is root, that would give the job shadow, private keys and tokens.
+ * /etc. Never all of /etc: where the host process is root, that would give the job shadow, private keys and tokens. And of
+ * that part nothing that not everybody may read.
  */
 
 const ETC = [
@@ -51,7 +53,7 @@ export function readEtc(nameservers: readonly string[], hidden: readonly string[
   const files: EtcFile[] = [];
   const folders: Pick<Etc, "binds" | "links">[] = [];
   for (const { name, stat } of hostEtc()) {
-    if (!stat.isFile() && !stat.isDirectory()) continue;
+    if ((!stat.isFile() && !stat.isDirectory()) || !isOpen(stat)) continue;
     const from = realpathSync(`/etc/${name}`);
     if (hidden.some((path) => isWithin(from, path))) continue;
     const isWhole = !hidden.some((path) => isWithin(path, from));
@@ -68,7 +70,7 @@ export function readEtc(nameservers: readonly string[], hidden: readonly string[
 
 function folder(from: string, at: string, hidden: readonly string[]): Pick<Etc, "binds" | "links"> {
   const inside = (path: string) => at + path.slice(from.length);
-  const { binds, links } = excludeHidden([from], hidden);
+  const { binds, links } = excludeHidden([from], [...hidden, ...closedIn(from)]);
   return {
     binds: binds.map((path) => ({ from: path, at: inside(path) })),
     links: links.map((link) => ({ at: inside(link.at), to: link.to })),
@@ -109,9 +111,10 @@ function smallFolder(name: string): EtcFile[] | null {
   return files.length === paths.length ? files : null;
 }
 
-/** Nothing where this user may not read it: then a job may not either. */
+/** Nothing where not everybody may read it. */
 function readable(name: string): EtcFile[] {
   try {
+    if (!isOpen(statSync(`/etc/${name}`))) return [];
     return [{ name, content: readFileSync(`/etc/${name}`) }];
   } catch {
     return [];
