@@ -245,6 +245,13 @@ export interface SandboxMemory {
   kills(): number | null;
 }
 
+export interface SandboxProcessLimit {
+  /** Processes and threads of all its commands together. */
+  readonly limit: number;
+  /** How many more the kernel has refused so far; null when it does not tell. */
+  refusals(): number | null;
+}
+
 export interface Sandbox {
   readonly id: string;
   /** Absolute path, inside the sandbox, of the directory commands start in. */
@@ -260,6 +267,8 @@ export interface Sandbox {
   readonly ports: readonly SandboxPort[];
   /** null = the provider does not say. */
   readonly memory: SandboxMemory | null;
+  /** null where it is not known. */
+  readonly processes: SandboxProcessLimit | null;
   /** Reads the meter, which a sandbox that has ended may not have any more. null = there is none, or it does not say. Never rejects. */
   readonly usage: (() => Promise<SandboxUsage | null>) | null;
   /**

@@ -5,7 +5,7 @@ import { gpuProblem } from "../core/gpu-problem.ts";
 import type { Job } from "../core/job.ts";
 import { GPU_OF_RUNS } from "../core/nested-runs.ts";
 import { shellCommand } from "../jobs/execution/follow-command.ts";
-import { watchMemory } from "../jobs/execution/memory-kill.ts";
+import { watchLimits } from "../jobs/execution/limits-reached.ts";
 import { renderBurst } from "../prompt/burst.ts";
 import type { Sandbox, SandboxProcess } from "../sandboxes/port.ts";
 import { PluginError } from "../shared/error-code.ts";
@@ -96,7 +96,7 @@ export async function execOnGpu(
       },
       async (there, signal) => {
         const job = sessionJobs.get(jobID);
-        const explain = watchMemory({
+        const explain = watchLimits({
           job: job && { ...job, gpu: job.burst?.gpu ?? job.gpu },
           sandbox: there,
           environments: runtime.options.environments,

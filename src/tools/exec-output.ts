@@ -1,6 +1,6 @@
 import { createOutputWindow, type OutputWindow } from "../core/output-window.ts";
 import { type CommandEnd, followCommand } from "../jobs/execution/follow-command.ts";
-import type { ExplainEnd } from "../jobs/execution/memory-kill.ts";
+import type { ExplainEnd } from "../jobs/execution/limits-reached.ts";
 import type { Runtime } from "../jobs/runtime.ts";
 import { toCodeBlock } from "../prompt/quoted-text.ts";
 import { describeKill } from "../prompt/run-end.ts";

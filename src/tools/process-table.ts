@@ -1,5 +1,5 @@
 import { createOutputWindow } from "../core/output-window.ts";
-import type { ExplainEnd } from "../jobs/execution/memory-kill.ts";
+import type { ExplainEnd } from "../jobs/execution/limits-reached.ts";
 import type { ExitStatus, SandboxProcess, SandboxSignal } from "../sandboxes/port.ts";
 
 /** A command that runs in the background of a sandbox. Its output is read all the time, so it never blocks on a full pipe. */

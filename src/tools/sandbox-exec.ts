@@ -3,7 +3,7 @@ import { createOutputWindow } from "../core/output-window.ts";
 import { isNoGpu } from "../core/task.ts";
 import { recordFirstCommand } from "../jobs/execution/first-steps.ts";
 import { shellCommand } from "../jobs/execution/follow-command.ts";
-import { watchMemory } from "../jobs/execution/memory-kill.ts";
+import { watchLimits } from "../jobs/execution/limits-reached.ts";
 import { ownGpu } from "../prompt/burst.ts";
 import { SANDBOX_EXEC } from "../prompt/tool-descriptions.ts";
 import { meantPath } from "../sandboxes/meant-path.ts";
@@ -63,7 +63,7 @@ export const sandboxExecTool = (deps: ToolDeps) =>
         recordFirstCommand(worker, runtime.clock.now());
         return execOnGpu(deps, worker, call, { command, workdir, timeoutSeconds, gpus });
       }
-      const explain = watchMemory({
+      const explain = watchLimits({
         job: worker.sessionJobs.get(jobID),
         sandbox,
         environments: runtime.options.environments,

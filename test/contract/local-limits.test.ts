@@ -91,6 +91,11 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
       const isTold = sandbox.notes.some((note) => note.startsWith("The number of processes is not limited"));
       expect(count).toBeGreaterThan(isTold ? 150 : 41); // more than the limit of one sandbox
       if (!isTold) expect(count).toBeLessThan(80);
+      expect(sandbox.processes?.limit).toBe(40);
+      // Only a cgroup counts them.
+      const refusals = sandbox.processes?.refusals() ?? null;
+      expect(refusals === null || refusals > 0).toBe(true);
+      if (isRoot() && !isTold) expect(refusals).not.toBeNull();
     }));
 
   test("a job that uses up its file watches leaves those of the user's other programs and of its siblings", () =>

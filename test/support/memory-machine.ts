@@ -63,6 +63,8 @@ export interface MemoryMachine {
   devices: readonly string[] | null;
   /** Processes killed so far in each sandbox for lack of memory; null: it does not tell. */
   memoryKills: number | null;
+  /** Processes refused so far in each sandbox, which had as many as it may; null: it does not tell. */
+  processRefusals: number | null;
   /** Runs commands; while it is null every command is refused. */
   onStart: ((request: ExecRequest, sandbox: Sandbox) => SandboxProcess) | null;
 }
@@ -109,6 +111,7 @@ export function createMemoryMachine(): MemoryMachine {
       billedSince: null,
       ports: [],
       memory: { limitMiB: 512, kills: () => machine.memoryKills },
+      processes: { limit: 4_096, refusals: () => machine.processRefusals },
       ended,
       usage: machine.onMeter && (async () => machine.onMeter?.(id) ?? null),
       view: null,
@@ -177,7 +180,7 @@ export function createMemoryMachine(): MemoryMachine {
 
   const machine: MemoryMachine = {
     operations,
-    ...{ keepsLast: false, memoryKills: null, devices: null, billedSince: null },
+    ...{ keepsLast: false, memoryKills: null, processRefusals: null, devices: null, billedSince: null },
     sandboxes: () => [...live.values()],
     snapshotIDs: () => [...snapshots.keys()],
     lose(id, message = "the machine crashed") {

@@ -19,7 +19,7 @@ import { oneLine } from "../../shared/plain-text.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import type { Execution } from "./execution.ts";
 import { type CommandEnd, followCommand, shellCommand } from "./follow-command.ts";
-import { watchMemory } from "./memory-kill.ts";
+import { watchLimits } from "./limits-reached.ts";
 import type { SessionActivity } from "./session-activity.ts";
 
 /** Reads a run's output while it runs. */
@@ -78,7 +78,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const { run } = job.task;
   if (!run) throw new Error(`${jobID} is no run`);
   if (execution.abort.signal.aborted || execution.phase.kind !== "between_turns") return null;
-  const explain = watchMemory({ job, sandbox, environments: deps.environments });
+  const explain = watchLimits({ job, sandbox, environments: deps.environments });
   const window = createOutputWindow();
   const abort = new AbortController();
   execution.phase = { kind: "in_command", abort };

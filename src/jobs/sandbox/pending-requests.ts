@@ -29,7 +29,8 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       pending.delete(key);
     }
   };
-  const { id, workdir, home, notes, gpu, billedSince, ports, memory, usage, ended, view, reloadVolumes } = sandbox;
+  const { id, workdir, home, notes, gpu, billedSince, ports, memory, processes, usage, ended, view, reloadVolumes } =
+    sandbox;
   return {
     sandbox: {
       id,
@@ -40,6 +41,7 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       billedSince,
       ports,
       memory,
+      processes,
       usage,
       ended,
       view,

@@ -14,6 +14,7 @@ import type { TreeSize } from "./tree-measure.ts";
 export type IsolationKind = "bubblewrap" | "seatbelt" | "none";
 
 export interface ResourceLimits {
+  /** Processes and threads. */
   readonly processes: number;
   readonly memoryMiB: number;
   readonly diskMiB: number;
@@ -128,6 +129,8 @@ export interface Isolation {
   killLaunch(spawned: number): void;
   /** Processes killed so far because the sandbox's memory was full; null where memory is not limited. */
   readonly memoryKills: (() => number | null) | null;
+  /** Processes and threads that the kernel has refused so far because the sandbox had as many as it may; null where it does not tell. */
+  readonly processRefusals: (() => number | null) | null;
   /** Stops all processes; the returned function resumes those that ran. A process that cannot be stopped keeps running. */
   freeze(): Promise<() => Promise<void>>;
   /** Size of the deleted files that its processes still have open. @throws Error when it cannot be determined */

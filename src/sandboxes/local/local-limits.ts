@@ -2,6 +2,7 @@ import { totalmem } from "node:os";
 import type { DiskSpace } from "./free-disk-space.ts";
 import type { ResourceLimits } from "./isolation.ts";
 import type { SandboxMeta } from "./layout.ts";
+import { machineProcessLimit } from "./process-limit.ts";
 
 /** Limits that replace the defaults. */
 export interface LocalLimits extends ResourceLimits {
@@ -10,7 +11,6 @@ export interface LocalLimits extends ResourceLimits {
 }
 
 const MiB = 1024 * 1024;
-const PROCESSES = 512;
 const MEMORY_SHARE = 0.75;
 const DISK_MIB = 20 * 1024;
 const FILES = 1_000_000;
@@ -31,7 +31,7 @@ export const diskLimits = (
 
 /** All limits of a sandbox, new or attached to again. */
 export const resourceLimits = (meta: SandboxMeta, limits?: Partial<LocalLimits>): ResourceLimits => ({
-  processes: limits?.processes ?? PROCESSES,
+  processes: limits?.processes ?? machineProcessLimit(),
   memoryMiB: meta.memoryMiB ?? limits?.memoryMiB ?? Math.floor((totalmem() / MiB) * MEMORY_SHARE),
   diskMiB: meta.diskMiB,
   files: meta.files ?? FILES,

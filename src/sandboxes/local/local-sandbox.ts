@@ -47,6 +47,7 @@ export class LocalSandbox implements Sandbox {
   readonly view: Sandbox["view"];
   readonly reloadVolumes = null;
   readonly memory: Sandbox["memory"];
+  readonly processes: Sandbox["processes"];
   readonly usage = null;
   readonly billedSince = null;
   readonly #starting = new Set<Promise<unknown>>();
@@ -67,8 +68,9 @@ export class LocalSandbox implements Sandbox {
     this.home = parts.isolation.home;
     this.notes = [...parts.isolation.notes, ...(parts.notes ?? [])];
     this.ended = parts.isolation.ended;
-    const { memoryKills } = parts.isolation;
+    const { memoryKills, processRefusals } = parts.isolation;
     this.memory = memoryKills && { limitMiB: parts.limits.memoryMiB, kills: memoryKills };
+    this.processes = processRefusals && { limit: parts.limits.processes, refusals: processRefusals };
     this.#clock = parts.clock;
     this.#fifos = parts.fifos;
     this.#fifos.prepare();

@@ -85,6 +85,7 @@ export function processGroupIsolation(
     resumeWaiter: () => {},
     killLaunch: (spawned) => void signalGroup(spawned, "SIGKILL"),
     memoryKills: null,
+    processRefusals: null,
     // Without a namespace the job's processes cannot be told from others.
     freeze: async () => async () => {},
     deletedOpenFiles: async () => ({ bytes: 0, files: 0 }),

@@ -36,6 +36,7 @@ export class ModalSandbox implements Sandbox {
   readonly ended: Promise<Failure | null>;
   /** The kernel's counters are not visible in a container. */
   readonly memory = null;
+  readonly processes = null;
   /** Modal offers no second namespace around the same files. */
   readonly view = null;
   readonly billedSince: number | null;

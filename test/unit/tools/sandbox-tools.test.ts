@@ -146,6 +146,23 @@ describe("a job's commands", () => {
     }),
   );
 
+  for (const [code, says] of [
+    [1, true],
+    [0, false],
+  ] as const)
+    test(
+      `${says ? "say when they failed and" : "that did not fail do not say when"} processes were refused them`,
+      inWorld(async (world) => {
+        world.machine.processRefusals = 5;
+        const { process, answer } = await withCommand(world, { command: "make -j" });
+        world.machine.processRefusals = 7;
+        process.end({ kind: "exited", code });
+        const line =
+          "\n[The sandbox could not start more processes or threads, 2 times: all its commands together may have 4096 at once. Start fewer workers, or fewer threads in each (OMP_NUM_THREADS)]";
+        expect((await answer).output).toBe(`[exit code ${code}]${says ? line : ""}`);
+      }),
+    );
+
   for (const [name, kills, status, says] of [
     ["what may have killed them, where the kernel does not tell", null, { kind: "signalled", signal: "SIGKILL" }, true],
     ["what may have killed them, where a shell reports it by its exit code", null, { kind: "exited", code: 137 }, true],

@@ -161,6 +161,7 @@ function toIsolation(
     resumeWaiter: (spawned) => processes.resumeWaiter(spawned),
     killLaunch: (spawned) => processes.killLaunch(spawned),
     memoryKills: () => plan.cgroup?.memoryKills() ?? null,
+    processRefusals: () => plan.cgroup?.processRefusals() ?? null,
     async freeze() {
       if (!alive) return async () => {};
       const frozen = plan.cgroup && (await freezeCgroup(dirname(plan.cgroup.procsFiles[0] ?? ""), plan.clock));

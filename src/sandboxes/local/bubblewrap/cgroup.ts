@@ -20,6 +20,8 @@ export interface Cgroup {
   pids(): readonly number[] | null;
   /** Processes killed so far because the memory was full; null when it is not limited, or the kernel does not count them. */
   memoryKills(): number | null;
+  /** Processes and threads refused so far because it had as many as it may; null when they are not limited or not counted. */
+  processRefusals(): number | null;
   /** Removes the cgroup, whose processes must have been killed. Rejects when it cannot be removed. */
   remove(): Promise<void>;
 }
@@ -106,9 +108,9 @@ export function createCgroup(
       const counters = folders.map(
         (folder) => `${read(join(folder, "memory.events"))}\n${read(join(folder, "memory.oom_control"))}`,
       );
-      const count = /^oom_kill (\d+)$/m.exec(counters.join("\n"))?.[1];
-      return count === undefined ? null : Number(count);
+      return numberAfter("oom_kill", counters.join("\n"));
     },
+    processRefusals: () => numberAfter("max", folders.map((folder) => read(join(folder, "pids.events"))).join("\n")),
     async remove() {
       // The kernel releases killed processes a moment after their parent has learnt of their death.
       for (let attempt = 0; ; attempt += 1) {
@@ -133,6 +135,11 @@ function make(parent: CgroupParent, name: string, limits: Pick<ResourceLimits, "
   // Without a limit on swap, a job would slow the machine down instead of dying. Absent where the kernel does not count swap.
   const [swap, amount] = parent.version === 1 ? ["memory.memsw.limit_in_bytes", bytes] : ["memory.swap.max", "0"];
   if (existsSync(join(folder, swap))) writeFileSync(join(folder, swap), amount);
+}
+
+function numberAfter(name: string, lines: string): number | null {
+  const count = new RegExp(`^${name} (\\d+)$`, "m").exec(lines)?.[1];
+  return count === undefined ? null : Number(count);
 }
 
 function works(parent: CgroupParent, name: string): boolean {

@@ -7,17 +7,32 @@ import type { ExitStatus, Sandbox } from "../../sandboxes/port.ts";
 /** Exit code with which shells report that a command of theirs was killed by SIGKILL. */
 const KILLED = 137;
 
-/** Explains how a command ended that may have lacked memory, in a line of its own; "" when there is nothing to say. */
+/** Explains how a command ended that lacked memory or processes, each in a line of its own; "" when there is nothing to say. */
 export type ExplainEnd = (status: ExitStatus, isKilledByUs: boolean) => string;
 
-export interface WatchedMemory {
+export interface WatchedLimits {
   readonly job: Job | undefined;
-  readonly sandbox: Pick<Sandbox, "memory">;
+  readonly sandbox: Pick<Sandbox, "memory" | "processes">;
   readonly environments: Readonly<Record<string, Environment>>;
 }
 
-/** To be called before the command starts: processes killed before then are not its. */
-export function watchMemory({ job, sandbox, environments }: WatchedMemory): ExplainEnd {
+/** To be called before the command starts: processes killed or refused before then are not its. */
+export function watchLimits(watched: WatchedLimits): ExplainEnd {
+  const ofMemory = watchMemory(watched);
+  const ofProcesses = watchProcesses(watched);
+  return (status, isKilledByUs) => ofMemory(status, isKilledByUs) + ofProcesses(status, isKilledByUs);
+}
+
+function watchProcesses({ sandbox: { processes } }: WatchedLimits): ExplainEnd {
+  const before = processes?.refusals() ?? 0;
+  return (status) => {
+    const refused = (processes?.refusals() ?? 0) - before;
+    if (processes === null || refused <= 0 || (status.kind === "exited" && status.code === 0)) return "";
+    return `\n[The sandbox could not start more processes or threads, ${refused === 1 ? "once" : `${refused} times`}: all its commands together may have ${processes.limit} at once. Start fewer workers, or fewer threads in each (OMP_NUM_THREADS)]`;
+  };
+}
+
+function watchMemory({ job, sandbox, environments }: WatchedLimits): ExplainEnd {
   const environment = job?.task.environment ?? "default";
   const recipe = environments[environment];
   const onModal = job?.provider === "modal" && recipe ? resourcesOf(recipe, gpusOf(job.gpu)[0] ?? null) : null;
