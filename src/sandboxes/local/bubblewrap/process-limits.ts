@@ -18,7 +18,9 @@ export function processLimits(limits: ResourceLimits, cgroup: LimitedByCgroup | 
   args.push(lowered("sigpending", 4096, hard.get("Max pending signals")));
   args.push(lowered("msgqueue", 100_000, hard.get("Max msgqueue size")));
   if (!cgroup?.limitsProcesses) args.push(lowered("nproc", limits.processes, hard.get("Max processes")));
-  if (!cgroup?.limitsMemory) args.push(lowered("data", limits.memoryMiB * MiB, hard.get("Max data size")));
+  // A soft limit, which a program may raise for itself: those of sanitizers reserve terabytes of addresses, which count as
+  // data. A hard one would stop no job that means harm either, because it may start any number of processes.
+  if (!cgroup?.limitsMemory) args.push(lowered("data", limits.memoryMiB * MiB, hard.get("Max data size"), "soft"));
   return args;
 }
 
@@ -29,15 +31,15 @@ export function unenforcedLimits(limits: ResourceLimits, cgroup: LimitedByCgroup
   if (!cgroup?.limitsProcesses && isRoot) notes.push(`The number of processes is not limited: ${why}.`);
   if (!cgroup?.limitsMemory)
     notes.push(
-      `Memory is not limited in all, only to ${limits.memoryMiB} MiB for each process, and files in memory (memfd, shared memory) are not counted: ${why}.`,
+      `Memory is not limited in all, only to ${limits.memoryMiB} MiB for each process, and files in memory (memfd, shared memory) are not counted: ${why}. Programs built with -fsanitize=address or thread need more: run \`ulimit -d unlimited\` before them.`,
     );
   return notes;
 }
 
 // Only lowered, because raising a limit needs a privilege that the process does not have at this point.
-function lowered(name: string, wanted: number, hard: number | undefined): string {
+function lowered(name: string, wanted: number, hard: number | undefined, kind: "hard" | "soft" = "hard"): string {
   const value = Math.min(wanted, hard ?? Number.POSITIVE_INFINITY);
-  return `--${name}=${value}:${value}`;
+  return kind === "soft" ? `--${name}=${value}:` : `--${name}=${value}:${value}`;
 }
 
 function readHardLimits(): Map<string, number> {

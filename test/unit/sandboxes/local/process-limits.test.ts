@@ -20,5 +20,8 @@ test.each([
   // Each process has its own limit of what no cgroup limits.
   expect(args.includes("--nproc")).toBe(cgroup?.limitsProcesses !== true);
   expect(args.includes("--data")).toBe(cgroup?.limitsMemory !== true);
+  // A program may raise it, as sanitizers need it.
+  const data = processLimits(LIMITS, cgroup).find((arg) => arg.startsWith("--data="));
+  expect(data).toBe(cgroup?.limitsMemory ? undefined : `--data=${256 * 1024 * 1024}:`);
   expect(args.slice(0, 2)).toEqual(["--core", "--fsize"]);
 });
