@@ -15,12 +15,14 @@ import {
   wholeNumber,
 } from "./fields.ts";
 import { bucketSchema, checkMountPaths, volumeSchema } from "./mounts.ts";
+import { hasOtherVariable } from "./own-path.ts";
 import { limitProblems } from "./resources.ts";
 
 /** Values that the error messages of `image` and `network` allow. */
 const imageText =
   'a registry tag, a Modal image ("im-…" or "modal://name:tag"), or { "dockerfile": ["RUN …"], "base": tag }';
 const setupText = "a shell command, or a list of shell commands";
+const pathText = "folders, and $PATH for the sandbox's own PATH; no other variable is replaced";
 const networkText = '"open", "blocked", or { "domains": […], "cidrs": […] }';
 
 /** A recipe for sandboxes, with all its defaults. null leaves a choice to the provider. */
@@ -87,8 +89,13 @@ export const environmentSchema = section({
     z.string({ error: "a string" }).regex(/^[^\0]*$/, { error: "a string without NUL" }),
     "an object of names and strings",
   )
+    .superRefine(({ PATH = "" }, context) => {
+      if (hasOtherVariable(PATH)) context.addIssue({ code: "custom", path: ["PATH"], message: pathText });
+    })
     .default({})
-    .describe("Environment variables of every command in the sandbox."),
+    .describe(
+      "Environment variables of every command in the sandbox. In `PATH`, `$PATH` stands for the sandbox's own, which is added where none of its folders is named.",
+    ),
   hostEnv: listOf(envName(), "a list of names of environment variables")
     .default([])
     .describe("Names of environment variables to copy from this machine into the sandbox."),

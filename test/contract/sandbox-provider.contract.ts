@@ -52,6 +52,14 @@ export function sandboxProviderContract({ name, open, declares, spec: own = {} }
     describe("in its commands", () => sandboxCommandsContract(() => sandbox));
     describe("in the output of commands", () => sandboxOutputContract(() => sandbox, declares.ownPipes));
 
+    test("a PATH of the spec leads to the sandbox's own programs too, in place of $PATH or behind it", async () => {
+      const pathIn = async (PATH: string) =>
+        (await sh(await make({ env: { PATH } }), 'ls / > /dev/null && printf %s "$PATH"')).stdout;
+      const [own = "", ...after] = (await pathIn("/a:$PATH:/last")).slice("/a:".length).split(":/last");
+      expect([own === "", after]).toEqual([false, [""]]);
+      expect(await pathIn("/a")).toBe(`/a:${own}`);
+    });
+
     test("paths and words that no system can take are refused at once", async () => {
       const bounded = boundProvider({ ...provider, create: async () => sandbox }, systemClock, 1_000);
       const same = await bounded.create(specOf());

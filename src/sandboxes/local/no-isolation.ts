@@ -1,3 +1,4 @@
+import { withOwnPath } from "../../config/own-path.ts";
 import { type Failure, PluginError } from "../../shared/error-code.ts";
 import type { SandboxSignal } from "../port.ts";
 import { isDriverLoaded } from "./gpus/driver-files.ts";
@@ -53,7 +54,7 @@ export function processGroupIsolation(
     USER: "agent",
     LANG: "C.UTF-8",
     TERM: "xterm-256color",
-    ...plan.env,
+    ...withOwnPath(plan.env, env.PATH ?? ""),
     ...gpuEnv(plan),
   };
   return {

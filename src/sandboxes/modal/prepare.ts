@@ -17,7 +17,7 @@ const FIRST = `w=\${1:-\${${WORKDIR_VARIABLE}:-$PWD}}
 mkdir -p -- "$w" && cd -- "$w" || exit 1
 mkdir -p -m 700 ${RUN_DIR}
 last=${READY}; [ -z "$2" ] || ! command -v env >/dev/null || last=${WAITING}
-printf '%s\\n' "$w" "\${HOME:-/root}" "$(command -v script)" "$last"
+printf '%s\\n' "$w" "\${HOME:-/root}" "$(command -v script)" "$PATH" "$last"
 [ "$last" = ${READY} ] || { ${WAIT}; }`;
 
 export interface Prepared {
@@ -25,6 +25,8 @@ export interface Prepared {
   readonly home: string;
   /** Whether the image has `script`, which provides better terminals than Modal's exec. */
   readonly hasScript: boolean;
+  /** The image's PATH. */
+  readonly path: string;
   /** What waits for the next command; null = nothing. */
   readonly shell: WaitingShell | null;
 }
@@ -51,8 +53,8 @@ export async function prepareSandbox(
     waitMs === null
       ? { ...(await execOnce(sandbox, argv, { ...limit, isSuccess })), shell: null }
       : await openShell(sandbox, [...argv, "wait"], waitMs, limit);
-  const [found = "", home = "", script = ""] = Buffer.from(stdout).toString().split("\n");
-  if (code === 0 && found !== "") return { workdir: found, home, hasScript: script !== "", shell };
+  const [found = "", home = "", script = "", path = ""] = Buffer.from(stdout).toString().split("\n");
+  if (code === 0 && found !== "") return { workdir: found, home, hasScript: script !== "", path, shell };
   const said = Buffer.from(stderr).toString().trim().slice(0, 300);
   throw new PluginError(
     "sandbox_create_failed",

@@ -1,4 +1,5 @@
 import type { Sandbox as ModalSandbox } from "modal";
+import { withOwnPath } from "../../config/own-path.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { type Failure, PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
@@ -25,6 +26,8 @@ export interface SandboxCoreParts {
   readonly hasScript: boolean;
   /** What waits for the first command; null = nothing. */
   readonly shell: WaitingShell | null;
+  /** The image's PATH. */
+  readonly path: string;
   /** Variables of every command. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -65,7 +68,7 @@ export class SandboxCore {
     this.limits = parts.limits;
     this.lifetimeMs = parts.lifetimeMs;
     this.hasScript = parts.hasScript;
-    this.env = parts.env;
+    this.env = withOwnPath(parts.env, parts.path);
     this.ended = new Promise((resolve) => (this.#settleEnded = resolve));
     this.closing = new Promise((resolve) => (this.#settleClosing = resolve));
     void this.closing.then(() => {

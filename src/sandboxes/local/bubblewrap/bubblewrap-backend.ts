@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { homedir } from "node:os";
+import { withOwnPath } from "../../../config/own-path.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import { PluginError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
@@ -134,7 +135,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
         TERM: "xterm-256color",
         SHELL: "/bin/sh",
         ...hostPath.env,
-        ...plan.env,
+        ...withOwnPath(plan.env, hostPath.path),
         ...plan.gpus?.env,
       };
       try {
