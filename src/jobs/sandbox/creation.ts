@@ -7,6 +7,7 @@ import type { Limits } from "../../core/limits.ts";
 import { proxyNotes } from "../../core/proxy-notes.ts";
 import { toTags } from "../../core/sandbox-tags.ts";
 import { environmentOf } from "../../core/task-source.ts";
+import { missingVariableNotes } from "../../core/variable-notes.ts";
 import { AccountLimitError } from "../../sandboxes/account-limit.ts";
 import type { StepListener } from "../../sandboxes/creation-steps.ts";
 import { toMachineSpec, toSandboxEnv, toSandboxSpec } from "../../sandboxes/environment.ts";
@@ -18,6 +19,7 @@ import { fileNameFor } from "../../workspace/paths.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import { BackToQueue } from "./back-to-queue.ts";
+import { certificateNotes } from "./find-certificates.ts";
 import { type GrantedGpuDeps, gpuNotes, requireGranted } from "./granted-gpu.ts";
 import { installSkills, type SkillInstallerDeps } from "./install-skills.ts";
 
@@ -87,10 +89,13 @@ export async function createSandbox(
 /** Puts the job's skills into its sandbox. @returns what a user or model should know of both, one sentence each @throws Error */
 export async function furnish(deps: FurnishDeps, job: Job, sandbox: Sandbox): Promise<readonly string[]> {
   const notes = [...sandbox.notes, ...gpuNotes(sandbox.gpu), ...environmentNotesOf(deps, job)];
+  const environment = deps.environments[job.task.environment];
+  const env = environment ? toSandboxEnv(environment, deps.hostEnv) : {};
+  notes.push(...(await certificateNotes(job, sandbox, env, deps.clock)));
   return [...notes, ...(await installSkills(deps, job, sandbox))];
 }
 
-export type FurnishDeps = SkillInstallerDeps & Pick<CreationDeps, "environments" | "hostEnv">;
+export type FurnishDeps = SkillInstallerDeps & Pick<CreationDeps, "environments" | "hostEnv" | "clock">;
 
 /** What its environment means for a job, which is known before its sandbox is there. */
 export function environmentNotesOf(
@@ -99,7 +104,11 @@ export function environmentNotesOf(
 ): string[] {
   const environment = environments[task.environment];
   if (!environment) return [];
-  return [...environmentNotes(environment), ...proxyNotes(hostEnv, toSandboxEnv(environment, hostEnv), environment)];
+  return [
+    ...environmentNotes(environment),
+    ...missingVariableNotes(hostEnv, environment),
+    ...proxyNotes(hostEnv, toSandboxEnv(environment, hostEnv), environment),
+  ];
 }
 
 async function create(
