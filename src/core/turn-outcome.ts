@@ -1,6 +1,8 @@
 import type { Failure } from "../shared/error-code.ts";
+import { oneLine } from "../shared/plain-text.ts";
+import { toTurnFailure } from "./model-failure.ts";
 import type { Tokens } from "./tokens.ts";
-import { type Refusal, usageLimitFailure } from "./usage-limit.ts";
+import type { Refusal } from "./usage-limit.ts";
 
 /** The parts of a child session's message on which the end of a turn depends. */
 export interface TranscriptMessage {
@@ -14,6 +16,8 @@ export interface TranscriptMessage {
   readonly text: string | null;
   /** Whether it is the host's summary of the conversation, which is no answer to anyone. */
   readonly isSummary: boolean;
+  /** Whether a call of its was carried out, well or not. */
+  readonly hasActed: boolean;
 }
 
 export interface TranscriptError {
@@ -49,6 +53,9 @@ export type TurnDecision =
   | { readonly kind: "unsettled"; readonly recheckMs: number }
   /** `cut`: the answer reached the model's output limit. */
   | { readonly kind: "done"; readonly cut: boolean }
+  /** The user had the conversation summarized in the middle of the turn. Nobody goes on by himself after that. */
+  | { readonly kind: "summarized" }
+  /** Of a session that is not idle: its model loop is to be stopped. */
   | { readonly kind: "failed"; readonly failure: Failure };
 
 /** After a failure the host announces idle, stores the message, and announces idle again, a few milliseconds apart. */
@@ -57,6 +64,8 @@ const RECHECK_MS = 150;
 const SETTLE_MS = 3_000;
 /** How long a session may stay idle, without an answer, after it has accepted a prompt. */
 const START_MS = 15_000;
+/** Answers in a row that neither end the turn nor do anything: after these nothing else is to be expected. */
+const MOST_IDLE_ANSWERS = 5;
 
 /**
  * Whether and how a turn has ended, by what its session shows. Events only say when to read, so that lost, repeated or
@@ -64,9 +73,10 @@ const START_MS = 15_000;
  * @source the order of idle, error and stored message was verified against OpenCode 1.18.33
  */
 export function decideTurn(transcript: Transcript, turn: TurnFacts, now: number): TurnDecision {
-  if (transcript.activity !== "idle") return { kind: "going_on" };
+  const answers = transcript.messages.filter(({ id, role }) => role === "assistant" && id > turn.messageID);
+  if (transcript.activity !== "idle") return decideBusy(answers);
   const idleMs = now - (turn.idleSince ?? now);
-  const last = transcript.messages.filter((m) => m.role === "assistant" && m.id > turn.messageID).at(-1);
+  const last = answers.at(-1);
   if (!last) return decideUnanswered(turn, idleMs, now);
   if (last.error) {
     // The message is stored before the model loop is at rest, and a prompt before that would join the old turn.
@@ -77,11 +87,39 @@ export function decideTurn(transcript: Transcript, turn: TurnFacts, now: number)
     if (idleMs < SETTLE_MS) return { kind: "unsettled", recheckMs: RECHECK_MS };
     return failed(`The model's answer broke off${turn.errorSeen ? `: ${turn.errorSeen}` : " without an error."}`, true);
   }
-  if (last.finish === "tool-calls" || last.finish === "unknown") {
+  if (last.isSummary) {
+    const before = answers.findLast(({ isSummary }) => !isSummary);
+    if (before && isEnd(before)) return { kind: "done", cut: before.finish === "length" };
+    return idleMs < SETTLE_MS ? { kind: "unsettled", recheckMs: RECHECK_MS } : { kind: "summarized" };
+  }
+  if (!isEnd(last)) {
     if (idleMs < SETTLE_MS) return { kind: "unsettled", recheckMs: RECHECK_MS };
     return failed(`The turn stopped after a tool call${turn.errorSeen ? `: ${turn.errorSeen}` : "."}`, null);
   }
   return { kind: "done", cut: last.finish === "length" };
+}
+
+/** After these the host asks the model again. @source OpenCode 1.18.33 */
+const ASKS_AGAIN: readonly (string | null)[] = ["tool-calls", "unknown", null];
+
+const isEnd = ({ completed, error, finish }: TranscriptMessage): boolean =>
+  completed && error === null && !ASKS_AGAIN.includes(finish);
+
+/**
+ * A provider whose answers do not say that they are complete is asked again without an end: an answer that was cut, an
+ * empty one, the login page of a network.
+ */
+function decideBusy(answers: readonly TranscriptMessage[]): TurnDecision {
+  const newest = answers.filter(({ completed }) => completed).slice(-MOST_IDLE_ANSWERS);
+  const isFruitless = ({ error, finish, hasActed, isSummary }: TranscriptMessage) =>
+    error === null && ASKS_AGAIN.includes(finish) && !hasActed && !isSummary;
+  if (newest.length < MOST_IDLE_ANSWERS || !newest.every(isFruitless)) return { kind: "going_on" };
+  const text = newest.at(-1)?.text?.trim() ?? "";
+  const said = text === "" ? "no text" : `"${oneLine(text, 200)}"`;
+  return failed(
+    `The model's provider answered ${MOST_IDLE_ANSWERS} times in a row without ending its answer and without a tool call, the last time with ${said}. The turn was stopped, because OpenCode would ask on without an end. Check that the provider can be reached (a network may answer with its login page) and that its address speaks the protocol that OpenCode expects, or choose another model; then send the job a message to go on.`,
+    true,
+  );
 }
 
 /** What the messages of a turn say, oldest first; null for one without text. */
@@ -124,13 +162,3 @@ const failed = (message: string, retryable: boolean | null): TurnDecision => ({
   kind: "failed",
   failure: { code: "model_error", message, retryable },
 });
-
-function toTurnFailure(error: TranscriptError, now: number): Failure {
-  if (error.name === "MessageAbortedError") {
-    // When the plugin itself stops a turn, it does not ask the transcript why: this turn was stopped by someone else.
-    return { code: "cancelled", message: "The turn was stopped by someone in the job's own session.", retryable: true };
-  }
-  const limit = error.refusal ? usageLimitFailure(error.refusal, error.message, now) : null;
-  if (limit) return limit;
-  return { code: "model_error", message: `${error.name}: ${error.message}`, retryable: error.retryable };
-}

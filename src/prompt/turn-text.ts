@@ -10,6 +10,10 @@ const GO_ON = "Check where you left off, continue with your task, and end with t
 export const toGoOnAfterSilence = (): string =>
   `You were stopped because you had been silent for a long time. ${GO_ON}`;
 
+/** Prompt for a turn that ended with a summary, which the user asked for. */
+export const toGoOnAfterSummary = (): string =>
+  `The user had this conversation summarized while you were working, which stopped you. ${GO_ON}`;
+
 /**
  * Prompt for a turn that a dead OpenCode process left.
  * @param loss of the job's sandbox meanwhile; null = the job still has the same one

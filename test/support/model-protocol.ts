@@ -41,6 +41,8 @@ export type ModelReply =
   | { status: number; body?: unknown; headers?: Record<string, string>; delayMs?: number }
   /** Never answers. */
   | { hang: true }
+  /** The body as it is sent, whatever it means. */
+  | { raw: string[]; type?: string }
   /** Text in pieces with pauses between them. */
   | { stream: string[]; gapMs: number };
 

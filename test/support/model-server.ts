@@ -89,6 +89,10 @@ async function send(exchange: Exchange, request: ModelRequest, reply: ModelReply
     const body = reply.body ?? { error: { message: `scripted ${reply.status}` } };
     return sendJson(exchange, reply.status, body, reply.headers);
   }
+  if ("raw" in reply) {
+    exchange.head(200, { "content-type": reply.type ?? "text/event-stream" });
+    return exchange.end(reply.raw.join(""));
+  }
   exchange.head(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
   const chunk = (delta: unknown, finish: string | null = null, extra: object = {}) => {
     const data = {

@@ -16,6 +16,8 @@ import { type ScriptedSession, saveMessage, startTurn } from "./scripted-turn.ts
  *     steps TEXT|TEXT        answers in several messages, with tool calls between them
  *     steps then fail T|T    does the same, and then fails with a provider error
  *     steps then hang T|T    does the same, and then works until it is aborted
+ *     steps then summary T|T does the same, and is then ended by a summary of the conversation
+ *     say for ever TEXT      answers again and again, without ever saying that the answer is complete
  *     cut TEXT               answers, and reaches the output limit
  *     hang                   works until it is aborted
  *     never                  accepts the prompt and does not start
@@ -37,7 +39,7 @@ export interface ScriptedSessions extends ChildSessions {
   readonly aborted: readonly string[];
   /** Messages added to a running turn. */
   readonly addedMessages: readonly PromptRequest[];
-  /** Script that the model follows when it is prompted to continue after a stall. */
+  /** Script that the model follows when it is prompted to continue after a stall or a summary. */
   afterStall: string;
   /** USD that each answer costs. */
   usdPerAnswer: number;
@@ -70,7 +72,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
   };
 
   function start(session: ScriptedSession, prompt: PromptRequest): void {
-    if (prompt.text.startsWith("You were stopped because")) session.script = fake.afterStall;
+    if (/^You were stopped because|^The user had this conversation/.test(prompt.text)) session.script = fake.afterStall;
     // The plugin may put paragraphs of its own before the script.
     else if (!/^OpenCode ended|^\[parallel agents\] Your sandbox was lost/.test(prompt.text))
       session.script = prompt.text.split("\n\n").at(-1) ?? "";
@@ -119,6 +121,7 @@ export function createScriptedSessions(clock: Clock): ScriptedSessions {
         error: null,
         text: prompt.text,
         isSummary: false,
+        hasActed: false,
       });
       if (session.loop) lostPrompts.push(prompt);
       else start(session, prompt);

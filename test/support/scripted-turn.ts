@@ -34,6 +34,7 @@ const OPEN: TranscriptMessage = {
   error: null,
   text: null,
   isSummary: false,
+  hasActed: false,
 };
 
 /** Adds a message to the session, or replaces the one that has its id. */
@@ -80,11 +81,21 @@ export function startTurn(session: ScriptedSession, prompt: PromptRequest, { clo
   function say([text = "", ...more]: readonly string[], end: (text: string) => void): void {
     after(STEP_MS, () => {
       if (more.length === 0) return end(text);
-      saveMessage(session, { ...answer, completed: true, finish: "tool-calls", text });
+      saveMessage(session, { ...answer, completed: true, finish: "tool-calls", text, hasActed: true });
       answer = { ...OPEN, id: newMessageID() };
       saveMessage(session, answer);
       emit({ kind: "step", sessionID });
       say(more, end);
+    });
+  }
+  /** Answers again and again, because no answer says that it is complete. */
+  function sayForEver(text: string): void {
+    after(STEP_MS, () => {
+      saveMessage(session, { ...answer, completed: true, finish: "unknown", text });
+      answer = { ...OPEN, id: newMessageID() };
+      saveMessage(session, answer);
+      emit({ kind: "step", sessionID });
+      sayForEver(text);
     });
   }
   function finish(text: string, finish = "stop"): void {
@@ -109,6 +120,14 @@ export function startTurn(session: ScriptedSession, prompt: PromptRequest, { clo
     say: (text) => begin(() => after(STEP_MS, () => finish(text))),
     steps: (rest) => begin(() => say(rest.split("|"), finish)),
     "steps then fail": (rest) => begin(() => say([...rest.split("|"), ""], () => fail("APIError"))),
+    "say for ever": (text) => begin(() => sayForEver(text)),
+    "steps then summary": (rest) =>
+      begin(() =>
+        say([...rest.split("|"), ""], () => {
+          answer = { ...answer, isSummary: true };
+          finish("# Goal");
+        }),
+      ),
     "steps then hang": (rest) => begin(() => say([...rest.split("|"), ""], () => {})),
     cut: (text) => begin(() => after(STEP_MS, () => finish(text, "length"))),
     work(rest) {

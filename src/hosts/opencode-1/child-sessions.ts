@@ -1,4 +1,4 @@
-import type { ApiError } from "@opencode-ai/sdk/v2/client";
+import type { ApiError, ToolPart } from "@opencode-ai/sdk/v2/client";
 import { type Closed, closedError } from "../../core/closed-session.ts";
 import type { ChildSessions, PromptRequest, SessionEvent } from "../../core/ports.ts";
 import { NO_TOKENS, type Tokens } from "../../core/tokens.ts";
@@ -163,7 +163,8 @@ function toTranscriptMessage({ info, parts }: HostMessages[number]): TranscriptM
   const texts = parts.flatMap((part) => (part.type === "text" && !part.synthetic && !part.ignored ? part.text : []));
   const text = texts.length === 0 ? null : texts.filter((one) => one.trim() !== "").join("\n\n");
   if (info.role === "user") {
-    return { id: info.id, role: "user", completed: true, finish: null, error: null, text, isSummary: false };
+    const { id } = info;
+    return { id, role: "user", completed: true, finish: null, error: null, text, isSummary: false, hasActed: false };
   }
   const error = info.error;
   return {
@@ -181,8 +182,13 @@ function toTranscriptMessage({ info, parts }: HostMessages[number]): TranscriptM
       : null,
     text,
     isSummary: info.summary === true,
+    hasActed: parts.some((part) => part.type === "tool" && isCarriedOut(part.state, info.finish)),
   };
 }
+
+/** A call whose arguments never came whole is stored as one that failed, in a message without a reason. @source OpenCode 1.18.33 */
+const isCarriedOut = ({ status }: ToolPart["state"], finish: string | undefined): boolean =>
+  status === "completed" || (status === "error" && finish === "tool-calls");
 
 const toRefusal = ({ message, statusCode, responseBody = "", responseHeaders = {} }: ApiError["data"]): Refusal => ({
   status: statusCode ?? null,

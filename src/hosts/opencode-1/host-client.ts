@@ -1,6 +1,7 @@
 import type { PluginInput } from "@opencode-ai/plugin";
 import { createOpencodeClient, type OpencodeClient } from "@opencode-ai/sdk/v2/client";
 import { type ErrorCode, PluginError } from "../../shared/error-code.ts";
+import { withoutKeys } from "../../shared/without-keys.ts";
 import { reachDirectly } from "./own-address.ts";
 
 export type HostClient = OpencodeClient;
@@ -67,9 +68,10 @@ function describeAnswer({ error, response }: Answer<unknown>): string {
   return response ? `${describe(error)} (HTTP status ${response.status})` : describe(error);
 }
 
-/** OpenCode's errors are `{ name, data: { message } }`, `{ _tag, … }`, or plain Errors. */
+/** OpenCode's errors are `{ name, data: { message } }`, `{ _tag, … }`, or plain Errors. Providers may quote the user's key. */
 export function describe(error: unknown): string {
-  return firstLine(reasonOf(error)); // some carry a stack of OpenCode's code
+  const { statusCode } = (error as { data?: { statusCode?: unknown } } | null)?.data ?? {};
+  return withoutKeys(firstLine(reasonOf(error)), statusCode === 401 || statusCode === 403); // some carry a stack of OpenCode's code
 }
 
 const firstLine = (text: string): string => text.split("\n", 1)[0] ?? "";

@@ -5,7 +5,7 @@ import { type Clock, sleep } from "../../shared/clock.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 
 export type TurnEnd = (
-  | Extract<TurnDecision, { kind: "done" | "failed" }>
+  | Extract<TurnDecision, { kind: "done" | "failed" | "summarized" }>
   /** The plugin stopped it: the job is ending, was cancelled, or a message interrupted the turn. */
   | { readonly kind: "stopped" }
 ) & {
@@ -90,7 +90,8 @@ export async function runTurn(
       idleSince = transcript.activity === "idle" ? (idleSince ?? clock.now()) : null;
       const context = { messageID, promptedAt, errorSeen, idleSince };
       const decision = decideTurn(transcript, context, clock.now());
-      if (decision.kind === "done" || decision.kind === "failed") {
+      if (decision.kind !== "going_on" && decision.kind !== "unsettled") {
+        if (transcript.activity !== "idle") await rest();
         const texts = await allTexts();
         return signal.aborted ? await stop() : { ...decision, texts };
       }
@@ -122,10 +123,14 @@ export async function runTurn(
     }
   }
 
-  async function stop(): Promise<TurnEnd> {
+  async function rest(): Promise<void> {
     const last = await bringToRest({ sessions, clock }, sessionID, messageID);
     if (last) onTranscript(last);
     latest = last ?? latest;
+  }
+
+  async function stop(): Promise<TurnEnd> {
+    await rest();
     return { kind: "stopped", texts: await allTexts() };
   }
 

@@ -9,7 +9,7 @@ import { isNoteOf } from "../../core/sandbox-loss.ts";
 import { mostTokens } from "../../core/tokens.ts";
 import { decideResumption, type Transcript, textsOf } from "../../core/turn-outcome.ts";
 import { describeSilence, renderAnswer } from "../../prompt/answer.ts";
-import { toGoOnAfterSilence } from "../../prompt/turn-text.ts";
+import { toGoOnAfterSilence, toGoOnAfterSummary } from "../../prompt/turn-text.ts";
 import { renderNews } from "../../prompt/worker-block.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Failure } from "../../shared/error-code.ts";
@@ -159,6 +159,8 @@ export function createJobTurns(deps: JobTurnsDeps) {
       if (execution.phase.kind === "retrying_turn" && end.kind === "stopped" && !execution.abort.signal.aborted) {
         return await prompt(context, turn, toGoOnAfterSilence(), { texts, isRetry: true });
       }
+      if (end.kind === "summarized")
+        return await prompt(context, turn, toGoOnAfterSummary(), { texts, isRetry: before.isRetry });
       return await settle(context, turn, toOutcome({ ...end, texts }), texts);
     } catch (error) {
       sessionJobs.saveTurn({ ...turn, state: "failed" });
@@ -247,7 +249,7 @@ const withNews = (news: string, text: string, asked: Turn): string =>
 
 type Texts = readonly (string | null)[];
 
-function toOutcome(end: TurnEnd): TurnOutcome {
+function toOutcome(end: Exclude<TurnEnd, { kind: "summarized" }>): TurnOutcome {
   if (end.kind !== "done") return end;
   const answer = answerOf(end.texts);
   if (answer) return { kind: "done", result: renderAnswer(answer, end.cut) };

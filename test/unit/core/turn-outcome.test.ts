@@ -20,6 +20,7 @@ const answer = (more: Partial<TranscriptMessage> = {}): TranscriptMessage => ({
   error: null,
   text: "42",
   isSummary: false,
+  hasActed: false,
   ...more,
 });
 const open = answer({ completed: false, finish: null, text: null });
@@ -46,6 +47,56 @@ describe("a running turn", () => {
       expect(decide(read(activity), 9_999, {}, 99_999)).toEqual({ kind: "going_on" });
     });
   }
+});
+
+describe("a turn whose provider never ends its answers", () => {
+  const answers = (...given: Partial<TranscriptMessage>[]) =>
+    read("busy", ...given.map((more, index) => answer({ id: `msg_${60 + index}`, finish: "unknown", ...more })));
+  const repeated = (count: number, more: Partial<TranscriptMessage>) => Array.from({ length: count }, () => more);
+
+  test.each<[string, Partial<TranscriptMessage>, string]>([
+    ["nothing", { text: null }, "no text"],
+    ["half an answer", { text: "The answer is " }, '"The answer is"'],
+    ["a page", { finish: "tool-calls", text: "<html>login</html>" }, '"<html>login</html>"'],
+    ["no reason at all", { finish: null, text: null }, "no text"],
+  ])("fails after five answers of %s", (_what, more, said) => {
+    expect(decide(answers(...repeated(4, more), open), 0)).toEqual({ kind: "going_on" });
+    const end = failure(decide(answers(...repeated(5, more), open), 0));
+    expect(end).toMatchObject({ code: "model_error", retryable: true });
+    expect(end.message).toContain(
+      `5 times in a row without ending its answer and without a tool call, the last time with ${said}.`,
+    );
+  });
+
+  test.each<[string, Partial<TranscriptMessage>]>([
+    ["a tool call", { finish: "tool-calls", hasActed: true }],
+    ["a summary", { isSummary: true }],
+    ["an end", { finish: "stop" }],
+  ])("goes on where one of the last five was %s", (_what, one) => {
+    const fruitless = { text: null };
+    expect(decide(answers(...repeated(4, fruitless), one), 0)).toEqual({ kind: "going_on" });
+    expect(decide(answers(...repeated(4, fruitless), one, ...repeated(4, fruitless)), 0)).toEqual({ kind: "going_on" });
+  });
+});
+
+describe("a turn in whose middle the user had the conversation summarized", () => {
+  const summary = answer({ id: "msg_8", text: "# Goal", isSummary: true });
+  const half = answer({ finish: "tool-calls", text: "I begin.", hasActed: true });
+
+  test("is to go on, once the host does not by itself", () => {
+    expect(decide(read("idle", half, summary), 2_999).kind).toBe("unsettled");
+    expect(decide(read("idle", half, summary), 3_000)).toEqual({ kind: "summarized" });
+    expect(decide(read("idle", summary), 3_000)).toEqual({ kind: "summarized" });
+  });
+
+  test("is done where it had its answer before", () => {
+    expect(decide(read("idle", answer({ finish: "length" }), summary), 0)).toEqual({ kind: "done", cut: true });
+  });
+
+  test("has failed where the summary has", () => {
+    const error = { name: "APIError", message: "boom", retryable: true };
+    expect(failure(decide(read("idle", half, { ...summary, error }), 200)).message).toBe("APIError: boom");
+  });
 });
 
 describe("a completed turn", () => {
@@ -175,6 +226,7 @@ describe("a turn that a dead process left", () => {
       "was stopped with its process",
       [prompted, answer({ error: { name: "MessageAbortedError", message: "x", retryable: null } })],
     ],
+    ["was summarized before its answer", [prompted, answer({ id: "msg_8", text: "# Goal", isSummary: true })]],
     ["is so long that its prompt was not read", [answer({ finish: "tool-calls" }), open]],
   ];
   for (const [how, messages] of broken) {

@@ -43,6 +43,18 @@ test(
 );
 
 test(
+  "a job whose conversation the user had summarized goes on, and nothing it said is lost",
+  inWorld(async (world) => {
+    world.sessions.afterStall = "say The parser is fixed.";
+    const [id = ""] = await world.start("steps then summary I look at the parser.|I change it.");
+    const job = await world.reaches(id, "completed");
+    expect(job.state).toMatchObject({ result: "The parser is fixed." });
+    expect(job.turns).toBe(1);
+    expect(world.sessions.prompts.at(-1)?.text).toContain("The user had this conversation summarized");
+  }),
+);
+
+test(
   "the answers of earlier turns outlive the process",
   inWorld(async (world) => {
     const [id = ""] = await world.start("work 1000 first");

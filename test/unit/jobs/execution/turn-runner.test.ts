@@ -57,6 +57,7 @@ for (const dropsEvents of [false, true]) {
     const long = `first${"|".repeat(20)}`; // more messages than a reading has
     expect(await run(`steps ${long}`)).toMatchObject({ texts: ["first", ...Array(20).fill("")] });
     expect(await run("steps then fail a|b")).toMatchObject({ kind: "failed", texts: ["a", "b", null] });
+    expect(await run("steps then summary a|b")).toEqual({ kind: "summarized", texts: ["a", "b"] });
     expect(failure(await run("fail APIError"))).toMatchObject({ code: "model_error", retryable: true });
     expect(failure(await run("fail ProviderAuthError")).message).toBe("ProviderAuthError: ProviderAuthError happened");
     expect(failure(await run("failed stop")).code).toBe("model_error");
@@ -123,6 +124,16 @@ test("an answer that comes while the turn is being stopped counts as stopped", a
   };
   expect(await clock.until("an end", end)).toMatchObject({ kind: "stopped" });
 });
+
+for (const dropsEvents of [false, true]) {
+  test(`a provider that never ends an answer is stopped, ${dropsEvents ? "without a single event" : "with events"}`, async () => {
+    const { run, sessions, sessionID } = await openSession();
+    sessions.dropsEvents = dropsEvents;
+    expect(failure(await run("say for ever The answer is"))).toMatchObject({ code: "model_error", retryable: true });
+    expect(sessions.aborted).toEqual([sessionID]);
+    expect(sessions.running()).toEqual([]);
+  });
+}
 
 test("throws when the prompt is rejected", async () => {
   const { run } = await openSession();
