@@ -1,5 +1,6 @@
 import type { CreationStep } from "../sandboxes/creation-steps.ts";
 import type { QueuePlace } from "./admission.ts";
+import type { Repeats } from "./repeats.ts";
 
 /** What a job is doing. Built from events and not stored: it starts empty after a restart. */
 export interface Activity {
@@ -11,6 +12,8 @@ export interface Activity {
   readonly retry: { readonly attempt: number; readonly message: string; readonly nextAt: number } | null;
   /** Latest sign of life since the latest prompt, that prompt included; null before the first prompt. Epoch ms. */
   readonly lastActivityAt: number | null;
+  /** The call that its agent makes again and again. Absent = none. */
+  readonly repeats?: Repeats | null | undefined;
   /** The newest line that its command has printed. Absent = none yet. */
   readonly line?: string | null | undefined;
   /** Of an agent: the command that its tool runs. Absent = none. */

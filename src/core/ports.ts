@@ -119,6 +119,8 @@ export type SessionEvent =
       readonly call: string;
       readonly tool: string;
       readonly running: boolean;
+      /** Of one that has ended: a name of the call and its answer (`repeatKey`), and how long it ran. */
+      readonly ended?: { readonly key: string; readonly tookMs: number | null };
     }
   /** The host waits with a question to the user, and the session's call with it. Told of sessions of jobs only. */
   | { readonly kind: "question"; readonly sessionID: string; readonly request: string; readonly isOpen: boolean }

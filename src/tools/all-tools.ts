@@ -16,6 +16,7 @@ import { sandboxReadTool } from "./sandbox-read.ts";
 import { sandboxSnapshotTool } from "./sandbox-snapshot.ts";
 import { sandboxWriteTool } from "./sandbox-write.ts";
 import { tellingNews } from "./telling-news.ts";
+import { tellingRepeats } from "./telling-repeats.ts";
 import type { Tool } from "./tool.ts";
 
 export const createTools = (deps: ToolDeps): readonly Tool[] =>
@@ -36,5 +37,5 @@ export const createTools = (deps: ToolDeps): readonly Tool[] =>
       sandboxWriteTool,
       sandboxEditTool,
       jobReportTool,
-    ].map((create) => tellingNews(deps, create(deps))),
+    ].map((create) => tellingRepeats(deps, tellingNews(deps, create(deps)))),
   );

@@ -6,6 +6,7 @@ import { describeGpuWait, inWords } from "../core/gpu-wait.ts";
 import { isEnded, type Job, type TurnAnswer } from "../core/job.ts";
 import { notesOf } from "../core/job-notes.ts";
 import { outdatedNotes } from "../core/measured-job.ts";
+import { REPEATS_SHOWN } from "../core/repeats.ts";
 import type { Params, Stopped } from "../core/run-task.ts";
 import { lossReason } from "../core/sandbox-loss.ts";
 import type { SnapshotRecord } from "../core/snapshot-record.ts";
@@ -220,6 +221,8 @@ function toReason(
     const { attempt, nextAt, message } = live.retry;
     return `model retry ${attempt} of ${MODEL_RETRIES}, next in ${seconds(Math.max(0, nextAt - now))} s: ${message}`;
   }
+  if (live.repeats && live.repeats.count >= REPEATS_SHOWN)
+    return `it has called ${live.repeats.tool} ${live.repeats.count} times in a row with the same arguments and the same answer`;
   return live.tool === null ? late("nothing heard from its model", live.lastActivityAt, now) : null;
 }
 

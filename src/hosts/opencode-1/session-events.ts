@@ -1,4 +1,6 @@
 import type { SessionEvent } from "../../core/ports.ts";
+import { repeatKey } from "../../core/repeats.ts";
+import { withoutKeys } from "../../shared/without-keys.ts";
 import { describe } from "./host-client.ts";
 
 interface HostEvent {
@@ -62,16 +64,27 @@ interface HostPart {
   readonly id?: string;
   readonly tool?: string;
   readonly reason?: string;
-  readonly state?: { readonly status: string };
+  readonly state?: {
+    readonly status: string;
+    readonly input?: unknown;
+    readonly output?: string;
+    readonly error?: string;
+    readonly time?: { readonly start: number; readonly end?: number };
+  };
 }
 
 function toStatusEvent(sessionID: string, status: HostStatus): SessionEvent {
   if (status.type !== "retry") return { kind: status.type === "idle" ? "touched" : "progress", sessionID };
-  return { kind: "retry", sessionID, attempt: status.attempt, message: status.message, nextAt: status.next };
+  const { attempt, message, next: nextAt } = status;
+  return { kind: "retry", sessionID, attempt, message: withoutKeys(message), nextAt };
 }
 
 function toPartEvent(sessionID: string, { type, id = "", tool = "", reason, state }: HostPart): SessionEvent {
   if (type === "step-finish") return { kind: "step", sessionID, isLast: reason === "stop" };
   if (type !== "tool" || state?.status === "pending") return { kind: "output", sessionID };
-  return { kind: "tool", sessionID, call: id, tool, running: state?.status === "running" };
+  const seen = { kind: "tool", sessionID, call: id, tool } as const;
+  if (!state || state.status === "running") return { ...seen, running: state !== undefined };
+  const { input, output, error, time } = state;
+  const tookMs = time?.end === undefined ? null : time.end - time.start;
+  return { ...seen, running: false, ended: { key: repeatKey(tool, input, output ?? error ?? ""), tookMs } };
 }

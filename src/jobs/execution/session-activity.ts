@@ -1,5 +1,6 @@
 import type { Activity } from "../../core/activity.ts";
 import type { ChildSessions, SessionEvent } from "../../core/ports.ts";
+import { nextRepeats, type Repeats } from "../../core/repeats.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createEmitter } from "../../shared/emitter.ts";
 import type { Log } from "../../shared/log.ts";
@@ -52,9 +53,10 @@ interface Observation {
   /** Ids of the questions that the host waits with. */
   readonly questions: ReadonlySet<string>;
   readonly retry: Activity["retry"];
+  readonly repeats: Repeats | null;
 }
 
-const IDLE: Observation = { tools: new Map(), questions: new Set(), retry: null };
+const IDLE: Observation = { tools: new Map(), questions: new Set(), retry: null, repeats: null };
 
 export function createSessionActivity({ sessions, workers, clock, log }: SessionActivityDeps): SessionActivity {
   const observed = new Map<string, Observation>();
@@ -83,9 +85,9 @@ export function createSessionActivity({ sessions, workers, clock, log }: Session
   return {
     of(childSession) {
       const id = childSession ?? "";
-      const { tools, questions, retry } = observed.get(id) ?? IDLE;
+      const { tools, questions, retry, repeats } = observed.get(id) ?? IDLE;
       const tool = [...tools.values()].at(-1) ?? null;
-      return { tool, isAsking: questions.size > 0, retry, lastActivityAt: lastActivityAt.get(id) ?? null };
+      return { tool, isAsking: questions.size > 0, retry, repeats, lastActivityAt: lastActivityAt.get(id) ?? null };
     },
     heartbeat(childSession, isNew) {
       if (isNew || lastActivityAt.has(childSession)) lastActivityAt.set(childSession, clock.now());
@@ -124,7 +126,9 @@ function next(before: Observation, event: SessionEvent): Observation {
       const tools = new Map(before.tools);
       if (event.running) tools.set(event.call, event.tool);
       else tools.delete(event.call);
-      return { ...before, tools };
+      if (event.running) return { ...before, tools };
+      const { key = null, tookMs = null } = event.ended ?? {};
+      return { ...before, tools, repeats: nextRepeats(before.repeats, event.tool, key, tookMs) };
     }
     case "question": {
       if (before.questions.has(event.request) === event.isOpen) return before;

@@ -9,6 +9,7 @@ import {
 import { commandGraceMs, type DeadlineAction, decideDeadline } from "../../core/deadline.ts";
 import { isHeld, type Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
+import { repeatsFailure } from "../../core/repeats.ts";
 import { decideRetry } from "../../core/usage-limit.ts";
 import { toWrapUp } from "../../prompt/turn-text.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -61,13 +62,13 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
   let suspended = false;
   // In a timer, not here: the caller that changed the job may not have finished.
   registry.onChange(({ sessionJobs }) => arm(sessionJobs, clock.now()));
-  // The wait for a usage limit is announced once, and may last for hours.
+  // The wait for a usage limit is announced once, and may last for hours; an agent in a circle changes nothing of its job.
   const unsubscribe = activity.on(({ orchestrator, jobID }) => {
-    const lookAtRetry = (sessionJobs: SessionJobs) => {
-      const { retry } = activity.of(sessionJobs.get(jobID)?.childSession ?? null);
-      if (retry) arm(sessionJobs, clock.now());
+    const look = (sessionJobs: SessionJobs) => {
+      const { retry, repeats = null } = activity.of(sessionJobs.get(jobID)?.childSession ?? null);
+      if (retry || repeatsFailure(repeats)) arm(sessionJobs, clock.now());
     };
-    registry.inUse(orchestrator)?.then(lookAtRetry, () => {}); // one that could not be opened runs nothing
+    registry.inUse(orchestrator)?.then(look, () => {}); // one that could not be opened runs nothing
   });
 
   function arm(sessionJobs: SessionJobs, at: number): void {
@@ -119,7 +120,8 @@ export function createWatchdog({ limits, runner, lifecycle, activity, registry, 
     const current = activity.of(job.childSession);
     const { stallMs } = limits.deadlines(job);
     const limit = progress.hasTurn && current.retry ? decideRetry(current.retry, stallMs, now) : null;
-    if (limit) return stop(limit);
+    const hopeless = limit ?? (progress.hasTurn ? repeatsFailure(current.repeats ?? null) : null);
+    if (hopeless) return stop(hopeless);
     // A model that was announced to be asked again later is not silent until then.
     const activeAt = current.lastActivityAt && Math.max(current.lastActivityAt, current.retry?.nextAt ?? 0);
     const isWorking = current.tool !== null && !current.isAsking; // a tool that waits for an answer does nothing

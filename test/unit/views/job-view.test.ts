@@ -88,6 +88,14 @@ test("says what a job waits for", () => {
   expect(reason(running, { live: { tool: null, retry: { ...retry, nextAt: AT }, lastActivityAt: AT } })).toContain(
     "next in 0 s",
   );
+  const repeated = (count: number) =>
+    reason(running, {
+      live: { tool: "x", retry: null, repeats: { tool: "sandbox_exec", key: "k", count }, lastActivityAt: AT },
+    });
+  expect([repeated(9), repeated(10)]).toEqual([
+    undefined,
+    "it has called sandbox_exec 10 times in a row with the same arguments and the same answer",
+  ]);
   expect(
     reason(jobIn({ kind: "completed", result: "" }), { live: { tool: "x", retry, lastActivityAt: AT } }),
   ).toBeUndefined();

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { SessionEvent } from "../../../../src/core/ports.ts";
+import { repeatKey } from "../../../../src/core/repeats.ts";
 import { createSessionEvents } from "../../../../src/hosts/opencode-1/session-events.ts";
 
 const sessionID = "ses_1";
@@ -10,8 +11,8 @@ const CASES: [event: readonly [type: string, properties: Record<string, unknown>
   [status({ type: "idle" }), { kind: "touched", sessionID }],
   [status({ type: "busy" }), { kind: "progress", sessionID }],
   [
-    status({ type: "retry", attempt: 2, message: "busy", next: 99, action: "x" }),
-    { kind: "retry", sessionID, attempt: 2, message: "busy", nextAt: 99 },
+    status({ type: "retry", attempt: 2, message: "busy, sk-secret1234567890", next: 99, action: "x" }),
+    { kind: "retry", sessionID, attempt: 2, message: "busy, (hidden)", nextAt: 99 },
   ],
   [["session.idle", { sessionID }], { kind: "touched", sessionID }],
   [
@@ -22,6 +23,13 @@ const CASES: [event: readonly [type: string, properties: Record<string, unknown>
     ["session.error", { sessionID, error: { name: "UnknownError", data: {} } }],
     { kind: "error", sessionID, message: "UnknownError" },
   ],
+  [
+    [
+      "session.error",
+      { sessionID, error: { name: "APIError", data: { message: "no key a1b2c3d4e5f6a7b8", statusCode: 401 } } },
+    ],
+    { kind: "error", sessionID, message: "no key (hidden)" },
+  ],
   [["session.error", { sessionID }], { kind: "error", sessionID, message: "OpenCode gave no reason" }],
   [["session.error", { error: { name: "UnknownError" } }], null],
   [["session.deleted", { sessionID, info: { id: sessionID } }], { kind: "deleted", sessionID }],
@@ -31,8 +39,20 @@ const CASES: [event: readonly [type: string, properties: Record<string, unknown>
   ],
   [part({ type: "tool", tool: "sandbox_exec", state: { status: "pending" } }), { kind: "output", sessionID }],
   [
-    part({ id: "prt_1", type: "tool", tool: "sandbox_exec", state: { status: "completed" } }),
-    { kind: "tool", sessionID, call: "prt_1", tool: "sandbox_exec", running: false },
+    part({
+      id: "prt_1",
+      type: "tool",
+      tool: "sandbox_exec",
+      state: { status: "completed", input: { command: "ls" }, output: "a.txt", time: { start: 10, end: 15 } },
+    }),
+    {
+      kind: "tool",
+      sessionID,
+      call: "prt_1",
+      tool: "sandbox_exec",
+      running: false,
+      ended: { key: repeatKey("sandbox_exec", { command: "ls" }, "a.txt"), tookMs: 5 },
+    },
   ],
   [part({ type: "step-start" }), { kind: "output", sessionID }],
   [part({ type: "step-finish", reason: "tool-calls" }), { kind: "step", sessionID, isLast: false }],
