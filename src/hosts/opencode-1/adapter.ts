@@ -27,6 +27,7 @@ import { hostLog } from "./host-log.ts";
 import { createHostVersion } from "./host-version.ts";
 import { openIn } from "./instances.ts";
 import { createJobInstances, isOwnInstanceBetter } from "./job-instance.ts";
+import { createJobPatches } from "./job-patches.ts";
 import { createJobQuestions } from "./job-questions.ts";
 import { createOrchestratorModels } from "./orchestrator-models.ts";
 import { createOrchestratorSessions } from "./orchestrator-sessions.ts";
@@ -116,6 +117,8 @@ export function createAdapter(
   }
   const instances = createJobInstances({ input, client, isWanted: isOwnWanted, clock: systemClock, log });
   const questions = createJobQuestions({ instances, jobSessions, emit, clock: systemClock, log });
+
+  const patches = createJobPatches(instances, jobSessions, log);
 
   const { directory } = input;
   const untilNextIsWhole = () =>
@@ -215,6 +218,7 @@ export function createAdapter(
           instances.learn(session);
         }
         await questions.hear(type, properties);
+        if (type === "message.part.updated") void patches.hear(properties.part as Part, String(properties.sessionID));
         const typedIn = type === "tui.command.execute" ? typingIn(String(properties.command)) : null;
         if (typedIn !== null) typing(typedIn);
         if (type === "message.part.updated" && isStartWritten(properties.part as Part)) {
