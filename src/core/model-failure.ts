@@ -1,7 +1,14 @@
 import type { Failure } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
-import type { TranscriptError } from "./turn-outcome.ts";
-import { usageLimitFailure } from "./usage-limit.ts";
+import { type Refusal, usageLimitFailure } from "./usage-limit.ts";
+
+export interface TranscriptError {
+  readonly name: string;
+  readonly message: string;
+  readonly retryable: boolean | null;
+  /** What the model's provider answered, where it did. */
+  readonly refusal?: Refusal | undefined;
+}
 
 /** Why a turn has failed whose last message has an error. */
 export function toTurnFailure(error: TranscriptError, now: number): Failure {

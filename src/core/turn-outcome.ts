@@ -1,8 +1,7 @@
 import type { Failure } from "../shared/error-code.ts";
 import { oneLine } from "../shared/plain-text.ts";
-import { toTurnFailure } from "./model-failure.ts";
+import { type TranscriptError, toTurnFailure } from "./model-failure.ts";
 import type { Tokens } from "./tokens.ts";
-import type { Refusal } from "./usage-limit.ts";
 
 /** The parts of a child session's message on which the end of a turn depends. */
 export interface TranscriptMessage {
@@ -18,14 +17,6 @@ export interface TranscriptMessage {
   readonly isSummary: boolean;
   /** Whether a call of its was carried out, well or not. */
   readonly hasActed: boolean;
-}
-
-export interface TranscriptError {
-  readonly name: string;
-  readonly message: string;
-  readonly retryable: boolean | null;
-  /** What the model's provider answered, where it did. */
-  readonly refusal?: Refusal | undefined;
 }
 
 /** A child session as read at one moment. `messages`: those since the prompt, oldest first. */
