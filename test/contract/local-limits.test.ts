@@ -118,6 +118,21 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
       watch(tmpdir()).close(); // this process belongs to the same user
     }));
 
+  test("programs see how much memory their sandbox has, and cannot change it", () =>
+    within({}, async (provider) => {
+      const sandbox = await provider.create(localSpec({ memoryMiB: 256 }));
+      const files = "/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes";
+      const { stdout } = await sh(
+        sandbox,
+        `cat ${files} 2>/dev/null; node -p 'process.constrainedMemory()'; for f in ${files} /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/memory/cgroup.procs; do (echo 1 > $f) 2>/dev/null && echo WRITTEN; chmod 777 $f 2>/dev/null && echo CHANGED; done`,
+      );
+      const isTold = sandbox.notes.some((note) => note.startsWith("Memory is not limited in all"));
+      const limit = String(256 * MiB);
+      if (isTold) return expect(stdout).not.toContain(limit);
+      expect(stdout.split("\n").slice(0, 2)).toEqual([limit, limit]);
+      expect(stdout).not.toMatch(/WRITTEN|CHANGED/);
+    }));
+
   test("memory used by files is limited, or the job is told that it is not", () =>
     within({}, async (provider) => {
       const sandbox = await provider.create(localSpec({ memoryMiB: 128 }));

@@ -140,7 +140,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
       };
       try {
         return await openIsolation({
-          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, filter, args: bwrapArgs(plan, programs(), hostPath, etc, etcFiles, options),
+          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, filter, args: bwrapArgs(plan, programs(), hostPath, etc, etcFiles, cgroup, options),
           insideEnv, notes, networkTools, addresses, clock, log: deps.log,
         }); // biome-ignore format: one argument
       } catch (error) {

@@ -1,5 +1,6 @@
 import { isWithin } from "../../../config/host-paths.ts";
 import type { IsolationPlan } from "../isolation.ts";
+import type { Cgroup } from "./cgroup.ts";
 import type { HostPath } from "./host-path.ts";
 import { gpuFileArgs, gpuNodeArgs, procArgs } from "./kernel-files.ts";
 import { type Etc, etcArgs } from "./root-filesystem.ts";
@@ -59,6 +60,7 @@ export function bwrapArgs(
   hostPath: HostPath,
   etc: Etc,
   etcFiles: string,
+  cgroup: Cgroup | null,
   options: BwrapOptions,
 ): string[] {
   const { dirs, workdir, limits, gpus } = plan;
@@ -72,6 +74,7 @@ export function bwrapArgs(
   for (const path of hostPath.visible.binds) args.push("--ro-bind-try", path, path);
   for (const { at, to } of [...hostPath.visible.links, ...hostPath.links]) args.push("--symlink", to, at);
   args.push(...gpuFileArgs(gpus), ...procArgs(gpus), "--dev", "/dev", ...gpuNodeArgs(gpus));
+  for (const { from, at } of cgroup?.shown ?? []) args.push("--ro-bind-try", from, at);
   if (options.sizedTmpfs)
     args.push(
       "--size",

@@ -16,6 +16,8 @@ export interface Cgroup {
   readonly limitsMemory: boolean;
   /** The `cgroup.procs` files that a process writes its pid to before it enters the sandbox. */
   readonly procsFiles: readonly string[];
+  /** Its folders that say how much memory it has, and where programs look for them: runtimes size themselves by it. */
+  readonly shown: readonly { readonly from: string; readonly at: string }[];
   /** The pids of its processes: all of the sandbox's, for none can leave it. null when they cannot be read. */
   pids(): readonly number[] | null;
   /** Processes killed so far because the memory was full; null when it is not limited, or the kernel does not count them. */
@@ -94,6 +96,11 @@ export function createCgroup(
     limitsProcesses: parents.some((parent) => parent.limits.includes("pids")),
     limitsMemory: parents.some((parent) => parent.limits.includes("memory")),
     procsFiles: folders.map((folder) => join(folder, "cgroup.procs")),
+    shown: parents.flatMap(({ version, limits: kept }, at) =>
+      kept.includes("memory")
+        ? [{ from: folders[at] as string, at: version === 1 ? "/sys/fs/cgroup/memory" : "/sys/fs/cgroup" }]
+        : [],
+    ),
     pids() {
       try {
         return readFileSync(join(folders[0] as string, "cgroup.procs"), "utf8")
