@@ -5,6 +5,7 @@ import type { Failure } from "../shared/error-code.ts";
 import type { ExecRequest, SandboxProcess } from "./command.ts";
 import type { StepListener } from "./creation-steps.ts";
 import type { LentPaths } from "./lent-paths.ts";
+import type { SandboxGpu, SandboxMemory, SandboxPort, SandboxProcessLimit, SandboxUsage } from "./sandbox-facts.ts";
 
 export {
   type ExecRequest,
@@ -16,6 +17,7 @@ export {
   type SandboxProcess,
   type SandboxSignal,
 } from "./command.ts";
+export type { SandboxGpu, SandboxMemory, SandboxPort, SandboxProcessLimit, SandboxUsage } from "./sandbox-facts.ts";
 
 /*
  * The port that every sandbox provider implements. What every provider must do is required; what only some can do is behind
@@ -87,34 +89,12 @@ export interface MachineSpec {
   readonly idleTimeoutMs: number | null;
 }
 
-/** The GPUs a sandbox has. */
-export interface SandboxGpu {
-  /** The request that was granted; null when another process created the sandbox. */
-  readonly granted: GpuRequest | null;
-  /** Names that the devices report, e.g. "NVIDIA H100 80GB HBM3"; empty when they could not be read. */
-  readonly devices: readonly string[];
-}
-
-/** What a sandbox has used in all, by its provider's meter, which may run some minutes behind. */
-export interface SandboxUsage {
-  readonly cpuCoreSeconds: number;
-  readonly memoryGiBSeconds: number;
-  /** Of all its GPUs together. */
-  readonly gpuSeconds: number;
-}
-
 /** Prices of the provider's account, USD per hour; what it does not name is left out. */
 export interface AccountPrices {
   /** By type. */
   readonly gpus: Readonly<Record<string, number>>;
   readonly cpuCore?: number;
   readonly memoryGiB?: number;
-}
-
-/** A port of a sandbox that can be reached from outside. */
-export interface SandboxPort {
-  readonly port: number;
-  readonly url: string;
 }
 
 /** A sandbox in a provider's listing. */
@@ -237,19 +217,6 @@ export interface SnapshotStore {
   remove(snapshotID: string): Promise<void>;
   /** Snapshots of processes that have ended since, maybe before they recorded them. Empty where snapshots expire. */
   orphans(): Promise<readonly { readonly id: string; readonly createdAt: number }[]>;
-}
-
-export interface SandboxMemory {
-  readonly limitMiB: number;
-  /** Processes that the kernel has killed so far because this memory was full; null when it does not tell. */
-  kills(): number | null;
-}
-
-export interface SandboxProcessLimit {
-  /** Processes and threads of all its commands together. */
-  readonly limit: number;
-  /** How many more the kernel has refused so far; null when it does not tell. */
-  refusals(): number | null;
 }
 
 export interface Sandbox {

@@ -61,9 +61,8 @@ export interface MemoryMachine {
   billedSince: number | null;
   /** Names of the GPUs that new sandboxes have which ask for some; null: they have none. */
   devices: readonly string[] | null;
-  /** Processes killed so far in each sandbox for lack of memory; null: it does not tell. */
+  /** In each sandbox, how many processes have been killed for lack of memory and how many refused; null: it does not tell. */
   memoryKills: number | null;
-  /** Processes refused so far in each sandbox, which had as many as it may; null: it does not tell. */
   processRefusals: number | null;
   /** Runs commands; while it is null every command is refused. */
   onStart: ((request: ExecRequest, sandbox: Sandbox) => SandboxProcess) | null;
@@ -267,8 +266,13 @@ export function createMemoryMachine(): MemoryMachine {
             if (source.spec.snapshotID !== null) parents.set(id, source.spec.snapshotID);
             operations.push(`snapshot ${id} of ${sandbox.id}`);
             const sizeBytes = kept.reduce((sum, [, bytes]) => sum + bytes.length, 0);
-            const { leftOut, snapshotsExpireAt: expiresAt } = machine;
-            return { id, sizeBytes, files: kept.length, leftOut, expiresAt };
+            return {
+              id,
+              sizeBytes,
+              files: kept.length,
+              leftOut: machine.leftOut,
+              expiresAt: machine.snapshotsExpireAt,
+            };
           },
           async ofLost(id) {
             requireOpen();
@@ -282,9 +286,8 @@ export function createMemoryMachine(): MemoryMachine {
           },
           async remove(id) {
             requireOpen();
-            const isNeeded =
-              [...parents].some(([child, parent]) => parent === id && snapshots.has(child)) ||
-              [...live.values()].some(({ spec }) => spec.snapshotID === id);
+            const isParent = [...parents].some(([child, parent]) => parent === id && snapshots.has(child));
+            const isNeeded = isParent || [...live.values()].some(({ spec }) => spec.snapshotID === id);
             if (machine.derives && isNeeded) throw new Error(`${id} is needed by what was made from it`);
             if (snapshots.delete(id)) operations.push(`remove ${id}`);
           },
