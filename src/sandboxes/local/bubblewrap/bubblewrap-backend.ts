@@ -21,7 +21,7 @@ import { realAsFarAsItIs } from "./lent/host-files.ts";
 import { readSystemFolders } from "./lent/system-folders.ts";
 import { findNetworkTools } from "./network.ts";
 import { unenforcedLimits } from "./process-limits.ts";
-import { programArgs, reachableNameservers, readEtc } from "./root-filesystem.ts";
+import { NO_RESOLVER, programArgs, type Resolver, reachableResolver, readEtc } from "./root-filesystem.ts";
 import { createSharedFiles } from "./shared-files.ts";
 
 export interface BubblewrapDeps {
@@ -86,7 +86,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
   const systemFolders = briefly(LOOK_UP_MS, () => readSystemFolders(placesWith([])));
   const programs = () => programArgs(systemFolders());
   const etcOf = memoizeBriefly({ forMs: LOOK_UP_MS, clock }, String, (isOnline: boolean) =>
-    readEtc(isOnline ? resolvers() : [], systemFolders().hidden),
+    readEtc(isOnline ? resolver() : NO_RESOLVER, systemFolders().hidden),
   );
   const networkTools = briefly(LOOK_UP_MS, findNetworkTools);
   const addresses = briefly(ADDRESSES_MS, hostAddresses);
@@ -162,11 +162,11 @@ function changedAt(folder: string): number {
   }
 }
 
-function resolvers(): string[] {
+function resolver(): Resolver {
   try {
-    return reachableNameservers([...NEVER_REACHABLE, ...hostAddresses()]);
+    return reachableResolver([...NEVER_REACHABLE, ...hostAddresses()]);
   } catch {
-    return []; // the network will fail for the same reason, and the job is told why
+    return NO_RESOLVER; // the network will fail for the same reason, and the job is told why
   }
 }
 

@@ -1,4 +1,15 @@
-import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from "node:fs";
+import { isIPv4 } from "node:net";
+import { posix } from "node:path";
 import { isWithin } from "../../../config/host-paths.ts";
 import { isAmong } from "./host-addresses.ts";
 import { closedIn, isOpen } from "./lent/closed-paths.ts";
@@ -12,12 +23,17 @@ import { excludeHidden } from "./lent/visible-paths.ts";
  */
 
 const ETC = [
-  "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "timezone", "mime.types", "magic", "fonts",
+  "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "timezone", "mime.types", "magic", "fonts",
   "protocols", "services", "ssl/certs", "ssl/openssl.cnf", "ca-certificates", "ca-certificates.conf",
   "pki/tls/certs", "pki/tls/cert.pem", "pki/tls/openssl.cnf", "pki/ca-trust/extracted", "crypto-policies",
-  "python3", "python3.11", "perl", "java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "bash.bashrc", "inputrc", "terminfo",
+  "perl", "bash.bashrc", "inputrc", "terminfo", "matplotlibrc", "maven", "texmf", "OpenCL", "php",
   "R", "lsb-release", "os-release", "debian_version", "redhat-release", "gai.conf", "host.conf",
 ]; // biome-ignore format: a table
+/** The same, where names have versions. */
+const ETC_VERSIONS = /^(?:python3(?:\.\d+)?|java-\d+-openjdk|ImageMagick-\d+)$/;
+/** Files of the host's programs that packages make when they are installed. */
+const VAR_LIB = ["/var/lib/texmf", "/var/lib/ghc", "/var/lib/gems"];
+const ZONES = "/usr/share/zoneinfo/";
 
 /** bwrap's arguments for the host's programs and libraries. */
 export const programArgs = ({ programs }: SystemFolders): string[] => [
@@ -25,7 +41,7 @@ export const programArgs = ({ programs }: SystemFolders): string[] => [
   ...programs.links.flatMap(({ at, to }) => ["--symlink", to, at]),
 ];
 
-/** What a sandbox's /etc consists of. */
+/** What a sandbox's /etc consists of, and what belongs to it elsewhere. */
 export interface Etc {
   readonly files: readonly EtcFile[];
   /** Folders and files of the host, each at the path that it has inside. */
@@ -49,7 +65,7 @@ const ETC_FILES = "/run/.etc";
  * The host's files are copied, and reached through links: a mount for each would be as safe, but bwrap reads the table of
  * all mounts anew for every one that it makes, so that a hundred of them take it a tenth of a second.
  */
-export function readEtc(nameservers: readonly string[], hidden: readonly string[]): Etc {
+export function readEtc(resolver: Resolver, hidden: readonly string[]): Etc {
   const files: EtcFile[] = [];
   const folders: Pick<Etc, "binds" | "links">[] = [];
   for (const { name, stat } of hostEtc()) {
@@ -61,11 +77,27 @@ export function readEtc(nameservers: readonly string[], hidden: readonly string[
     if (copied === null) folders.push(folder(from, `/etc/${name}`, hidden));
     else files.push(...copied);
   }
+  for (const path of VAR_LIB.filter((one) => existsSync(one) && isOpen(statSync(one)))) {
+    const from = realpathSync(path);
+    if (!hidden.some((one) => isWithin(from, one))) folders.push(folder(from, path, hidden));
+  }
+  const zone = zoneFile();
+  if (zone === null && existsSync("/etc/localtime")) files.push(...readable("localtime"));
   return {
-    files: [...files, ...synthesizedFiles(nameservers)],
+    files: [...files, ...synthesizedFiles(resolver)],
     binds: folders.flatMap(({ binds }) => binds),
-    links: folders.flatMap(({ links }) => links),
+    links: [...folders.flatMap(({ links }) => links), ...(zone === null ? [] : [{ at: "/etc/localtime", to: zone }])],
   };
+}
+
+/** The file of the user's time zone, if /etc/localtime is a link to it: by where that leads programs tell the zone's name. */
+function zoneFile(): string | null {
+  try {
+    const to = posix.resolve("/etc", readlinkSync("/etc/localtime"));
+    return to.startsWith(ZONES) && existsSync(to) ? to : null;
+  } catch {
+    return null; // a file, or none
+  }
 }
 
 function folder(from: string, at: string, hidden: readonly string[]): Pick<Etc, "binds" | "links"> {
@@ -93,10 +125,14 @@ export const leastEtcArgs = (): string[] =>
   ["ld.so.cache", "alternatives"].flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]);
 
 /** What of the host's system a sandbox sees, by its paths there, but for what is private in it. */
-export const systemPaths = (): string[] => [...programFolders(), ...hostEtc().map(({ name }) => `/etc/${name}`)];
+export const systemPaths = (): string[] => [
+  ...programFolders(),
+  ...VAR_LIB.filter((path) => existsSync(path)),
+  ...hostEtc().map(({ name }) => `/etc/${name}`),
+];
 
 const hostEtc = (): { readonly name: string; readonly stat: Stats }[] =>
-  ETC.flatMap((name) => {
+  [...ETC, ...readdirSync("/etc").filter((name) => ETC_VERSIONS.test(name))].flatMap((name) => {
     const path = `/etc/${name}`;
     return existsSync(path) ? [{ name, stat: statSync(path) }] : []; // also where this user may not look for it
   });
@@ -122,7 +158,7 @@ function readable(name: string): EtcFile[] {
 }
 
 /** Files of /etc with content of ours in place of the host's. */
-function synthesizedFiles(nameservers: readonly string[]): EtcFile[] {
+function synthesizedFiles({ nameservers, settings, hosts }: Resolver): EtcFile[] {
   const nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin";
   return [
     {
@@ -130,9 +166,9 @@ function synthesizedFiles(nameservers: readonly string[]): EtcFile[] {
       content: `root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/sh\n${nobody}\n`,
     },
     { name: "group", content: "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n" },
-    { name: "hosts", content: "127.0.0.1 localhost sandbox\n::1 localhost\n" },
+    { name: "hosts", content: toLines(["127.0.0.1 localhost sandbox", "::1 localhost", ...hosts]) },
     { name: "hostname", content: "sandbox\n" },
-    { name: "resolv.conf", content: nameservers.map((address) => `nameserver ${address}\n`).join("") },
+    { name: "resolv.conf", content: toLines([...nameservers.map((address) => `nameserver ${address}`), ...settings]) },
     {
       name: "nsswitch.conf",
       content: "passwd: files\ngroup: files\nhosts: files dns\nprotocols: files\nservices: files\n",
@@ -140,26 +176,50 @@ function synthesizedFiles(nameservers: readonly string[]): EtcFile[] {
   ];
 }
 
+const toLines = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join("");
+
+/** How a sandbox finds the addresses of names. */
+export interface Resolver {
+  readonly nameservers: readonly string[];
+  /** Lines of resolv.conf that say how to ask them, such as `search`. */
+  readonly settings: readonly string[];
+  /** Lines of the hosts file besides those of the sandbox itself. */
+  readonly hosts: readonly string[];
+}
+
+export const NO_RESOLVER: Resolver = { nameservers: [], settings: [], hosts: [] };
+
+/** Ad blockers list a hundred thousand hosts, but at 0.0.0.0. */
+const MAX_HOSTS = 500;
+
 /**
- * Name servers that a sandbox can reach by itself, three at most. Those on the host's loopback (systemd-resolved, dnsmasq)
+ * What a sandbox can reach by itself of the host's resolver: three name servers at most, and the user's own names of hosts.
+ * Servers on the host's loopback (systemd-resolved, dnsmasq)
  * are left out, and no network helper forwards to them: that would open every port of the loopback address, not only 53.
  * @param blocked networks that the sandbox cannot reach
  */
-export function reachableNameservers(blocked: readonly string[]): string[] {
+export function reachableResolver(blocked: readonly string[]): Resolver {
+  const isReachable = (address: string) => isIPv4(address) && !isAmong(address, blocked);
+  const hosts = linesOf("/etc/hosts")
+    .map((line) => line.replace(/#.*/, "").trim())
+    .filter((line) => isReachable(line.split(/\s/, 1)[0] ?? "") && !/\slocalhost(?:\s|$)/.test(line))
+    .slice(0, MAX_HOSTS);
+  const settings = linesOf("/etc/resolv.conf").filter((line) => /^(?:search|domain|options)\s/.test(line));
   for (const path of [
     "/etc/resolv.conf",
     "/run/systemd/resolve/resolv.conf",
     "/run/NetworkManager/no-stub-resolv.conf",
   ]) {
-    const found = nameserversIn(path).filter((address) => !address.includes(":") && !isAmong(address, blocked));
-    if (found.length > 0) return found.slice(0, 3);
+    const servers = linesOf(path).flatMap((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.[1] ?? []);
+    const nameservers = servers.filter(isReachable).slice(0, 3);
+    if (nameservers.length > 0) return { nameservers, settings, hosts };
   }
-  return [];
+  return { nameservers: [], settings: [], hosts };
 }
 
-function nameserversIn(path: string): string[] {
+function linesOf(path: string): string[] {
   try {
-    return [...readFileSync(path, "utf8").matchAll(/^\s*nameserver\s+(\S+)/gm)].map((match) => match[1] as string);
+    return readFileSync(path, "utf8").split("\n");
   } catch {
     return []; // absent on most machines; an unreadable one is of no use either
   }
