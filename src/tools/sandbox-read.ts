@@ -96,14 +96,23 @@ const showControls = (line: string): string =>
  * In the locale C names are printed in ASCII: special characters as escapes, all others beyond ASCII as octal bytes. Where
  * `ls` has no such option (BusyBox), it prints question marks.
  */
-const LIST = 'LC_ALL=C; export LC_ALL; if ls -dAb / >/dev/null 2>&1; then ls -lAb -- "$1"; else ls -lA -- "$1"; fi';
+const LIST =
+  '[ -r "$1" ] || exit 43; LC_ALL=C; export LC_ALL; if ls -dAb / >/dev/null 2>&1; then ls -lAb -- "$1"; else ls -lA -- "$1"; fi';
 
+/** Exit code for a folder that may not be read. */
+const CLOSED = 43;
 const LIST_MS = 60_000;
 
 async function listDirectory(sandbox: Sandbox, path: string, clock: Clock): Promise<ToolAnswer> {
   const window = createOutputWindow();
   const listing = followScript(sandbox, LIST, [path], { clock, limitMs: LIST_MS, workdir: sandbox.workdir });
-  for await (const { bytes } of listing) window.push(bytes);
+  for (;;) {
+    const next = await listing.next();
+    if (next.done && next.value === CLOSED)
+      throw new FileError("permission_denied", `Could not read ${path}: it may not be accessed.`);
+    if (next.done) break;
+    window.push(next.value.bytes);
+  }
   const { text, cut } = window.render(null);
   return { title: path, output: showNames(text.trimEnd()), metadata: { path, directory: true, cut } };
 }

@@ -17,6 +17,7 @@ import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { followScript, runScript, ScriptTimeoutError } from "../../workspace/sandbox/run-script.ts";
 import { sendTree } from "../../workspace/sandbox/send-tree.ts";
 import { settleTree } from "../../workspace/sandbox/settle-tree.ts";
+import { USERS_PROGRAMS } from "../execution/follow-command.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import { leftRunning, runningIn } from "./left-running.ts";
 
@@ -108,8 +109,8 @@ const hasGit = async (sandbox: Sandbox, clock: Clock): Promise<boolean> =>
   (await runScript(sandbox, "command -v git", [], { clock, limitMs: MINUTE_MS })).code === 0;
 
 /** Uses bash where the sandbox has it, as jobs' commands do. */
-const SHELL =
-  'exec 2>&1 </dev/null; if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
+const SHELL = `exec 2>&1 </dev/null; ${USERS_PROGRAMS}
+if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi`;
 
 /** @throws PluginError `setup_failed`, `sandbox_lost`, `cancelled` */
 async function runSetup(

@@ -7,6 +7,9 @@ const SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else 
 /** Python would keep what it prints until it ends. Whoever has set the variable, even to nothing, has decided. */
 const AT_ONCE = 'export PYTHONUNBUFFERED="${PYTHONUNBUFFERED-1}"';
 
+/** Where what jobs and set-ups install for their user puts its programs. Scripts of ours find the sandbox's own alone. */
+export const USERS_PROGRAMS = 'export PATH="${HOME:+$HOME/.local/bin:$HOME/.cargo/bin:$HOME/go/bin:}$PATH"';
+
 export interface ShellOptions {
   /** Whether it can be given standard input; else it finds that at its end. */
   readonly input: boolean;
@@ -17,7 +20,7 @@ export interface ShellOptions {
 /** The argument vector of a shell command. The shell merges stderr into stdout, so that their lines keep their order. */
 export const shellCommand = (command: string, { input, wholeLines = false }: ShellOptions): readonly string[] => [
   ...["/bin/sh", "-c"],
-  [input ? "exec 2>&1" : "exec 2>&1 </dev/null", ...(wholeLines ? [] : [AT_ONCE]), SHELL].join("; "),
+  [input ? "exec 2>&1" : "exec 2>&1 </dev/null", ...(wholeLines ? [] : [AT_ONCE]), USERS_PROGRAMS, SHELL].join("; "),
   ...["sh", command],
 ];
 

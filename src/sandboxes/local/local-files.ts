@@ -23,6 +23,7 @@ const CODES: Readonly<Record<number, { readonly code: FileErrorCode; readonly sa
   43: { code: "permission_denied", says: "may not be accessed" },
   44: { code: "file_failed", says: "is not a regular file" },
   45: { code: "file_failed", says: "could not be read" },
+  47: { code: "file_failed", says: "could not be written: a part of its path is a file, not a folder" },
   46: { code: "file_failed", says: "could not be written (is the disk full, or the file system read-only?)" },
 };
 
@@ -44,7 +45,13 @@ tail -c "+$2" -- "$f" 2>/dev/null | head -c "$3" || exit 45`;
 const WRITE = `${PREPARE}
 [ ! -d "$f" ] || exit 42
 reachable
-mkdir -p -- "\${f%/*}" 2>/dev/null || { [ -w "\${f%/*}" ] || exit 43; exit 46; }
+mkdir -p -- "\${f%/*}" 2>/dev/null || {
+  d=\${f%/*}
+  while [ -n "$d" ] && [ ! -e "$d" ]; do case $d in */*) d=\${d%/*} ;; *) break ;; esac; done
+  [ ! -e "$d" ] || [ -d "$d" ] || exit 47
+  [ -w "\${f%/*}" ] || exit 43
+  exit 46
+}
 if [ -e "$f" ]; then [ -f "$f" ] || exit 44; [ -w "$f" ] || exit 43; else [ -w "\${f%/*}/." ] || exit 43; fi
 cat > "$f" || exit 46
 [ -z "$2" ] || chmod +x -- "$f" || exit 46`;

@@ -36,6 +36,15 @@ test("what getopts sets is refused as a whole, and so is what bash may come to s
     expect({ name, isRefused: isRefused(name) }).toEqual({ name, isRefused: true });
 });
 
+test("programs that were installed for the user are found, before those of the system", () => {
+  const pathIn = (env: Record<string, string>) => {
+    const [program = "", ...args] = shellCommand('printf %s "$PATH"', { input: false });
+    return spawnSync(program, args, { env: { PATH: "/usr/bin:/bin", ...env }, encoding: "utf8" }).stdout;
+  };
+  expect(pathIn({ HOME: "/h" })).toBe("/h/.local/bin:/h/.cargo/bin:/h/go/bin:/usr/bin:/bin");
+  expect(pathIn({})).toBe("/usr/bin:/bin");
+});
+
 test("Python prints at once, unless its variable is set, even to nothing, or the command measures", () => {
   const valueIn = (env: Record<string, string>, wholeLines: boolean) => {
     const [program = "", ...args] = shellCommand('echo "${PYTHONUNBUFFERED-unset}"', { input: false, wholeLines });

@@ -134,6 +134,8 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
         LANG: "C.UTF-8",
         TERM: "xterm-256color",
         SHELL: "/bin/sh",
+        // Where npm would install programs for all projects, nobody may write inside.
+        ...("npm_config_prefix" in plan.env ? {} : { NPM_CONFIG_PREFIX: `${HOME}/.local` }),
         ...hostPath.env,
         ...withOwnPath(plan.env, hostPath.path),
         ...plan.gpus?.env,

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { isWithin } from "../../../../src/config/host-paths.ts";
 import type { Places } from "../../../../src/sandboxes/local/bubblewrap/lent/private-places.ts";
 import { readSystemFolders } from "../../../../src/sandboxes/local/bubblewrap/lent/system-folders.ts";
-import { readEtc } from "../../../../src/sandboxes/local/bubblewrap/root-filesystem.ts";
+import { NO_RESOLVER, readEtc } from "../../../../src/sandboxes/local/bubblewrap/root-filesystem.ts";
 
 const ELSEWHERE = { home: "/home/ada", neverLent: ["/home/ada/state"], project: "/srv/project", inside: [] };
 
@@ -69,12 +69,12 @@ describe("of the system's folders a sandbox gets", () => {
 });
 
 test("of a folder of /etc a sandbox does not get what is hidden", () => {
-  const { binds } = readEtc([], []);
+  const { binds } = readEtc(NO_RESOLVER, []);
   const folder = binds.find(({ at }) => at === "/etc/ssl/certs");
   if (folder === undefined) return; // this machine has none
   const hidden = `${folder.from}/${readdirSync(folder.from)[0]}`;
-  const without = readEtc([], [hidden]);
+  const without = readEtc(NO_RESOLVER, [hidden]);
   expect(without.binds.filter(({ from }) => isWithin(hidden, from))).toEqual([]);
   expect([...without.binds, ...without.links].some(({ at }) => at.startsWith("/etc/ssl/certs/"))).toBe(true);
-  expect(readEtc([], ["/etc"])).toMatchObject({ binds: [], links: [] });
+  expect(readEtc(NO_RESOLVER, ["/etc"])).toMatchObject({ binds: [], links: [] });
 });
