@@ -37,6 +37,15 @@ describe.skipIf(!bubblewrap)("a job's changes come back without", () => {
     expect(left.find(({ path }) => path === ".gitattributes")?.why).toMatch(/too long.*mode "files"/);
   });
 
+  test("trouble in repositories that the job makes, whose author is the user too", async () => {
+    project({ "a.txt": "a\n" });
+    const { changes } = await collect(
+      `git init -q /tmp/other; cd /tmp/other; git commit -q --allow-empty -m x; git log -1 --format='%an <%ae>' > "$OLDPWD/own.txt"
+      git config --global user.name Set; git log -1 >/dev/null`,
+    );
+    expect(changes).toEqual(["A\town.txt"]);
+  });
+
   function withSubmodule(): void {
     project({ "a.txt": "a\n" });
     repository("up");

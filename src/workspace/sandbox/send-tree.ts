@@ -57,6 +57,10 @@ cat "$stage"/part.* | g index-pack --stdin >/dev/null
 g config user.name "$(cat "$stage/name")"
 g config user.email "$(cat "$stage/email")"
 g config core.autocrlf false
+# For repositories that the job makes. In a variable it would take the place of what those are given.
+for key in name email; do
+  git config --global "user.$key" >/dev/null || git config --global "user.$key" "$(cat "$stage/$key")" || true
+done 2>/dev/null
 [ -z "$from" ] || g update-index -q --refresh || true`;
 
 const CHECKOUT = `if [ -z "$from" ]; then g read-tree "$commit"; g checkout-index --all --force --quiet
