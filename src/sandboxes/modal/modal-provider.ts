@@ -118,7 +118,7 @@ class ModalProvider implements SandboxProvider {
       // First, as a name that Modal does not know costs nothing yet: an image may take minutes to build.
       const mounts = await findMounts(
         client,
-        spec,
+        { name: spec.name, machine: spec.machine ?? DEFAULT_MACHINE },
         { ...this.#callDeps(), credentials: this.#access.credentials },
         signal,
       );

@@ -3,9 +3,8 @@ import { type BucketMount, toVolumeMount, type VolumeMount } from "../../config/
 import { PluginError } from "../../shared/error-code.ts";
 import { inQuotes, plainName } from "../../shared/plain-text.ts";
 import { within } from "../../shared/time-limit.ts";
-import type { MachineSpec, SandboxSpec } from "../port.ts";
+import type { MachineSpec } from "../port.ts";
 import { createFailure } from "./create-failure.ts";
-import { DEFAULT_MACHINE } from "./create-params.ts";
 import type { Credentials } from "./credentials.ts";
 import type { CallDeps } from "./limits.ts";
 import { kindOf, messageOf, nameOf, statusOf } from "./modal-error.ts";
@@ -32,7 +31,7 @@ const NEW_VERSION = 2;
  */
 export function findMounts(
   client: ModalClient,
-  { name, machine = DEFAULT_MACHINE }: Pick<SandboxSpec, "name" | "machine">,
+  { name, machine }: { readonly name: string; readonly machine: MachineSpec },
   { clock, limits, credentials }: CallDeps & { readonly credentials: Credentials },
   signal?: AbortSignal,
 ): Promise<Mounts> {
