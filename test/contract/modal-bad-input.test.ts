@@ -43,6 +43,7 @@ interface Wrong {
   readonly secret?: string;
   readonly fault?: Fault;
   readonly code?: string;
+  readonly retryable?: boolean;
   readonly says: RegExp;
   /** Names that are right, so that the sentence must not mention them. */
   readonly spares?: readonly string[];
@@ -104,6 +105,14 @@ const WRONG: Readonly<Record<string, Wrong>> = {
     machine: { image: "debian:gone" },
     says: /has no image debian:gone.*"image"/s,
   },
+  "an image that copies files of the project": {
+    machine: { image: { base: null, dockerfile: ["RUN true", "copy requirements.txt /app/"] } },
+    says: /"copy requirements\.txt \/app\/" copies files of the project.*"setup".*COPY --from/s,
+  },
+  "an image that adds files of the project": {
+    machine: { image: { base: null, dockerfile: ["ADD . /app/"] } },
+    says: /"ADD \. \/app\/" copies files of the project/,
+  },
   "a tag that is private": {
     machine: { image: "ghcr.io/me/private" },
     says: /does not give ghcr\.io\/me\/private to everyone.*"imageSecret".*REGISTRY_USERNAME/s,
@@ -118,11 +127,13 @@ const WRONG: Readonly<Record<string, Wrong>> = {
   },
   "a GPU that Modal does not have": {
     machine: { gpu: { type: "B300", count: 1, exact: false } },
-    says: /Unknown GPU type: B300.*the GPU B300/s,
+    code: "no_capacity",
+    says: /does not give this workspace B300 \(.*Unknown GPU type: B300/s,
   },
   "more GPUs than a container has": {
     machine: { gpu: { type: "A10", count: 8, exact: false } },
-    says: /1 to 4 per container.*the GPU A10:8/s,
+    code: "no_capacity",
+    says: /does not give this workspace A10:8 \(.*1 to 4 per container/s,
   },
   "a region that does not exist": {
     machine: { regions: ["eu", "mars"] },
@@ -131,6 +142,7 @@ const WRONG: Readonly<Record<string, Wrong>> = {
   "a region without the GPU": {
     machine: { gpu: { ...T4, type: "H200" }, regions: ["eu"], cloud: "oci" },
     code: "no_capacity",
+    retryable: true,
     says: /H200.*"regions" eu and "cloud" oci/s,
   },
   "a spend limit that is reached": {
@@ -147,7 +159,7 @@ const WRONG: Readonly<Record<string, Wrong>> = {
 describe("what is wrong is named, with the remedy:", () => {
   for (const [
     title,
-    { machine, options, secret, fault, code = "sandbox_create_failed", says, spares },
+    { machine, options, secret, fault, code = "sandbox_create_failed", retryable = false, says, spares },
   ] of Object.entries(WRONG)) {
     modalTest(title, async () => {
       if (fault) await modal().faults.add(fault);
@@ -168,7 +180,7 @@ describe("what is wrong is named, with the remedy:", () => {
       );
       if (!(failure instanceof PluginError)) throw new Error(`expected an error, got ${failure}`);
       expect(failure.code as string).toBe(code);
-      expect(failure.retryable).toBe(code === "no_capacity");
+      expect(failure.retryable).toBe(retryable);
       expect(failure.message).toMatch(says);
       for (const name of spares ?? []) expect(failure.message).not.toContain(name);
       await provider.close();

@@ -31,9 +31,21 @@ const partsOf = ({ image }: ImageRecipe): { readonly base: string; readonly dock
  */
 export async function imageOf(client: ModalClient, recipe: ImageRecipe): Promise<Image> {
   const { base, dockerfile } = partsOf(recipe);
+  const copying = dockerfile.find((command) => FROM_PROJECT.test(command));
+  if (copying !== undefined) throw copiesProject(copying);
   const image = await baseOf(client, base, recipe.imageSecret);
   return image.dockerfileCommands([...dockerfile]).dockerfileCommands(["ENTRYPOINT []"]);
 }
+
+/** @source Modal JS SDK 0.11.1: it sends no files with a build, so there are none to copy; `COPY --from` has its own */
+const FROM_PROJECT = /^\s*(?:COPY\s+(?!(?:--\S+\s+)*--from=)|ADD\s+(?!.*(?::\/\/|git@|\$)))/i;
+
+const copiesProject = (command: string): PluginError =>
+  new PluginError(
+    "sandbox_create_failed",
+    `The image's command ${inQuotes(command)} copies files of the project, which an image does not get: let the environment's "setup" do what needs them, which runs with the project's files. COPY --from and ADD of a URL work.`,
+    { retryable: false },
+  );
 
 async function baseOf(client: ModalClient, base: string, secretName: string | null): Promise<Image> {
   const isOurs = IMAGE_ID.test(base) || base.startsWith(PUBLISHED);
