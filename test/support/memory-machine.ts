@@ -266,13 +266,8 @@ export function createMemoryMachine(): MemoryMachine {
             if (source.spec.snapshotID !== null) parents.set(id, source.spec.snapshotID);
             operations.push(`snapshot ${id} of ${sandbox.id}`);
             const sizeBytes = kept.reduce((sum, [, bytes]) => sum + bytes.length, 0);
-            return {
-              id,
-              sizeBytes,
-              files: kept.length,
-              leftOut: machine.leftOut,
-              expiresAt: machine.snapshotsExpireAt,
-            };
+            const { leftOut, snapshotsExpireAt: expiresAt } = machine;
+            return { id, sizeBytes, files: kept.length, leftOut, expiresAt };
           },
           async ofLost(id) {
             requireOpen();
