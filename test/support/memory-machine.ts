@@ -103,8 +103,7 @@ export function createMemoryMachine(): MemoryMachine {
     };
     const sandbox: Sandbox = {
       id,
-      workdir: spec.workdir,
-      home: "/home/agent",
+      ...{ workdir: spec.workdir, home: "/home/agent" },
       notes: [],
       gpu: machine.devices && spec.machine?.gpu ? { granted: spec.machine.gpu, devices: machine.devices } : null,
       billedSince: null,
@@ -272,7 +271,7 @@ export function createMemoryMachine(): MemoryMachine {
           async ofLost(id) {
             requireOpen();
             const { keepsLast } = machine;
-            const files = (typeof keepsLast === "function" ? await keepsLast(id) : keepsLast) ? lost.get(id) : null;
+            const files = (typeof keepsLast === "function" ? await keepsLast(id) : keepsLast) && lost.get(id);
             if (!files) return null;
             const snapshotID = `snap_${++count}`;
             snapshots.set(snapshotID, files);

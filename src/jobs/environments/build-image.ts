@@ -7,6 +7,7 @@ import { describeSetupFailure, hideValues, QUOTED_LINES, type SetupEnd } from ".
 import type { StepListener } from "../../sandboxes/creation-steps.ts";
 import { toMachineSpec, toSandboxEnv, toSandboxSpec } from "../../sandboxes/environment.ts";
 import type { Sandbox, SandboxProvider } from "../../sandboxes/port.ts";
+import { USERS_PROGRAMS } from "../../sandboxes/shell-command.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { IdGenerator } from "../../shared/ids.ts";
@@ -17,7 +18,6 @@ import type { ProjectStore } from "../../workspace/project/project-store.ts";
 import { followScript, runScript, ScriptTimeoutError } from "../../workspace/sandbox/run-script.ts";
 import { sendTree } from "../../workspace/sandbox/send-tree.ts";
 import { settleTree } from "../../workspace/sandbox/settle-tree.ts";
-import { USERS_PROGRAMS } from "../execution/follow-command.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import { leftRunning, runningIn } from "./left-running.ts";
 

@@ -13,12 +13,13 @@ import {
   unclearNote,
 } from "../../prompt/run-end.ts";
 import { type ExitStatus, FileError, type Sandbox, type SandboxProcess } from "../../sandboxes/port.ts";
+import { shellCommand } from "../../sandboxes/shell-command.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import { type Failure, PluginError } from "../../shared/error-code.ts";
 import { oneLine } from "../../shared/plain-text.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
 import type { Execution } from "./execution.ts";
-import { type CommandEnd, followCommand, shellCommand } from "./follow-command.ts";
+import { type CommandEnd, followCommand } from "./follow-command.ts";
 import { watchLimits } from "./limits-reached.ts";
 import type { SessionActivity } from "./session-activity.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { findMatrixProblem } from "../../../src/core/matrix.ts";
-import { shellCommand } from "../../../src/jobs/execution/follow-command.ts";
+import { shellCommand } from "../../../src/sandboxes/shell-command.ts";
 
 const VALUE = "0.5";
 
