@@ -76,5 +76,5 @@ test("of a folder of /etc a sandbox does not get what is hidden", () => {
   const without = readEtc(NO_RESOLVER, [hidden]);
   expect(without.binds.filter(({ from }) => isWithin(hidden, from))).toEqual([]);
   expect([...without.binds, ...without.links].some(({ at }) => at.startsWith("/etc/ssl/certs/"))).toBe(true);
-  expect(readEtc(NO_RESOLVER, ["/etc"])).toMatchObject({ binds: [], links: [] });
+  expect(readEtc(NO_RESOLVER, ["/etc"]).binds.filter(({ from }) => isWithin(from, "/etc"))).toEqual([]);
 });
