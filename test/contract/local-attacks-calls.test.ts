@@ -81,7 +81,14 @@ def foreign():
   if platform.machine() != "x86_64": return None
   code = mmap.mmap(-1, 4096, prot=7)
   code.write(bytes.fromhex("53b814000000cd805bc3")) # getpid of the i386
-  return ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+  said, say = os.pipe()
+  if os.fork() == 0:
+    result = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+    os.write(say, str(result).encode())
+    os._exit(0)
+  os.close(say)
+  # A kernel that knows no such calls ends the program.
+  return int(os.read(said, 20) or ${ENOSYS}) if os.wait()[1] in (0, 11, 139) else None
 b = ctypes.create_string_buffer(64); at = ctypes.addressof(b)
 v = (ctypes.c_ulong * 2)(at, 8); w = ctypes.addressof(v)
 print(json.dumps({
