@@ -81,10 +81,9 @@ export function readEtc(resolver: Resolver, hidden: readonly string[]): Etc {
     const from = realpathSync(path);
     if (!hidden.some((one) => isWithin(from, one))) folders.push(folder(from, path, hidden));
   }
-  const isHidden = (path: string) => hidden.some((one) => isWithin(path, one));
-  const zone = zoneFile();
-  if (zone === null && existsSync("/etc/localtime") && !isHidden("/etc/localtime"))
-    files.push(...readable("localtime"));
+  const hasClock = existsSync("/etc/localtime") && !hidden.some((one) => isWithin("/etc/localtime", one));
+  const zone = hasClock ? zoneFile() : null;
+  if (hasClock && zone === null) files.push(...readable("localtime"));
   return {
     files: [...files, ...synthesizedFiles(resolver)],
     binds: folders.flatMap(({ binds }) => binds),
