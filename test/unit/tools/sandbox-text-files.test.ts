@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { inWorld, type World } from "../jobs/runtime-world.ts";
+import { createFakeProcess } from "./fake-process.ts";
 import { errorOf, openTools, openWorker } from "./tool-host.ts";
 
 /** Tools called from inside a job, and its files as bytes. */
@@ -68,5 +69,19 @@ test(
     for (const content of ["a\r\nb\r\n", "no line end", ""])
       expect(await write(bytes("x\r\n"), content)).toEndWith(" a.");
     expect((await inside("sandbox_write", { path: "new", content: "a\n" })).output).toBe("Wrote 2 bytes to new.");
+  }),
+);
+
+test(
+  "a folder that may not be read is refused as such, not listed with what ls says of it",
+  inWorld(async (world) => {
+    const { inside } = await openJob(world);
+    await inside("sandbox_write", { path: "closed/a", content: "" });
+    world.machine.onStart = () => {
+      const process = createFakeProcess();
+      process.end({ kind: "exited", code: 43 });
+      return process;
+    };
+    expect(errorOf(await inside("sandbox_read", { path: "closed" }))?.code).toBe("permission_denied");
   }),
 );

@@ -71,20 +71,6 @@ describe("a job's file tools", () => {
   );
 });
 
-test(
-  "a folder that may not be read is refused as such, not listed with what ls says of it",
-  inWorld(async (world) => {
-    const { inside } = await openJob(world);
-    await inside("sandbox_write", { path: "closed/a", content: "" });
-    world.machine.onStart = () => {
-      const process = createFakeProcess();
-      process.end({ kind: "exited", code: 43 });
-      return process;
-    };
-    expect(errorOf(await inside("sandbox_read", { path: "closed" }))?.code).toBe("permission_denied");
-  }),
-);
-
 describe("a job's commands", () => {
   const withCommand = async (world: World, args: Record<string, unknown>) => {
     const job = await openJob(world);
