@@ -70,7 +70,7 @@ afterAll(async () => {
     await terminal.sendKeys("t");
     await seen(/Jobs .* tree$/m);
     await terminal.sendKeys("r");
-    await seen(/by score, largest first[\s\S]*1 ● an agent/);
+    await seen(/by score, largest first[\s\S]*Not ranked: not ended 1[\s\S]*– ● an agent/);
     await terminal.sendKeys("Right", "Left", "r", "f");
     await seen(/running and failed only · 2 of 4/);
     await terminal.sendKeys("f", "f", "f", "/");

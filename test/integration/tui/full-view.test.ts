@@ -53,7 +53,7 @@ test("the view lists by urgency and shows the chosen job; keys move, fold, order
   expect(await frame()).not.toContain("└ ● job b");
   press("right", "r");
   expect(await frame()).toMatch(
-    /by loss, smallest first[\s\S]* 1 ● job b[\s\S]* 2 ● first job[\s\S]*Without this metric 3/,
+    /by loss, smallest first[\s\S]*Not ranked: not ended 2[\s\S]*– ● job b[\s\S]*– ● first job[\s\S]*Without this metric 3/,
   );
   press("r", "f");
   expect(await frame()).toMatch(/running and failed only · 3 of 5/);
