@@ -10,8 +10,8 @@ import { bubblewrap } from "../support/sandboxes.ts";
 import { localProvider, localSpec } from "./local-support.ts";
 import { captureNow, type Desk, openDesk, runIn, send, withSandbox } from "./workspace-support.ts";
 
-/** Runs timers of a minute or more 60 times faster, so that a hanging command is given up soon. */
-const clock: Clock = { now: systemClock.now, after: (ms, done) => systemClock.after(ms < 60_000 ? ms : ms / 60, done) };
+/** Runs timers of a minute or more 20 times faster, so that a hanging command is given up soon. */
+const clock: Clock = { now: systemClock.now, after: (ms, done) => systemClock.after(ms < 60_000 ? ms : ms / 20, done) };
 
 /** Ways in which a job tries to keep its changes from being fetched. */
 const OBSTRUCTIONS: readonly (readonly [string, string])[] = [
