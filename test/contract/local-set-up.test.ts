@@ -4,6 +4,7 @@ import { existsSync, readlinkSync } from "node:fs";
 import { Namespaces } from "../../src/sandboxes/local/bubblewrap/namespaces.ts";
 import { SetUpError, setUp } from "../../src/sandboxes/local/bubblewrap/set-up.ts";
 import { findTool } from "../../src/sandboxes/local/host-tools.ts";
+import { systemClock } from "../../src/shared/clock.ts";
 import { canIsolate } from "../support/modal-server/machine.ts";
 import { until } from "../support/wait.ts";
 
@@ -39,14 +40,24 @@ async function emptyNamespaces(): Promise<Namespaces> {
 
 async function plan(more: { locksDevices?: boolean; userLimits?: string[] } = {}) {
   const namespaces = await emptyNamespaces();
-  return { namespaces, nsenter: nsenter ?? "", locksDevices: false, userLimits: [], ...more };
+  return { namespaces, nsenter: nsenter ?? "", locksDevices: false, userLimits: [], clock: systemClock, ...more };
 }
 
-const network = (rules: string, ...helper: string[]) => ({ ip: ip ?? "", rules, helper, onChange: () => {} });
+const network = (rules: string, ...argv: string[]) => ({
+  ip: ip ?? "",
+  rules,
+  helper: { argv, isSelfGuarding: false },
+});
+const selfGuarding = (...argv: string[]) => ({ ip: ip ?? "", rules: "", helper: { argv, isSelfGuarding: true } });
 /** Gives the namespace at descriptor 9 a default route, as a helper does, and stays. */
 const HELPER = `nsenter --net=/proc/self/fd/9 --user=/proc/self/fd/8 --preserve-credentials sh -c '
 ip link set lo up && ip route add default dev lo'
-exec sleep 60`;
+exec sleep 61`;
+
+const helpers = () =>
+  execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })
+    .split("\n")
+    .filter((one) => one === "sleep 61");
 
 describe.skipIf(!canTry)("setting a sandbox up", () => {
   test("fails when its devices stay writable, with and without a network", async () => {
@@ -56,7 +67,7 @@ describe.skipIf(!canTry)("setting a sandbox up", () => {
   });
 
   test("starts no helper where the host's addresses cannot be blocked", async () => {
-    const marked = network("no such command\n", "/bin/sh", "-c", "echo started >&2; exec sleep 60");
+    const marked = network("no such command\n", "/bin/sh", "-c", "echo started >&2; exec sleep 61");
     const failed = setUp(await plan(), marked);
     await expect(failed).rejects.toBeInstanceOf(SetUpError);
     await expect(failed).rejects.toThrow(/^the host's addresses could not be blocked: (?!.*started)/);
@@ -72,12 +83,31 @@ describe.skipIf(!canTry)("setting a sandbox up", () => {
     const limited = await plan({ userLimits: ["no_such_limit", "5"] });
     const { unlimited, stop } = await setUp(limited, network("", "/bin/sh", "-c", HELPER));
     expect(unlimited).toContain("no_such_limit");
-    const helpers = () =>
-      execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })
-        .split("\n")
-        .filter((one) => one === "sleep 60");
     const before = helpers().length;
     stop();
     await until(() => helpers().length < before, { what: "the helper has ended" });
+  });
+
+  test("is over when a helper that guards itself says so, and ends it when the network is stopped", async () => {
+    const limited = await plan({ userLimits: ["no_such_limit", "5"] });
+    const before = helpers().length;
+    const ready = "printf 1 >&5; [ -e /proc/self/fd/9 ] && exec sleep 61";
+    const { unlimited, stop } = await setUp(limited, selfGuarding("/bin/sh", "-c", ready));
+    expect(unlimited).toContain("no_such_limit");
+    await until(() => helpers().length > before, { what: "the helper runs" });
+    stop();
+    await until(() => helpers().length === before, { what: "the helper has ended" });
+  });
+
+  test.each([
+    ["that guards itself", selfGuarding],
+    ["that is guarded", (...argv: string[]) => network("", ...argv)],
+  ])("gives a helper up %s and does not come up in time", async (_, networkOf) => {
+    const before = helpers().length;
+    const clock = { ...systemClock, after: (_: number, callback: () => void) => systemClock.after(500, callback) };
+    const failed = setUp({ ...(await plan()), clock }, networkOf("/bin/sh", "-c", "echo slow >&2; exec sleep 61"));
+    await expect(failed).rejects.not.toBeInstanceOf(SetUpError);
+    await expect(failed).rejects.toThrow("slow");
+    await until(() => helpers().length === before, { what: "the helper has ended" });
   });
 });

@@ -79,6 +79,7 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
       locksDevices: process.geteuid?.() === 0,
       gpuDevices: plan.gpus?.nodes.map(({ at }) => at.replace("/dev/", "")) ?? [],
       userLimits: userLimits(),
+      clock: plan.clock,
     };
     const made =
       plan.network === "open"

@@ -1,6 +1,6 @@
 import { HOST_ENV } from "../host-tools.ts";
 import type { CommandPlan, Launch } from "../isolation.ts";
-import { commandScript, READ_SCRIPT } from "../shell-script.ts";
+import { commandScript, READ_SCRIPT_ON_LINUX } from "../shell-script.ts";
 import { ENTRY } from "./bwrap-args.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { launcherArgs } from "./launcher.ts";
@@ -31,7 +31,7 @@ export function enterLaunch(
     ENTRY,
     "/usr/bin/prlimit", ...limits, "--",
     // A process group of its own inside, because the nsenter that waits on the host must not get the command's signals.
-    "/usr/bin/setsid", "/bin/sh", "-c", READ_SCRIPT,
+    "/usr/bin/setsid", "/bin/sh", "-c", READ_SCRIPT_ON_LINUX,
   ]; // biome-ignore format: one line per stage
   return {
     ...launcherArgs(3, cgroup?.procsFiles ?? [], argv, { oomScore: OOM_SCORE }),

@@ -5,19 +5,21 @@ import { existsSync } from "node:fs";
  * and closes every descriptor that the host process leaked, because inside such a descriptor would be a way out. It fails
  * closed: when a descriptor cannot be closed it exits before anything runs.
  */
+/** Its exit code then. */
+export const LAUNCHER_FAILED = 125;
 const SCRIPT = `
-keep=$1 oom=$2 redirects=$3; shift 3
+keep=$1 oom=$2 last=$3; shift 3
 [ "$oom" = 0 ] || (echo "$oom" > /proc/self/oom_score_adj) 2>/dev/null
-while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done; shift
+while [ "$1" != -- ]; do echo $$ > "$1" || exit ${LAUNCHER_FAILED}; shift; done; shift
 for f in /proc/self/fd/*; do
   n=\${f##*/}
   [ "$n" -le "$keep" ] || eval "exec $n>&-"
 done
 for f in /proc/self/fd/*; do
   n=\${f##*/}
-  [ "$n" -le "$keep" ] || [ ! -e "$f" ] || exit 125
+  [ "$n" -le "$keep" ] || [ ! -e "$f" ] || exit ${LAUNCHER_FAILED}
 done
-eval 'exec "$@" '"$redirects"`;
+eval "$last"`;
 
 /** A plain POSIX shell starts faster than bash, but can name only the descriptors 0 to 9. */
 const CHOOSE_SHELL = `
@@ -31,16 +33,16 @@ eval "$script"`;
  * The command line of the launcher.
  * @param keepUpTo the highest descriptor that the program gets
  * @param oomScore above 0 to be killed before other processes when memory runs out
- * @param redirects in the shell's own words, done last; not quoted
+ * @param last what is done in the end, in the shell's own words
  */
 export function launcherArgs(
   keepUpTo: number,
   cgroupProcs: readonly string[],
   argv: readonly string[],
-  { oomScore = 0, redirects = "" }: { readonly oomScore?: number; readonly redirects?: string } = {},
+  { oomScore = 0, last = 'exec "$@"' }: { readonly oomScore?: number; readonly last?: string } = {},
 ): { file: string; args: string[] } {
   const bash = ["/bin/bash", "/usr/bin/bash"].find((path) => existsSync(path)) ?? "/bin/bash";
-  const given = [String(keepUpTo), String(oomScore), redirects, ...cgroupProcs, "--"];
+  const given = [String(keepUpTo), String(oomScore), last, ...cgroupProcs, "--"];
   const stage = [CHOOSE_SHELL, "launch", bash, SCRIPT, ...given];
   return { file: "/bin/sh", args: ["-c", ...stage, ...argv] };
 }

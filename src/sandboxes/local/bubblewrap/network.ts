@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { findTool, runHostTool } from "../host-tools.ts";
 import { hostAddresses, NEVER_REACHABLE, NO_TCP_TO } from "./host-addresses.ts";
+import { onHostChange } from "./host-changes.ts";
 import type { Namespaces } from "./namespaces.ts";
-import { type SetUp, SetUpError, setUp } from "./set-up.ts";
+import { type Helper, type SetUp, SetUpError, setUp } from "./set-up.ts";
 
 /*
  * A network for a sandbox through a user-mode helper, which cannot reach the host. W1: before any command runs, every
@@ -107,7 +108,13 @@ async function openNetwork(
     if (code !== 0) throw new Error(`the host's addresses could not be blocked: ${stderr}`);
     for (const network of fresh) blocked.add(network);
   };
-  let stop = () => {};
+  let stopHelper = () => {};
+  // A failure here is reported by the next resync, about a second later.
+  const ignoreChanges = onHostChange(tools.ip, () => void resync(hostAddresses).catch(() => {}));
+  const stop = () => {
+    ignoreChanges();
+    stopHelper();
+  };
   let last = Promise.resolve();
   const resync = (addresses: () => ReadonlySet<string>) => {
     // One after another, so that no address is blocked twice. After a failure there is no network.
@@ -121,20 +128,23 @@ async function openNetwork(
   };
   // Before the helper starts, so that the host cannot be reached at any moment.
   const lines = [...[...blocked].flatMap(blockingLines), blockPolicy(`${NO_TCP_TO} proto tcp`), ...ipv6Lines()];
-  const start = async ({ name, path }: NetworkHelper) => {
-    // A failure here is reported by the next resync, about a second later.
-    const onChange = () => void resync(hostAddresses).catch(() => {});
-    const helper = [path, ...helperArgs(name, namespaces)];
-    return setUp(plan, { ip: tools.ip, rules: toBatch(lines), helper, onChange }).catch((error: Error) => {
-      if (error instanceof SetUpError) throw error;
-      throw new Error(`${name} did not come up${error.message && ` (${error.message})`}`);
-    });
-  };
-  const started = await startFirstWorking(tools.helpers, start, (error) => error instanceof SetUpError);
-  stop = started.stop;
-  // For addresses that came while the helper started, before anyone listened for changes.
-  await resync(hostAddresses);
-  return { network: { resync, stop }, unlimited: started.unlimited };
+  const start = async ({ name, path }: NetworkHelper) =>
+    setUp(plan, { ip: tools.ip, rules: toBatch(lines), helper: helperOf(name, path, namespaces) }).catch(
+      (error: Error) => {
+        if (error instanceof SetUpError) throw error;
+        throw new Error(`${name} did not come up${error.message && ` (${error.message})`}`);
+      },
+    );
+  try {
+    const started = await startFirstWorking(tools.helpers, start, (error) => error instanceof SetUpError);
+    stopHelper = started.stop;
+    // For addresses that came while the helper started, and whose blocking failed then.
+    await resync(hostAddresses);
+    return { network: { resync, stop }, unlimited: started.unlimited };
+  } catch (error) {
+    stop();
+    throw error;
+  }
 }
 
 const toBatch = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join("");
@@ -154,21 +164,23 @@ const ipv6Lines = (): string[] =>
     ? [`${blockPolicy("::/0")} priority 1`, "xfrm policy update dst ::1/128 dir out"]
     : [];
 
-function helperArgs(name: NetworkHelper["name"], namespaces: Namespaces): string[] {
+function helperOf(name: NetworkHelper["name"], path: string, namespaces: Namespaces): Helper {
   if (name === "slirp4netns") {
-    return [
-      "--configure", "--mtu=65520", "--disable-host-loopback",
+    const argv = [
+      path, "--configure", "--mtu=65520", "--disable-host-loopback", "--ready-fd=5", "--exit-fd=0",
       // Its resolver forwards all ports, not 53 alone, to the host's resolver: see reachableNameservers.
       "--disable-dns",
       `--userns-path=${namespaces.path("user")}`, "--netns-type=path", namespaces.path("net"), "tap0",
     ]; // biome-ignore format: one line per purpose
+    return { argv, isSelfGuarding: true };
   }
-  return [
-    "--foreground", "--quiet", "--config-net", "--ipv4-only", "--no-map-gw", "--no-dhcp", "--no-ra",
+  const argv = [
+    path, "--foreground", "--quiet", "--config-net", "--ipv4-only", "--no-map-gw", "--no-dhcp", "--no-ra",
     "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none",
     // Started as root, pasta would become "nobody", who may not join the namespaces.
     ...(process.geteuid?.() === 0 ? ["--runas", "0:0"] : []),
     // Through its own descriptors: once it has joined the first namespace, it may not read another process's for the second.
     "--userns", "/proc/self/fd/8", "--netns", "/proc/self/fd/9",
   ]; // biome-ignore format: one line per purpose
+  return { argv, isSelfGuarding: false };
 }

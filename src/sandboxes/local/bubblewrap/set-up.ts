@@ -1,12 +1,14 @@
 import { spawn } from "node:child_process";
+import type { Clock } from "../../../shared/clock.ts";
 import { withAnonymousFiles } from "../anonymous-file.ts";
 import { HOST_ENV } from "../host-tools.ts";
-import { launcherArgs } from "./launcher.ts";
+import { LAUNCHER_FAILED, launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
 
 /*
  * What is done to a new sandbox from outside before any command runs in it: one program on the host does all of it, as each
- * program that OpenCode starts costs it about a millisecond. Where there is a network, the program stays as its guard.
+ * program that OpenCode starts costs it about a millisecond. Where there is a network, the program becomes its helper, or
+ * stays as the guard of one.
  */
 
 export interface SetUp {
@@ -18,6 +20,7 @@ export interface SetUp {
   readonly gpuDevices?: readonly string[];
   /** Limits of the sandbox's user namespace: pairs of a file's name and its content. */
   readonly userLimits: readonly string[];
+  readonly clock: Clock;
 }
 
 /** The network of a sandbox, as a helper provides it. */
@@ -26,9 +29,18 @@ export interface NetworkSetUp {
   readonly ip: string;
   /** Lines for `ip -batch`, obeyed before the helper starts. */
   readonly rules: string;
-  readonly helper: readonly string[];
-  /** Called when the kernel has reported a change of the host's addresses or routes, once the network is up. */
-  readonly onChange: () => void;
+  readonly helper: Helper;
+}
+
+/** A program that provides the network. */
+export interface Helper {
+  /** It can open the namespaces at descriptors 8 (user) and 9 (network). */
+  readonly argv: readonly string[];
+  /**
+   * It writes a 1 to descriptor 5 once the network is up, and ends when nobody has the other end of its standard input any
+   * more. A helper that cannot is waited for and guarded.
+   */
+  readonly isSelfGuarding: boolean;
 }
 
 /** The sandbox has not been set up, for a reason that no other helper can help with. */
@@ -46,16 +58,15 @@ export interface SetUpResult {
  * change their modes. bwrap itself could only make them unusable. One Perl remounts all of them in the time that one `mount`
  * takes for one; where there is no Perl, or it fails, `mount` does it.
  */
-const LOCK_DEVICES = `
-set -- null zero full random urandom tty $GPU_DEVICES
-/usr/bin/perl -e "$LOCK_AT_ONCE" "$@" 2>/dev/null && exit
-for d in "$@"; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec "/dev/$d" || exit 1; done`;
+const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"];
 /** Numbers of mount(2). @source asm/unistd_64.h; asm-generic/unistd.h */
 const MOUNT_CALL: Readonly<Partial<Record<NodeJS.Architecture, number>>> = { x64: 165, arm64: 40 };
 /** MS_REMOUNT, MS_BIND, MS_RDONLY, MS_NOSUID, MS_NOEXEC. @source linux/mount.h */
 const READ_ONLY = 32 | 4096 | 1 | 2 | 8;
 const LOCK_AT_ONCE = `
 for (@ARGV) { my $path = "/dev/$_"; exit 1 if syscall(${MOUNT_CALL[process.arch] ?? -1}, 0, $path, 0, ${READ_ONLY}, 0) != 0 }`;
+const LOCK_EACH = `
+for d in "$@"; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec "/dev/$d" || exit 1; done`;
 /**
  * Limits the sandbox's user, and then obeys the rules for its network. The host's own /proc works here: these files show and
  * set the limits of the process that opens them, which is in the namespace by then.
@@ -69,55 +80,64 @@ said=$(limit "$@" 2>&1) || echo "@unlimited \${said%%
 const DEVICES_FAILED = 41;
 const LIMIT_FAILED = 42;
 
-// Kills the helper when the host process closes its end of stdin, on purpose or by dying. A parent-death signal would not
-// do, because helpers change their credentials, which cancels it. The helper gets the namespaces at descriptors 8 and 9.
-// Beside the helper, \`ip\` reports every change of the host's addresses and routes. The devices are locked meanwhile. The
-// network is up once the namespace has a default route, for which it waits five seconds at most.
+// The devices are locked while the user is limited, and before there is a network. The helper finds the namespaces at
+// descriptors 8 and 9, and takes the place of this shell where it guards itself.
 const SCRIPT = `
-nsenter=$1 all=$2 user=$3 net=$4 routes=$5 lock=$6 limits=$7 ip=$8; shift 8
-exec 4<&0 </dev/null
-enter() { "$nsenter" --preserve-credentials "$@" 4<&-; }
+nsenter=$1 all=$2 user=$3 net=$4 routes=$5 devices=$6 limits=$7 ip=$8; shift 8
+enter() { "$nsenter" --preserve-credentials "$@" </dev/null; }
+lock() {
+  enter $all -- /usr/bin/perl -e "$LOCK_AT_ONCE" $devices 2>/dev/null ||
+    enter $all -- /bin/sh -c "$LOCK_EACH" lock $devices >&2
+}
 locked= code=0
-if [ "$lock" = yes ]; then enter $all -- /bin/sh -c "$LOCK_DEVICES" >&2 3<&- & locked=$!; fi
-devices() { [ -z "$locked" ] || wait "$locked"; }
-enter --user="$user" --net="$net" -- /bin/sh -c "$LIMIT" limit "$ip" $limits || ip= code=${LIMIT_FAILED}
-[ -n "$ip" ] || { devices || exit ${DEVICES_FAILED}; exit $code; }
+if [ -n "$devices" ]; then lock 3<&- & locked=$!; fi
+enter --user="$user" --net="$net" -- /bin/sh -c "$LIMIT" limit "$ip" $limits || code=${LIMIT_FAILED}
+[ -z "$locked" ] || wait "$locked" || code=${DEVICES_FAILED}
+[ "$code" = 0 ] && [ -n "$ip" ] || exit $code
 exec 3<&- 8<"$user" 9<"$net"
-"$ip" -4 monitor address route 4<&- 8<&- 9<&- 2>/dev/null & m=$!
+eval "$RUN_HELPER"`;
+const RUN_SELF_GUARDING = 'exec "$@" 5>&1 >/dev/null';
+/**
+ * Kills the helper when the host process closes its end of stdin, on purpose or by dying. A parent-death signal would not do,
+ * because helpers change their credentials, which cancels it. The network is up once the namespace has a default route.
+ */
+const RUN_GUARDED = `
+exec 4<&0 </dev/null
 "$@" 4<&- >/dev/null & p=$!
-{ read -r _ <&4; kill -9 $p $m; } >/dev/null 8<&- 9<&- & r=$!
+{ read -r _ <&4; kill -9 $p; } >/dev/null 8<&- 9<&- & r=$!
 exec 8<&- 9<&-
 isUp() { while read -r _ to _ _ _ _ _ mask _; do [ "$to$mask" != 0000000000000000 ] || return 0; done < "$routes"; return 1; }
-n=0
+code=0
 until isUp 2>/dev/null; do
-  [ "$n" -lt 250 ] && kill -0 $p 2>/dev/null && [ -e "$routes" ] || { code=1; break; }
-  n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1
+  kill -0 $p 2>/dev/null && [ -e "$routes" ] || { kill -9 $p; code=1; break; }
+  sleep 0.02 2>/dev/null || sleep 1
 done
-devices || code=${DEVICES_FAILED}
-[ "$code" = 0 ] || kill -9 $p
-[ "$code" != 0 ] || echo @up
-exec 4<&-; wait $p; kill -9 $r $m
+[ "$code" != 0 ] || echo 1
+exec 4<&-; wait $p; kill -9 $r
 exit $code`;
-
-const VARIABLES = { LOCK_DEVICES, LOCK_AT_ONCE, LIMIT };
+/** From the start of a set-up, for a helper that does not come up. */
+const SET_UP_MS = 10_000;
 
 /**
  * Does everything, with this helper for the network; null = it has none. May be called again, with another helper.
  * @throws SetUpError; any other Error when the helper did not provide a network, and has ended
  */
 export function setUp(
-  { namespaces, nsenter, locksDevices, gpuDevices = [], userLimits }: SetUp,
+  { namespaces, nsenter, locksDevices, gpuDevices = [], userLimits, clock }: SetUp,
   network: NetworkSetUp | null,
 ): Promise<SetUpResult> {
   const release = namespaces.hold();
+  const { argv: helper = [], isSelfGuarding = false } = network?.helper ?? {};
   const argv = [
-    "/bin/sh", "-c", SCRIPT, "guard", nsenter, namespaces.enterArgs().join(" "), namespaces.path("user"), namespaces.path("net"),
-    namespaces.processFile("net/route"), locksDevices ? "yes" : "no", userLimits.join(" "), network?.ip ?? "", ...(network?.helper ?? []),
+    nsenter, namespaces.enterArgs().join(" "), namespaces.path("user"), namespaces.path("net"),
+    namespaces.processFile("net/route"), locksDevices ? [...DEVICES, ...gpuDevices].join(" ") : "", userLimits.join(" "),
+    network?.ip ?? "", ...helper,
   ]; // biome-ignore format: one line
-  const { file, args } = launcherArgs(3, [], argv);
+  const { file, args } = launcherArgs(3, [], argv, { last: SCRIPT });
+  const RUN_HELPER = isSelfGuarding ? RUN_SELF_GUARDING : RUN_GUARDED;
   const child = withAnonymousFiles(network ? [Buffer.from(network.rules)] : [], (fds) =>
     spawn(file, args, {
-      env: { ...HOST_ENV, ...VARIABLES, GPU_DEVICES: gpuDevices.join(" ") },
+      env: { ...HOST_ENV, LOCK_AT_ONCE, LOCK_EACH, LIMIT, RUN_HELPER },
       cwd: "/",
       detached: true,
       stdio: [network ? "pipe" : "ignore", "pipe", "pipe", ...fds],
@@ -129,32 +149,33 @@ export function setUp(
     if (said.length < 2_000) said += String(bytes);
   });
   const stop = () => {
-    child.stdin?.destroy();
-    child.stdout?.destroy();
-    child.stderr?.destroy();
+    if (isSelfGuarding) child.kill("SIGKILL");
+    for (const end of [child.stdin, child.stdout, child.stderr]) end?.destroy();
   };
   return new Promise((resolve, reject) => {
-    let isUp = false;
     let output = "";
     const failed = network ? "the host's addresses could not be blocked" : "its namespaces could not be entered";
     const result = (): SetUpResult => ({ unlimited: /^@unlimited (.*)$/m.exec(output)?.[1] ?? null, stop });
+    const cancelLimit = clock.after(SET_UP_MS, stop);
     child.stdout?.on("data", (bytes) => {
-      if (isUp) return network?.onChange();
       if (output.length < 65_536) output += String(bytes);
-      isUp = /^@up$/m.test(output);
-      if (isUp) resolve(result());
+      if (!network || !/^1$/m.test(output)) return;
+      cancelLimit();
+      resolve(result());
     });
     child.once("error", (error) => {
+      cancelLimit();
       release();
       reject(new SetUpError(error.message));
     });
     child.once("exit", release);
     child.once("close", (code) => {
+      cancelLimit();
       const why = said.trim().replaceAll(/\s+/g, " ").slice(-300);
       if (code === 0 && !network) resolve(result());
       else if (code === LIMIT_FAILED) reject(new SetUpError(`${failed}: ${why}`));
-      else if (code === 1) reject(new Error(why));
       else if (code === DEVICES_FAILED) reject(new SetUpError(`the devices could not be made read-only: ${why}`));
+      else if (network && code !== LAUNCHER_FAILED) reject(new Error(why));
       else reject(new SetUpError(`its set-up ended with ${code ?? "a signal"}: ${why}`));
     });
   });

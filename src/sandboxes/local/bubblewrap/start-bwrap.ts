@@ -17,7 +17,7 @@ const FIRST_IN_SH = firstProcess("f=/dev/shm/.first; mkfifo $f; exec 3<>$f && rm
 export const FIRST_PROCESSES: readonly string[] = [FIRST_IN_BASH, FIRST_IN_SH];
 // bwrap may use three pipes only (see openAnonymousFile): stdin is the gate at 5, and stdout carries both the report at 4
 // and the "up" of the first process.
-const PLUMBING = "6<&4 7<&5 4>&1 5<&0 0</dev/null";
+const EXEC = 'exec "$@" 6<&4 7<&5 4>&1 5<&0 0</dev/null';
 
 export interface CallFilter {
   /** The filter as the kernel takes it, for the first process. */
@@ -50,7 +50,7 @@ export function startBwrap({ bwrap, args, filter, cgroupProcs }: BwrapCommand): 
   // Arguments go through a descriptor, so that no command line shows paths of the host. The environment is empty, because
   // the job can read it.
   const first = existsSync("/bin/bash") ? ["/bin/bash", "-c", FIRST_IN_BASH] : ["/bin/sh", "-c", FIRST_IN_SH];
-  const launch = launcherArgs(5, cgroupProcs, [bwrap, "--args", "3", "--", ...first], { redirects: PLUMBING });
+  const launch = launcherArgs(5, cgroupProcs, [bwrap, "--args", "3", "--", ...first], { last: EXEC });
   const texts = [Buffer.from(args.map((each) => `${each}\0`).join("")), filter.entry, filter.program];
   const child = withAnonymousFiles(texts, (fds) =>
     spawn(launch.file, launch.args, {

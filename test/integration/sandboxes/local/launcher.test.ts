@@ -15,9 +15,9 @@ test.each([
   expect({ stdout, stderr, status }).toEqual({ stdout: "0\n1\n2\n3\n[a  b][--][$c]", stderr: "", status: 0 });
 });
 
-test("a program's descriptors are redirected last, in the order given", () => {
+test("what is done last gets the program's words, and redirects in the order given", () => {
   const { file, args } = launcherArgs(5, [], ["/bin/sh", "-c", "cat <&6; echo said >&4"], {
-    redirects: "6<&0 4>&1 0</dev/null",
+    last: 'exec "$@" 6<&0 4>&1 0</dev/null',
   });
   const { stdout, stderr } = spawnSync(file, args, { encoding: "utf8", input: "read " });
   expect({ stdout, stderr }).toEqual({ stdout: "read said\n", stderr: "" });
