@@ -1,4 +1,5 @@
 import type { MetricValue } from "../core/run-task.ts";
+import type { NotFinite } from "../core/series.ts";
 import { digitsNearWhole } from "../shared/near-whole.ts";
 import type { ExperimentView } from "./experiment-view.ts";
 
@@ -26,6 +27,12 @@ export function formatValue(value: MetricValue, least = USUAL_DIGITS): string {
   if (Number.isSafeInteger(value)) return String(value);
   return formatNumber(value, Math.min(Math.max(digitsNearWhole(value, least), wholeDigits(value)), MOST_DIGITS));
 }
+
+/** How many values of a series were not finite, such as "2 NaN, 1 Infinity"; "" = none. */
+export const formatNotFinite = (counts: NotFinite): string =>
+  Object.entries(counts)
+    .map(([value, count]) => `${count} ${value}`)
+    .join(", ");
 
 /** A mean and its deviation, with enough digits to tell it from the means that it is compared with. */
 export function formatMean({

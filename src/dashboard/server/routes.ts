@@ -1,3 +1,4 @@
+import { countNotFinite } from "../../core/series.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { parametersOf } from "./access.ts";
 import { type Answer, answer, refusal } from "./answer.ts";
@@ -64,9 +65,10 @@ export async function respondTo({ lab, readWork, session, path, body, request }:
   if (!view || !job) return refusal(404, "This session has no such job.", "not_found");
   if (kind === "series") {
     // A list, because a metric may have any name.
-    const series = [...lab.series(view.session, job.id)].map(([metric, { points, reports }]) => ({
+    const series = [...lab.series(view.session, job.id)].map(([metric, { points, reports, notFinite }]) => ({
       metric,
       reports,
+      notFinite: notFinite ?? countNotFinite(points),
       points: points.map(({ step, report, value }) => ({ at: step ?? report, value })),
     }));
     return answer(200, { job: job.id, series });

@@ -1,9 +1,10 @@
 import type { MetricSource } from "../../core/run-task.ts";
 import { oneLine } from "../../shared/plain-text.ts";
-import { formatNumber, formatValue } from "../../views/numbers.ts";
+import { formatNotFinite, formatNumber, formatValue } from "../../views/numbers.ts";
+import { tickLabels } from "../../views/tick-labels.ts";
 import type { ReportBoard, ReportEntry, ReportSeries } from "../report.ts";
 import { type Html, html } from "./html.ts";
-import { linear, type Scale, tickLabels } from "./scale.ts";
+import { linear, type Scale } from "./scale.ts";
 import { table } from "./table.ts";
 import { count, usd } from "./words.ts";
 
@@ -94,7 +95,7 @@ ${lines.map((line, index) => html`<g><title>${label(line.job)}</title>${draw(lin
       one.source ?? "",
       one.reports,
       ...extremes(one),
-      kinds(one.notFinite).join(", "),
+      formatNotFinite(one.notFinite),
     ]),
   )}</details>`;
 }
@@ -118,9 +119,6 @@ function draw({ points }: ReportSeries, index: number, x: Scale, y: Scale): Html
 }
 
 const isNotFinite = ([, value]: ReportSeries["points"][number]): boolean => typeof value === "string";
-
-const kinds = (counts: ReportSeries["notFinite"]): string[] =>
-  Object.entries(counts).map(([value, n]) => `${n} ${value}`);
 
 function extremes({ points }: ReportSeries): string[] {
   const numbers = points.map(([, value]) => Number(value)).filter(Number.isFinite);

@@ -1,5 +1,3 @@
-import { formatNumber } from "../../views/numbers.ts";
-
 /* Places of values in a chart. */
 
 export interface Scale {
@@ -44,20 +42,6 @@ function roundTicks(low: number, high: number, count: number): number[] {
   );
   return [...new Set(ticks)];
 }
-
-/** Ticks as an axis names them: with the digits in which they differ, and so none like another. */
-export function tickLabels(ticks: readonly number[]): string[] {
-  const gaps = ticks.slice(1).map((tick, index) => tick - (ticks[index] as number));
-  const gap = gaps.reduce((least, one) => Math.min(least, one), Number.MAX_VALUE);
-  return ticks.map((tick) =>
-    formatNumber(tick, Math.min(MOST_DIGITS, Math.max(1, magnitude(tick) - magnitude(gap) + 1))),
-  );
-}
-
-const magnitude = (value: number): number => (value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value))));
-
-/** With so many, doubles that differ are written differently. */
-const MOST_DIGITS = 17;
 
 /** Steps that an axis of time counts in, seconds. */
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 604_800];

@@ -90,7 +90,7 @@ test("details, series and the ledger are told whatever metrics are called", asyn
   });
   expect(JSON.parse((await server.ask("/series/job_1", AUTHORIZED)).text)).toEqual({
     job: "job_1",
-    series: [{ metric: "__proto__", reports: 3, points: [{ at: 3, value: "NaN" }] }],
+    series: [{ metric: "__proto__", reports: 3, notFinite: { NaN: 1 }, points: [{ at: 3, value: "NaN" }] }],
   });
   expect((await server.ask("/ledger?metric=loss", AUTHORIZED)).text).toBe('{"ledger":null}');
   server.lab.answer = ({ kind }) => ({ kind: "done", text: `${kind} of it` });

@@ -5,10 +5,10 @@ import { forecastOf } from "../../../src/dashboard/page/layout/forecast.ts";
 import { difference, duration } from "../../../src/dashboard/page/layout/format.ts";
 import { toLineage } from "../../../src/dashboard/page/layout/lineage.ts";
 import { timeTicks, toDots, toPath, toScale } from "../../../src/dashboard/page/layout/scale.ts";
-import { tickLabels } from "../../../src/dashboard/page/layout/tick-labels.ts";
 import { spanOf, thinSteps, toBar } from "../../../src/dashboard/page/layout/timeline.ts";
 import { rowsInView } from "../../../src/dashboard/page/layout/window.ts";
 import { gpuSteps } from "../../../src/views/gpu-steps.ts";
+import { tickLabels } from "../../../src/views/tick-labels.ts";
 import { propertyRuns } from "../../support/property-runs.ts";
 import { iso, START, sampleJob } from "../../support/sample-lab.ts";
 

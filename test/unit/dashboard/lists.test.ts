@@ -107,6 +107,7 @@ test("values that cannot be drawn do not spoil the bounds of the others", () => 
   const curve = (...values: (number | "NaN" | "Infinity")[]) => ({
     job: "a",
     reports: 1,
+    notFinite: {},
     points: values.map((value, at) => ({ at, value })),
   });
   expect(boundsOf([curve("NaN", 2, "Infinity", 4)])).toEqual({ x: [1, 3], y: [2, 4] });

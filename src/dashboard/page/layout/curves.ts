@@ -1,4 +1,5 @@
 import type { MetricValue } from "../../../core/run-task.ts";
+import type { NotFinite } from "../../../core/series.ts";
 
 export interface SeriesPoint {
   /** Step, or number of the report. */
@@ -10,6 +11,7 @@ export interface SeriesPoint {
 export interface Curve {
   readonly job: string;
   readonly reports: number;
+  readonly notFinite: NotFinite;
   readonly points: readonly SeriesPoint[];
 }
 

@@ -1,12 +1,13 @@
 import { computed, effect, signal } from "@preact/signals";
+import type { NotFinite } from "../../../core/series.ts";
 import { systemClock } from "../../../shared/clock.ts";
 import { oneLine } from "../../../shared/plain-text.ts";
-import { formatValue } from "../../../views/numbers.ts";
+import { formatNotFinite, formatValue } from "../../../views/numbers.ts";
+import { tickLabels } from "../../../views/tick-labels.ts";
 import { get } from "../api.ts";
 import { boundsOf, type Curve, chooseJobs, type SeriesPoint } from "../layout/curves.ts";
 import { some } from "../layout/format.ts";
 import { toDots, toPath, toScale } from "../layout/scale.ts";
-import { tickLabels } from "../layout/tick-labels.ts";
 import { ledger } from "../ledger.ts";
 import { selected } from "../selection.ts";
 import { fields, jobs } from "../store.ts";
@@ -38,6 +39,7 @@ interface Told {
   readonly series: readonly {
     readonly metric: string;
     readonly reports: number;
+    readonly notFinite: NotFinite;
     readonly points: readonly SeriesPoint[];
   }[];
 }
@@ -59,8 +61,8 @@ export function followCurves(): void {
         const known = kept.get(id);
         if (known?.key === key) return known.curve;
         const told = await get<Told>(`/series/${id}`, session).catch(() => null);
-        const { points = [], reports = 0 } = told?.series.find((one) => one.metric === name) ?? {};
-        const curve = { job: id, points, reports };
+        const { points = [], reports = 0, notFinite = {} } = told?.series.find((one) => one.metric === name) ?? {};
+        const curve = { job: id, points, reports, notFinite };
         kept.set(id, { key, curve });
         return curve;
       }),
@@ -106,8 +108,8 @@ export function Curves() {
       table={() => (
         <Table
           caption={`${oneLine(metric.value ?? "")} over steps`}
-          head={["Job", "Reports", "First", "Smallest", "Largest", "Last", "At step"]}
-          rows={shown.map(({ job, points, reports }) => {
+          head={["Job", "Reports", "First", "Smallest", "Largest", "Last", "At step", "Not finite"]}
+          rows={shown.map(({ job, points, reports, notFinite }) => {
             const values = points.map(({ value }) => Number(value)).filter(Number.isFinite);
             return [
               <JobName key={job} id={job} />,
@@ -117,6 +119,7 @@ export function Curves() {
               values.length === 0 ? "" : formatValue(Math.max(...values)),
               formatValue(points.at(-1)?.value ?? "NaN"),
               points.at(-1)?.at ?? "",
+              formatNotFinite(notFinite),
             ];
           })}
         />
@@ -155,9 +158,10 @@ function Lines({ shown }: { readonly shown: readonly Curve[] }) {
         ))}
       </svg>
       <ul class="legend">
-        {shown.map(({ job }, index) => (
+        {shown.map(({ job, notFinite }, index) => (
           <li key={job} class={`c${index}`}>
             <JobName id={job} />
+            {Object.keys(notFinite).length > 0 && ` (${formatNotFinite(notFinite)})`}
           </li>
         ))}
       </ul>
