@@ -174,7 +174,7 @@ function toIsolation(
       await network.resync(plan.addresses).catch((error: unknown) => {
         if (!alive || isNetworkLost) return;
         isNetworkLost = true;
-        plan.log("warn", "A sandbox lost its network because the host's addresses could not be blocked", {
+        plan.log("warn", "A sandbox lost its network", {
           sandboxId: plan.id,
           error: String(error),
         });

@@ -3,7 +3,7 @@ import { findTool, runHostTool } from "../host-tools.ts";
 import { hostAddresses, NEVER_REACHABLE, NO_TCP_TO } from "./host-addresses.ts";
 import { onHostChange } from "./host-changes.ts";
 import type { Namespaces } from "./namespaces.ts";
-import { type Helper, type SetUp, SetUpError, setUp } from "./set-up.ts";
+import { type Helper, type SetUp, SetUpError, type SetUpResult, setUp } from "./set-up.ts";
 
 /*
  * A network for a sandbox through a user-mode helper, which cannot reach the host. W1: before any command runs, every
@@ -15,7 +15,7 @@ import { type Helper, type SetUp, SetUpError, setUp } from "./set-up.ts";
 export interface Network {
   /**
    * Blocks those of the host's addresses that it has got since the last call; also runs by itself as soon as the kernel
-   * reports a change. Rejects when blocking has failed, now or before; the network is stopped then.
+   * reports a change. Rejects when blocking has failed, now or before, or no helper was left; the network is stopped then.
    */
   resync(addresses: () => ReadonlySet<string>): Promise<void>;
   stop(): void;
@@ -44,6 +44,9 @@ export function findNetworkTools(): NetworkTools | string {
     return "No network: `ip` (iproute2) is not installed, and without it the host's addresses cannot be blocked.";
   return { ip, helpers };
 }
+
+/** Helpers of one sandbox that are replaced by another when they end by themselves. */
+const MOST_REPLACED = 5;
 
 /**
  * Starts the candidates in order until one works; each has ended before the next is tried.
@@ -109,9 +112,13 @@ async function openNetwork(
     for (const network of fresh) blocked.add(network);
   };
   let stopHelper = () => {};
+  let isStopped = false;
+  let helpersEnded = 0;
+  let lost: Error | null = null;
   // A failure here is reported by the next resync, about a second later.
   const ignoreChanges = onHostChange(tools.ip, () => void resync(hostAddresses).catch(() => {}));
   const stop = () => {
+    isStopped = true;
     ignoreChanges();
     stopHelper();
   };
@@ -119,7 +126,10 @@ async function openNetwork(
   const resync = (addresses: () => ReadonlySet<string>) => {
     // One after another, so that no address is blocked twice. After a failure there is no network.
     last = last
-      .then(() => block(addresses()))
+      .then(() => {
+        if (lost) throw lost;
+        return block(addresses());
+      })
       .catch((error) => {
         stop(); // W1
         throw error;
@@ -135,9 +145,25 @@ async function openNetwork(
         throw new Error(`${name} did not come up${error.message && ` (${error.message})`}`);
       },
     );
-  try {
+  const startHelper = async (): Promise<SetUpResult> => {
     const started = await startFirstWorking(tools.helpers, start, (error) => error instanceof SetUpError);
     stopHelper = started.stop;
+    if (isStopped) started.stop();
+    void started.gone.then(replaceHelper);
+    return started;
+  };
+  // One that ends by itself, as when the kernel kills it for want of memory, would take the network with it.
+  const replaceHelper = async () => {
+    if (isStopped) return;
+    helpersEnded += 1;
+    if (helpersEnded > MOST_REPLACED) lost = new Error(`its helper ended ${helpersEnded} times`);
+    else
+      await startHelper().catch((error: Error) => {
+        lost = error;
+      });
+  };
+  try {
+    const started = await startHelper();
     // For addresses that came while the helper started, and whose blocking failed then.
     await resync(hostAddresses);
     return { network: { resync, stop }, unlimited: started.unlimited };

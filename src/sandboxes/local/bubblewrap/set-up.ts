@@ -51,6 +51,8 @@ export interface SetUpResult {
   readonly unlimited: string | null;
   /** Ends the network. */
   readonly stop: () => void;
+  /** Resolves when the network's helper has ended, by itself too. */
+  readonly gone: Promise<void>;
 }
 
 /**
@@ -155,7 +157,8 @@ export function setUp(
   return new Promise((resolve, reject) => {
     let output = "";
     const failed = network ? "the host's addresses could not be blocked" : "its namespaces could not be entered";
-    const result = (): SetUpResult => ({ unlimited: /^@unlimited (.*)$/m.exec(output)?.[1] ?? null, stop });
+    const gone = new Promise<void>((ended) => child.once("exit", () => ended()));
+    const result = (): SetUpResult => ({ unlimited: /^@unlimited (.*)$/m.exec(output)?.[1] ?? null, stop, gone });
     const cancelLimit = clock.after(SET_UP_MS, stop);
     child.stdout?.on("data", (bytes) => {
       if (output.length < 65_536) output += String(bytes);
