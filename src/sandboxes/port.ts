@@ -37,6 +37,8 @@ export interface SandboxSpec {
   readonly name: string;
   /** Whose sandbox it is, for listing and garbage collection. */
   readonly tags: Readonly<Record<string, string>>;
+  /** Tags that say more of it, and may change from one creation to the next; absent = none. */
+  readonly moreTags?: Readonly<Record<string, string>>;
   /** Id of the snapshot to start from; null starts from the environment's image. */
   readonly snapshotID: string | null;
   /** Absolute path in the sandbox. */
@@ -45,6 +47,11 @@ export interface SandboxSpec {
   /** null = the provider's default. */
   readonly memoryMiB: number | null;
   readonly network: NetworkPolicy;
+  /**
+   * Told of a sandbox with these tags and this name that has been ended to make room for the new one: the process that had it
+   * made has died, or the reply was lost. Absent = nobody wants to know.
+   */
+  readonly onLeftEnded?: (left: ListedSandbox) => void;
   /** Whether `SnapshotStore.ofLost` is to have its files when it ends by itself; absent = no. */
   readonly keepsLastFiles?: boolean;
   /** Whether a command without input follows at once, so that a provider may prepare for it; absent = no. */

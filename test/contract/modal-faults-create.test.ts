@@ -1,7 +1,7 @@
 import { describe, expect } from "bun:test";
 import { DEFAULT_MACHINE } from "../../src/sandboxes/modal/create-params.ts";
 import type { ModalLimits } from "../../src/sandboxes/modal/limits.ts";
-import type { SandboxSpec } from "../../src/sandboxes/port.ts";
+import type { ListedSandbox, SandboxSpec } from "../../src/sandboxes/port.ts";
 import { modalClient } from "../support/modal-server/client.ts";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { modalTest } from "../support/modal-test.ts";
@@ -146,10 +146,17 @@ describe("a failed creation has the right code and leaves nothing:", () => {
   modalTest(
     "an orphan with the same name and tags is ended; a sandbox with other tags keeps its name, and the new one gets another",
     async () => {
-      const spec = specOf();
-      await provider().create(spec);
-      const made = await provider().create(spec);
+      const left: ListedSandbox[] = [];
+      const spec = {
+        ...specOf({ moreTags: { usd_per_hour: "2" } }),
+        onLeftEnded: (one: ListedSandbox) => left.push(one),
+      };
+      const orphan = await provider().create(spec);
+      // What it costs may have another price by now.
+      const made = await provider().create({ ...spec, moreTags: { usd_per_hour: "3" } });
       await until(async () => (await live()).length === 1, { what: "the orphan is ended" });
+      const since = expect.closeTo(Date.now(), -5);
+      expect(left).toMatchObject([{ id: orphan.id, tags: { usd_per_hour: "2" }, billedSince: since }]);
       const another = await provider().create({ ...spec, tags: { suite: "faults", job: "another" } });
       expect((await live()).map(({ id }) => id).sort()).toEqual([made.id, another.id].sort());
       expect(new Set((await live()).map(({ name }) => name)).size).toBe(2);

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect } from "bun:test";
 import { type ModalSetup, noneLeft, startModalSetup } from "../support/modal-setup.ts";
+import { restart } from "../support/opencode.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
 import { say } from "../support/scripted.ts";
 import { ask, shell, start, status, task, turn, wait } from "../support/turns.ts";
+import { pause, until } from "../support/wait.ts";
 
 let setup: ModalSetup;
 
@@ -64,4 +66,29 @@ sandboxTest("counts a sandbox at its limits while it runs, and afterwards by its
   // Two cores are used, an eighth of one is requested, 64 are allowed. The sandbox lives longer than its job runs.
   expect(perSecond).toBeGreaterThan(1);
   expect(perSecond).toBeLessThan(32);
+});
+
+sandboxTest("a sandbox with a GPU whose OpenCode is killed before it knows of it is charged to its job", async () => {
+  const { modal } = setup;
+  // Nobody is told that its machine is there: neither of the first one, nor of the next, so that only the first one counts.
+  await modal.faults.add({ method: "SandboxGetTaskId", hang: true, times: 100_000 });
+  const session = await setup.server.createSession();
+  await turn(setup.server, session.id, start({ ...task("late", shell("true"), say("ran")), gpu: "T4" }));
+  const ofFirst = await until(async () => (await modal.sandboxes({ live: true }))[0] ?? null, { what: "it is made" });
+  const since = Date.now();
+  await pause(2_000);
+  setup.server = await restart(setup.server, setup.home, "SIGKILL");
+  await ask(setup.server, session.id, status()); // loads the plugin
+  const isGone = async () => (await modal.sandboxes({ live: true })).every(({ id }) => id !== ofFirst.id);
+  await until(isGone, { what: "what was left is ended" });
+  const seconds = (Date.now() - since) / 1_000;
+  const usdOf = async () => (await ask(setup.server, session.id, status())).metadata.jobs[0]?.usd.compute ?? 0;
+  await until(async () => (await usdOf()) > 0, { what: "it is charged" });
+  const usd = await usdOf();
+  // Two cores are reserved and four allowed, at a dollar a second each; the T4 is cheap beside them.
+  expect(usd).toBeGreaterThan(2 * 2);
+  expect(usd).toBeLessThan(4.1 * (seconds + 5));
+  await modal.faults.clear();
+  await setup.server.client.session.delete({ sessionID: session.id });
+  await noneLeft(modal);
 });

@@ -1,7 +1,8 @@
 import type { GpuRequest } from "../../config/gpu.ts";
 import { addUsd, usdOver } from "../../core/cost.ts";
 import type { Limits } from "../../core/limits.ts";
-import type { Sandbox } from "../../sandboxes/port.ts";
+import { rateOf } from "../../core/sandbox-tags.ts";
+import type { ListedSandbox, Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
@@ -10,6 +11,8 @@ import type { SessionJobs } from "../session/session-jobs.ts";
 export interface Charges {
   /** Adds to the job's cost what a sandbox costs, until it has ended, that was made for it and that it does not get. Never throws. */
   charge(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, gpu: GpuRequest | null): void;
+  /** Adds what a sandbox has cost that nobody had recorded, and that has been ended now, as far as its tags say. Never throws. */
+  chargeLeft(sessionJobs: SessionJobs, jobID: string, left: ListedSandbox): void;
   /** Adds what a sandbox costs: what it has until now at once, and the rest when it has ended. Never throws. */
   addCost(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, usdPerHour: number, from: number): void;
   /** Does `record` when the sandbox has ended, or at `recordAll`. */
@@ -35,19 +38,23 @@ export function createCharges({ limits, clock, log }: ChargesDeps): Charges {
     if (job) addCost(sessionJobs, jobID, sandbox, limits.rates(job, gpu).most, billedSince);
   }
 
+  function addSince(
+    sessionJobs: SessionJobs,
+    jobID: string,
+    sandboxID: string,
+    usdPerHour: number,
+    since: number,
+  ): void {
+    try {
+      const usd = usdOver(usdPerHour, clock.now() - since);
+      if (usd > 0) sessionJobs.update(jobID, (job) => ({ ...job, compute: addUsd(job.compute, usd) }));
+    } catch (error) {
+      log("warn", "could not record what a sandbox has cost", { jobID, sandboxID, reason: String(error) });
+    }
+  }
+
   function addCost(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, usdPerHour: number, from: number): void {
-    const add = (since: number) => {
-      try {
-        const usd = usdOver(usdPerHour, clock.now() - since);
-        if (usd > 0) sessionJobs.update(jobID, (job) => ({ ...job, compute: addUsd(job.compute, usd) }));
-      } catch (error) {
-        log("warn", "could not record what a sandbox has cost", {
-          jobID,
-          sandboxID: sandbox.id,
-          reason: String(error),
-        });
-      }
-    };
+    const add = (since: number) => addSince(sessionJobs, jobID, sandbox.id, usdPerHour, since);
     const now = clock.now();
     add(from);
     onceEnded(sandbox, () => add(now));
@@ -63,6 +70,9 @@ export function createCharges({ limits, clock, log }: ChargesDeps): Charges {
 
   return {
     charge,
+    chargeLeft(sessionJobs, jobID, { id, tags, billedSince }) {
+      if (billedSince != null) addSince(sessionJobs, jobID, id, rateOf(tags), billedSince);
+    },
     addCost,
     onceEnded,
     recordAll() {

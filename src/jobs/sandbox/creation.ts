@@ -5,13 +5,13 @@ import { holdMs, isWaitOver, waitedSince } from "../../core/gpu-wait.ts";
 import type { Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { proxyNotes } from "../../core/proxy-notes.ts";
-import { toTags } from "../../core/sandbox-tags.ts";
+import { toRateTag, toTags } from "../../core/sandbox-tags.ts";
 import { environmentOf } from "../../core/task-source.ts";
 import { missingVariableNotes } from "../../core/variable-notes.ts";
 import { AccountLimitError } from "../../sandboxes/account-limit.ts";
 import type { StepListener } from "../../sandboxes/creation-steps.ts";
 import { toMachineSpec, toSandboxEnv, toSandboxSpec } from "../../sandboxes/environment.ts";
-import type { MachineSpec, Sandbox, SandboxProvider, SandboxSpec } from "../../sandboxes/port.ts";
+import type { ListedSandbox, MachineSpec, Sandbox, SandboxProvider, SandboxSpec } from "../../sandboxes/port.ts";
 import { type Clock, sleep } from "../../shared/clock.ts";
 import { PluginError, toFailure } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
@@ -31,6 +31,8 @@ export interface CreationDeps extends SkillInstallerDeps, GrantedGpuDeps {
   readonly pool: Pick<PoolStore, "identity">;
   readonly limits: Limits;
   readonly leases: Pick<Leases, "claimGpu" | "machineGpusOf">;
+  /** Charges the job for a sandbox of its that a dead process left, and that has been ended. Never throws. */
+  readonly chargeLeft: (left: ListedSandbox) => void;
   /** Told what the creation waits for. */
   readonly onStep?: StepListener | undefined;
 }
@@ -125,7 +127,9 @@ async function create(
   const tags = toTags(job, deps.pool.identity());
   const bare = toSandboxSpec(environment, deps.hostEnv, { name: nameFor(job, snapshotID), tags, snapshotID });
   const machine = { ...toMachineSpec(environment), lifetimeMs: deps.limits.sandboxMs(job) };
-  const spec = { ...bare, machine, keepsLastFiles: true, commandFollows: job.task.run !== null };
+  const moreTags = toRateTag(deps.limits.rates(job, null).most);
+  const onLeftEnded = deps.chargeLeft;
+  const spec = { ...bare, moreTags, onLeftEnded, machine, keepsLastFiles: true, commandFollows: job.task.run !== null };
   const waitSince = waitedSince(job.gpuWait, false, deps.clock.now());
   for (let attempt = 0; ; attempt++) {
     try {
@@ -176,7 +180,8 @@ async function createWithGpu(
     try {
       const gpuWaitMs = holdMs(waitSince, preferences.length, deps.limits.gpuWait, deps.clock.now());
       const machine = { ...spec.machine, gpu, gpuWaitMs };
-      const sandbox = await provider.create({ ...spec, machine }, signal, deps.onStep);
+      const moreTags = toRateTag(deps.limits.rates(job, gpu).most);
+      const sandbox = await provider.create({ ...spec, moreTags, machine }, signal, deps.onStep);
       await requireGranted(deps, job, gpu, sandbox);
       return sandbox;
     } catch (error) {

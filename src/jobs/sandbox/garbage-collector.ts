@@ -156,11 +156,12 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     return isRecorded || createdAt === null || clock.now() - createdAt < deps.creationMs;
   }
 
-  /** Of one for single commands whose process died before it recorded it. */
+  /** Of one whose process died before it recorded it, or lost sight of it while it was made. */
   function uncountedCost({ id, tags, billedSince }: Owned, job: Job): SandboxCost | null {
-    const isOfDead = tags.burst !== undefined && isProcessDead(Number(tags.burst));
-    const isCounted = job.burst?.sandboxID === id || pool.sandboxes().some((row) => row.id === id);
-    if (!isOfDead || isCounted || billedSince == null) return null;
+    const isOfLiving = tags.burst !== undefined && !isProcessDead(Number(tags.burst));
+    const isNamed = job.burst?.sandboxID === id || (job.sandbox.kind === "live" && job.sandbox.id === id);
+    const isCounted = isNamed || pool.sandboxes().some((row) => row.id === id);
+    if (isOfLiving || isCounted || billedSince == null) return null;
     return { usdPerHour: rateOf(tags), chargedTo: billedSince };
   }
 

@@ -4,7 +4,7 @@ import { isHeld, type Job } from "../../core/job.ts";
 import { withFinished, withUnfinished } from "../../core/job-notes.ts";
 import { unlessAborted } from "../../core/unless-aborted.ts";
 import type { CreationStep } from "../../sandboxes/creation-steps.ts";
-import type { Sandbox } from "../../sandboxes/port.ts";
+import type { ListedSandbox, Sandbox } from "../../sandboxes/port.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { OldFiles } from "../project/old-files.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
@@ -52,7 +52,7 @@ export interface SandboxLifecycle
   suspend(): Promise<void>;
 }
 
-export interface SandboxLifecycleDeps extends Omit<SourcesDeps, "pool" | "charge">, ParkingDeps {
+export interface SandboxLifecycleDeps extends Omit<SourcesDeps, "pool" | "charge" | "chargeLeft">, ParkingDeps {
   readonly warm: WarmPool;
   readonly parking: Parking;
   readonly prices: Pick<PriceList, "read">;
@@ -100,8 +100,9 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     job = requireJob(sessionJobs, jobID);
     await deps.prices.read(provider); // its cost counts from the beginning
     const charge = (sandbox: Sandbox, gpu: GpuRequest | null) => liveSandboxes.charge(sessionJobs, jobID, sandbox, gpu);
+    const chargeLeft = (left: ListedSandbox) => liveSandboxes.chargeLeft(sessionJobs, jobID, left);
     const onStep = (step: CreationStep) => noteStep(sessionJobs, jobID, step);
-    const sources = { ...deps, charge, onStep, onOldFiles };
+    const sources = { ...deps, charge, chargeLeft, onStep, onOldFiles };
     // One that was lost before its agent was prompted held nothing.
     const isUnused = job.turns === 0 && job.sandbox.kind === "gone" && deps.snapshots.newestOf(job) === null;
     const isFirst = job.sandbox.kind === "none" || job.sandbox.kind === "creating" || isUnused;

@@ -13,7 +13,7 @@ import type { ProjectTrees } from "../project/trees.ts";
 import type { Leases } from "../queue/leases.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { PoolStore } from "../store/pool-store.ts";
-import { createCharges } from "./charges.ts";
+import { type Charges, createCharges } from "./charges.ts";
 import type { MadeSandbox, WarmOrigin } from "./creation.ts";
 import { createGpuSampler } from "./gpu-sampler.ts";
 import { keepLostFiles, UNSEEN, withLoss } from "./keep-lost-files.ts";
@@ -45,6 +45,7 @@ export interface LiveSandboxes extends Meter {
   release(jobID: string): void;
   /** Adds to the job's cost what a sandbox costs, until it has ended, that was made for it and that it does not get. Never throws. */
   charge(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, gpu: GpuRequest | null): void;
+  chargeLeft: Charges["chargeLeft"];
   /** Records that a sandbox has ended: its cost is settled and its GPUs are free. */
   recordTerminated(sessionJobs: SessionJobs, jobID: string, sandboxID: string): void;
   /** Records that the provider is ending the job's sandbox, and later that it has ended. */
@@ -279,6 +280,7 @@ export function createLiveSandboxes(deps: LiveSandboxesDeps): LiveSandboxes {
     release: forget,
     ...meter,
     charge: charges.charge,
+    chargeLeft: charges.chargeLeft,
     recordTerminated,
     recordEnding,
     terminate,

@@ -158,7 +158,7 @@ class LocalProvider implements SandboxProvider {
     const meta: SandboxMeta = {
       id,
       name: spec.name,
-      tags: spec.tags,
+      tags: { ...spec.tags, ...spec.moreTags },
       workdir: spec.workdir,
       memoryMiB: spec.machine?.memoryLimitMiB ?? spec.memoryMiB,
       ...diskLimits(free, this.#deps.limits),

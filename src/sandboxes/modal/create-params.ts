@@ -50,7 +50,7 @@ export function toCreateParams(spec: SandboxSpec, mounts: Omit<Mounts, "notes">)
   const machine = spec.machine ?? DEFAULT_MACHINE;
   return {
     name: spec.name,
-    tags: { ...spec.tags },
+    tags: { ...spec.tags, ...spec.moreTags },
     command: [...MAIN_PROCESS],
     // Where an image starts may be in a volume, which is not reloaded while a process stands in it.
     workdir: "/",

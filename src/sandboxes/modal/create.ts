@@ -54,7 +54,13 @@ export async function createSandbox(
 ): Promise<Sandbox> {
   const { client, app, clock, limits, log, credentials, later } = deps;
   const gpu = spec.machine?.gpu ?? null;
-  const ours: Omit<OrphanName, "name"> = { app: app.name ?? "", environment: deps.environment, tags: spec.tags };
+  const ours: Omit<OrphanName, "name"> = {
+    app: app.name ?? "",
+    appID: app.appId,
+    environment: deps.environment,
+    tags: spec.tags,
+    onEnded: spec.onLeftEnded,
+  };
   const asked = askedOf(spec.machine ?? DEFAULT_MACHINE);
   const context = { doing: `create sandbox ${spec.name}`, credentials, asked, ...(gpu && { gpu: formatGpu(gpu) }) };
   const doing = `Creating sandbox ${spec.name}`;

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { defaultOptions } from "../../../../src/config/schema.ts";
+import { computeUsd } from "../../../../src/core/cost.ts";
 import { openFoundation } from "../../../../src/jobs/foundation.ts";
 import { sessionFile } from "../../../../src/jobs/store/session-store.ts";
 import type { SandboxSpec } from "../../../../src/sandboxes/port.ts";
@@ -70,6 +71,25 @@ test(
     await createOrphan(world, { job: "job_9", session: "ses_9", lab: identity });
     await world.clock.advance(6 * MINUTE);
     expect(sandboxIDs(world)).toEqual([]);
+  }),
+);
+
+test(
+  "what a job's sandbox has cost that its process did not live to record is charged to the job, and nothing twice",
+  inWorld(async (world) => {
+    const [id = ""] = await world.start("say 1");
+    await world.reaches(id, "completed");
+    await world.runtime.collectGarbage();
+    const usd = () => computeUsd(world.job(id).compute, world.clock.now());
+    const before = usd();
+    world.machine.billedSince = world.clock.now() - 30 * MINUTE;
+    const tags = { job: id, session: ORCHESTRATOR, lab: world.runtime.pool.identity() };
+    const left = await createOrphan(world, { ...tags, usd_per_hour: "8" });
+    expect((await world.runtime.collectGarbage()).ended).toEqual([left]);
+    expect(usd() - before).toBeCloseTo(4);
+    const untold = await createOrphan(world, tags); // of an earlier version
+    expect((await world.runtime.collectGarbage()).ended).toEqual([untold]);
+    expect(usd() - before).toBeCloseTo(4);
   }),
 );
 
