@@ -90,8 +90,7 @@ for (const shell of shells) {
       [true, true],
     ] as const) {
       test(`does not wait for a child that outlives the command, ${keepLog ? "with" : "without"} a log${oneStream ? " of one stream" : ""}`, () => {
-        // Waits only for the wrapper's end mark, because the child keeps its streams open.
-        const began = performance.now();
+        // Looks only for the wrapper's end mark, because the child keeps its streams open for longer than the whole may take.
         const id = `t${process.pid}_${count++}`;
         const script = wrapperScript({
           id,
@@ -99,7 +98,7 @@ for (const shell of shells) {
           terminal: null,
           keepLog,
           oneStream,
-          argv: ["sh", "-c", "sleep 3 & echo done; exit 4"],
+          argv: ["sh", "-c", "sleep 60 & echo done; exit 4"],
         }).replaceAll("/tmp/.parallel-agents", join(dir, "run"));
         const ran = spawnSync(
           "sh",
@@ -115,7 +114,6 @@ for (const shell of shells) {
           { timeout: 20_000 },
         );
         expect(ran.stdout.toString("latin1")).toContain("ended with code 4");
-        expect(performance.now() - began).toBeLessThan(keepLog ? 3800 : 3500);
       });
     }
 
