@@ -98,13 +98,13 @@ for (const shell of shells) {
           terminal: null,
           keepLog,
           oneStream,
-          argv: ["sh", "-c", "sleep 60 & echo done; exit 4"],
+          argv: ["sh", "-c", `sleep 60 & echo $! > ${dir}/${id}; echo done; exit 4`],
         }).replaceAll("/tmp/.parallel-agents", join(dir, "run"));
         const ran = spawnSync(
           "sh",
           [
             "-c",
-            `"$@" | grep -a -m1 "${id} ended with code 4"`,
+            `"$@" | { grep -a -m1 "${id} ended with code 4"; kill $(cat ${dir}/${id}); }`,
             "x",
             shell,
             ...(shell === "busybox" ? ["sh"] : []),
