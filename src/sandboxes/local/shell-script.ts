@@ -12,7 +12,7 @@ export const NO_WORKDIR = "W";
 
 /** The shell's program, identical for every command: read the script, then run it. */
 export const READ_SCRIPT = 'c=$(cat <&3); eval "$c"';
-/** The same for Linux, without starting a program. Descriptor 3 is opened anew, to append the mark whatever was read. */
+/** The same on Linux, where no `cat` is needed. Descriptor 3 is opened again so that the mark goes to the end of the file. */
 export const READ_SCRIPT_ON_LINUX = "exec 3>>/proc/self/fd/3; . /proc/self/fd/3";
 
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
