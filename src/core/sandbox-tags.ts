@@ -28,11 +28,17 @@ export const toWarmTags = (warmID: string, identity: string): Record<string, str
 export const toBurstTags = (job: Owner, identity: string, usdPerHour: number): Record<string, string> => ({
   ...toTags(job, identity),
   burst: String(process.pid),
-  ...toRateTag(usdPerHour),
+  ...toCostTags(usdPerHour),
 });
 
-/** Tag of a sandbox whose cost somebody has to pay also if its process dies before it has recorded it. @param usdPerHour at most */
-export const toRateTag = (usdPerHour: number): Record<string, string> => ({ usd_per_hour: String(usdPerHour) });
+/**
+ * Tags by which a sandbox that this process makes is charged for even if the process dies before it has recorded it.
+ * @param usdPerHour what it costs at most
+ */
+export const toCostTags = (usdPerHour: number): Record<string, string> => ({
+  usd_per_hour: String(usdPerHour),
+  maker: String(process.pid),
+});
 
 /** What a sandbox costs at most, as its tags say, USD per hour; 0 where they do not. */
 export const rateOf = (tags: Readonly<Record<string, string>>): number => Number(tags.usd_per_hour) || 0;

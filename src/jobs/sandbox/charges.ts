@@ -11,7 +11,7 @@ import type { SessionJobs } from "../session/session-jobs.ts";
 export interface Charges {
   /** Adds to the job's cost what a sandbox costs, until it has ended, that was made for it and that it does not get. Never throws. */
   charge(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, gpu: GpuRequest | null): void;
-  /** Adds what a sandbox has cost that nobody had recorded, and that has been ended now, as far as its tags say. Never throws. */
+  /** Adds what a sandbox that nobody had recorded has cost until now, when it has been ended, as its tags say. Never throws. */
   chargeLeft(sessionJobs: SessionJobs, jobID: string, left: ListedSandbox): void;
   /** Adds what a sandbox costs: what it has until now at once, and the rest when it has ended. Never throws. */
   addCost(sessionJobs: SessionJobs, jobID: string, sandbox: Sandbox, usdPerHour: number, from: number): void;

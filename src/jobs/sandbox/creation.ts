@@ -5,7 +5,7 @@ import { holdMs, isWaitOver, waitedSince } from "../../core/gpu-wait.ts";
 import type { Job } from "../../core/job.ts";
 import type { Limits } from "../../core/limits.ts";
 import { proxyNotes } from "../../core/proxy-notes.ts";
-import { toRateTag, toTags } from "../../core/sandbox-tags.ts";
+import { toCostTags, toTags } from "../../core/sandbox-tags.ts";
 import { environmentOf } from "../../core/task-source.ts";
 import { missingVariableNotes } from "../../core/variable-notes.ts";
 import { AccountLimitError } from "../../sandboxes/account-limit.ts";
@@ -31,7 +31,7 @@ export interface CreationDeps extends SkillInstallerDeps, GrantedGpuDeps {
   readonly pool: Pick<PoolStore, "identity">;
   readonly limits: Limits;
   readonly leases: Pick<Leases, "claimGpu" | "machineGpusOf">;
-  /** Charges the job for a sandbox of its that a dead process left, and that has been ended. Never throws. */
+  /** Charges the job for a sandbox that a dead process had made for it, and that has been ended now. Never throws. */
   readonly chargeLeft: (left: ListedSandbox) => void;
   /** Told what the creation waits for. */
   readonly onStep?: StepListener | undefined;
@@ -127,7 +127,7 @@ async function create(
   const tags = toTags(job, deps.pool.identity());
   const bare = toSandboxSpec(environment, deps.hostEnv, { name: nameFor(job, snapshotID), tags, snapshotID });
   const machine = { ...toMachineSpec(environment), lifetimeMs: deps.limits.sandboxMs(job) };
-  const moreTags = toRateTag(deps.limits.rates(job, null).most);
+  const moreTags = toCostTags(deps.limits.rates(job, null).most);
   const onLeftEnded = deps.chargeLeft;
   const spec = { ...bare, moreTags, onLeftEnded, machine, keepsLastFiles: true, commandFollows: job.task.run !== null };
   const waitSince = waitedSince(job.gpuWait, false, deps.clock.now());
@@ -180,7 +180,7 @@ async function createWithGpu(
     try {
       const gpuWaitMs = holdMs(waitSince, preferences.length, deps.limits.gpuWait, deps.clock.now());
       const machine = { ...spec.machine, gpu, gpuWaitMs };
-      const moreTags = toRateTag(deps.limits.rates(job, gpu).most);
+      const moreTags = toCostTags(deps.limits.rates(job, gpu).most);
       const sandbox = await provider.create({ ...spec, moreTags, machine }, signal, deps.onStep);
       await requireGranted(deps, job, gpu, sandbox);
       return sandbox;

@@ -156,12 +156,13 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     return isRecorded || createdAt === null || clock.now() - createdAt < deps.creationMs;
   }
 
-  /** Of one whose process died before it recorded it, or lost sight of it while it was made. */
+  /** Of one whose process died before it recorded it. A process that lives charges what it ends by itself. */
   function uncountedCost({ id, tags, billedSince }: Owned, job: Job): SandboxCost | null {
-    const isOfLiving = tags.burst !== undefined && !isProcessDead(Number(tags.burst));
+    const maker = tags.maker ?? tags.burst; // earlier versions name no maker
+    const isOfDead = maker !== undefined && isProcessDead(Number(maker));
     const isNamed = job.burst?.sandboxID === id || (job.sandbox.kind === "live" && job.sandbox.id === id);
     const isCounted = isNamed || pool.sandboxes().some((row) => row.id === id);
-    if (isOfLiving || isCounted || billedSince == null) return null;
+    if (!isOfDead || isCounted || billedSince == null) return null;
     return { usdPerHour: rateOf(tags), chargedTo: billedSince };
   }
 

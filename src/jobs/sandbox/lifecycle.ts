@@ -100,7 +100,10 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     job = requireJob(sessionJobs, jobID);
     await deps.prices.read(provider); // its cost counts from the beginning
     const charge = (sandbox: Sandbox, gpu: GpuRequest | null) => liveSandboxes.charge(sessionJobs, jobID, sandbox, gpu);
-    const chargeLeft = (left: ListedSandbox) => liveSandboxes.chargeLeft(sessionJobs, jobID, left);
+    const chargeLeft = (left: ListedSandbox) => {
+      const isCounted = deps.pool.sandboxes().some(({ id }) => id === left.id);
+      if (!isCounted) liveSandboxes.chargeLeft(sessionJobs, jobID, left);
+    };
     const onStep = (step: CreationStep) => noteStep(sessionJobs, jobID, step);
     const sources = { ...deps, charge, chargeLeft, onStep, onOldFiles };
     // One that was lost before its agent was prompted held nothing.

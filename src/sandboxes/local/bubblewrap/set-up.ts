@@ -117,8 +117,8 @@ done
 [ "$code" != 0 ] || echo 1
 exec 4<&-; wait $p; kill -9 $r
 exit $code`;
-/** From the start of a set-up, for a helper that does not come up. */
-const SET_UP_MS = 10_000;
+/** From the start of a set-up until the helper is up. A loaded machine needs some of it for the rest. */
+const SET_UP_MS = 30_000;
 
 /**
  * Does everything, with this helper for the network; null = it has none. May be called again, with another helper.
