@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
@@ -75,7 +75,7 @@ describe.skipIf(why !== null)(`a job that attacks its local sandbox${why ? ` (sk
         await new Promise((resolve) => setTimeout(resolve, 10));
       expect(environ()).toContain(CANARY);
       const seen = (await sh(sandbox, "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'")).stdout;
-      expect(seen).toContain("while :; do read"); // the first process is listed, so other processes would be too
+      expect(seen).toContain("first process of a sandbox"); // the first process is listed, so other processes would be too
       for (const secret of [CANARY, rootDir, hostDir, "OPENCODE"]) expect(seen).not.toContain(secret);
       const { stdout } = await sh(sandbox, "ls -d /proc/[0-9]* | wc -l");
       expect(Number(stdout)).toBeLessThan(10);
@@ -91,11 +91,8 @@ describe.skipIf(why !== null)(`a job that attacks its local sandbox${why ? ` (sk
       sandbox,
       "ls /proc/self/fd | tr '\\n' ' '; ls /proc/1/fd | tr '\\n' ' '; grep -E '^(CapEff|CapPrm|CapAmb|NoNewPrivs)' /proc/self/status | tr '\\n\\t' '  '",
     );
-    expect(stdout).toMatch(/^0 1 2 3 0 (10 )?2 3 CapPrm: 0+ CapEff: 0+ CapAmb: 0+ NoNewPrivs: 1 $/);
-    // Descriptor 3 of the first process is a pipe of its own, 3 of `ls` the directory it reads; neither leads to the host.
-    const pipe = (await sh(sandbox, "readlink /proc/1/fd/3")).stdout.trim();
-    expect(pipe).toMatch(/^pipe:\[\d+\]$/);
-    expect(readdirSync("/proc/self/fd").map((fd) => linkOf(`/proc/self/fd/${fd}`))).not.toContain(pipe);
+    // Descriptor 3 of `ls` is the directory it reads.
+    expect(stdout).toMatch(/^0 1 2 3 0 2 CapPrm: 0+ CapEff: 0+ CapAmb: 0+ NoNewPrivs: 1 $/);
     await fails("ls /proc/1/root/home/*/.ssh || ls /proc/1/cwd/../../root/.ssh");
   });
 
@@ -183,11 +180,3 @@ describe.skipIf(why !== null)(`a job that attacks its local sandbox${why ? ` (sk
     expect(stdout).toBe("ok\n");
   });
 });
-
-function linkOf(path: string): string | null {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return null; // it was closed meanwhile
-  }
-}

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { findNetworkTools } from "../../src/sandboxes/local/bubblewrap/network.ts";
+import { FIRST_COMMAND } from "../../src/sandboxes/local/bubblewrap/programs/sandbox-programs.ts";
 import { pause, until } from "../support/wait.ts";
 import { descendants, localProvider, newRoot, startTimeOf, whyNoIsolation } from "./local-support.ts";
 
@@ -83,7 +84,7 @@ describe.skipIf(why !== null)(`a host process that is killed${why ? ` (skipped: 
   });
 });
 
-const FIRST_PROCESS = "echo up || exit;";
+const FIRST_PROCESS = FIRST_COMMAND[1] as string;
 
 /** Pids of first processes whose host process is gone. */
 function orphans(): number[] {

@@ -12,7 +12,6 @@ export type HostTool =
   | "bwrap"
   | "nsenter"
   | "setpriv"
-  | "prlimit"
   | "slirp4netns"
   | "pasta"
   | "ip"

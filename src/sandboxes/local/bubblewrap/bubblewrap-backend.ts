@@ -10,17 +10,18 @@ import { findTool, HOST_ENV } from "../host-tools.ts";
 import type { Isolation, IsolationBackend, IsolationPlan, LendingRules } from "../isolation.ts";
 import { openIsolation } from "./bubblewrap-isolation.ts";
 import { type BwrapOptions, bwrapArgs, HOME, refuseWorkdir } from "./bwrap-args.ts";
-import { entryProgram } from "./call-filter/entry-program.ts";
 import { filterProgram, thisProcessor } from "./call-filter/filter-program.ts";
 import { createCgroup, findCgroupParents, removeOrphanCgroups } from "./cgroup.ts";
 import { hostAddresses, NEVER_REACHABLE } from "./host-addresses.ts";
 import { type HostPath, readHostPath } from "./host-path.ts";
 import { createIsolatedTrees } from "./isolated-trees.ts";
+import { lockedDevices } from "./kernel-files.ts";
 import { createCredentialSearch } from "./lent/credentials-in.ts";
 import { realAsFarAsItIs } from "./lent/host-files.ts";
 import { readSystemFolders } from "./lent/system-folders.ts";
 import { findNetworkTools } from "./network.ts";
-import { unenforcedLimits } from "./process-limits.ts";
+import { processLimits, unenforcedLimits } from "./process-limits.ts";
+import { deviceLock, entryProgram, firstProgram } from "./programs/sandbox-programs.ts";
 import { NO_RESOLVER, programArgs, type Resolver, reachableResolver, readEtc } from "./root-filesystem.ts";
 import { createSharedFiles } from "./shared-files.ts";
 
@@ -44,7 +45,6 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
     bwrap: findTool("bwrap"),
     nsenter: findTool("nsenter"),
     setpriv: findTool("setpriv"),
-    prlimit: findTool("prlimit"),
   };
   const missing = Object.entries(tools)
     .filter(([, path]) => path === null)
@@ -55,8 +55,8 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
   const processor = thisProcessor();
   if (processor === null)
     return `its system-call filter knows x86-64 and arm64 only, not this ${process.arch} process (remedy: provider "modal")`;
-  const program = filterProgram(processor);
-  const filter = { program, entry: entryProgram(processor, program) };
+  const filter = filterProgram(processor);
+  const first = firstProgram(processor);
   const { bwrap, nsenter, setpriv } = tools as { bwrap: string; nsenter: string; setpriv: string };
   const help = spawnSync(bwrap, ["--help"], { env: { ...HOST_ENV }, encoding: "utf8" }).stdout ?? "";
   const options: BwrapOptions = {
@@ -102,7 +102,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
       const { lent, refused } = lookUp([HOME]);
       return { lent, refused: [...refused, ...systemFolders().refused] };
     },
-    trees: createIsolatedTrees(bwrap, filter.program, programs),
+    trees: createIsolatedTrees(bwrap, filter, programs),
     async open(plan: IsolationPlan): Promise<Isolation> {
       const refusal = refuseWorkdir(plan.workdir);
       if (refusal !== null)
@@ -140,9 +140,15 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
         ...withOwnPath(plan.env, hostPath.path),
         ...plan.gpus?.env,
       };
+      const files = {
+        filter,
+        first,
+        entry: entryProgram(processor, filter, processLimits(plan.limits, cgroup)),
+        lock: deviceLock(processor, lockedDevices(plan.gpus)),
+      };
       try {
         return await openIsolation({
-          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, filter, args: bwrapArgs(plan, programs(), hostPath, etc, etcFiles, cgroup, options),
+          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, files, args: bwrapArgs(plan, programs(), hostPath, etc, etcFiles, cgroup, options),
           insideEnv, notes, networkTools, addresses, clock, log: deps.log,
         }); // biome-ignore format: one argument
       } catch (error) {

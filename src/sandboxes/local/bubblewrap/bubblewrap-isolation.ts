@@ -10,9 +10,9 @@ import { freezeCgroup } from "./cgroup-freezer.ts";
 import { enterLaunch } from "./enter.ts";
 import { Namespaces } from "./namespaces.ts";
 import { type Network, type NetworkTools, setUpAlone, setUpWithNetwork } from "./network.ts";
-import { processLimits } from "./process-limits.ts";
+import { UP } from "./programs/sandbox-programs.ts";
 import { SandboxProcesses } from "./sandbox-processes.ts";
-import { type BwrapProcess, type CallFilter, readReport, startBwrap } from "./start-bwrap.ts";
+import { type BwrapProcess, readReport, type SandboxFiles, startBwrap } from "./start-bwrap.ts";
 import { userLimits } from "./user-limits.ts";
 
 /** Absolute paths of the host tools that every sandbox needs. */
@@ -27,7 +27,7 @@ export interface BubblewrapPlan extends IsolationPlan {
   readonly cgroup: Cgroup | null;
   /** bwrap's arguments, without the program to run. */
   readonly args: readonly string[];
-  readonly filter: CallFilter;
+  readonly files: SandboxFiles;
   readonly networkTools: () => NetworkTools | string;
   /** The host's addresses as they were read a moment ago, for all sandboxes that look at them every second. */
   readonly addresses: () => ReadonlySet<string>;
@@ -72,12 +72,11 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
     );
     bwrap.child.stdin?.end();
     // Until this line arrives the new root is half built, with the host's root still beneath it: nobody may enter yet.
-    await bwrap.output("up\n");
+    await bwrap.output(UP);
     const setUp = {
       namespaces,
       nsenter: plan.tools.nsenter,
       locksDevices: process.geteuid?.() === 0,
-      gpuDevices: plan.gpus?.nodes.map(({ at }) => at.replace("/dev/", "")) ?? [],
       userLimits: userLimits(),
       clock: plan.clock,
     };
@@ -141,7 +140,6 @@ function toIsolation(
     const message = `Sandbox ${plan.id} could not be ended. Processes that did not die when they were killed: ${survivors}. They are waiting for a device or a file system that does not answer.`;
     throw new PluginError("sandbox_lost", message, { retryable: true });
   };
-  const ofEachProcess = processLimits(plan.limits, plan.cgroup);
   return {
     workdir: plan.workdir,
     home: HOME,
@@ -152,7 +150,7 @@ function toIsolation(
     ended,
     launch(command) {
       if (!alive) throw new PluginError("sandbox_lost", `Sandbox ${plan.id} has ended.`, { retryable: true });
-      return enterLaunch(plan.tools, namespaces, plan.cgroup, ofEachProcess, {
+      return enterLaunch(plan.tools, namespaces, plan.cgroup, {
         ...command,
         env: { ...plan.insideEnv, ...command.env },
       });

@@ -3,11 +3,11 @@ import type { IsolationPlan } from "../isolation.ts";
 import type { Cgroup } from "./cgroup.ts";
 import type { HostPath } from "./host-path.ts";
 import { gpuFileArgs, gpuNodeArgs, procArgs } from "./kernel-files.ts";
+import { DEVICE_LOCK, ENTRY, FIRST } from "./programs/sandbox-programs.ts";
 import { type Etc, etcArgs } from "./root-filesystem.ts";
+import { DESCRIPTOR } from "./start-bwrap.ts";
 
 export const HOME = "/home/agent";
-/** The program that every command inside starts with; see call-filter/entry-program.ts. */
-export const ENTRY = "/run/.enter";
 /** Paths that a workdir must not overlap with, because host paths or the sandbox's own root are mounted there. */
 const RESERVED = [
   "/usr",
@@ -51,8 +51,8 @@ export function refuseWorkdir(workdir: string): string | null {
 
 /**
  * All of bwrap's arguments except the program to run, for a sandbox with these files in its /etc, which lie in a folder of the
- * host's. bwrap writes its report to descriptor 4, waits half way for
- * descriptor 5, and reads the entry program from 6 and the filter from 7 (see startBwrap).
+ * host's. bwrap writes its report to one descriptor, waits half way for another, and reads programs and the filter from others
+ * (see startBwrap).
  */
 export function bwrapArgs(
   plan: IsolationPlan,
@@ -67,7 +67,7 @@ export function bwrapArgs(
   const args = [
     "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
     "--unshare-cgroup-try", "--hostname", "sandbox", "--die-with-parent", "--as-pid-1", "--new-session",
-    "--cap-drop", "ALL", "--clearenv", "--info-fd", "4",
+    "--cap-drop", "ALL", "--clearenv", "--info-fd", String(DESCRIPTOR.report),
   ]; // biome-ignore format: a table
   if (options.disableUserns) args.push("--disable-userns");
   args.push("--setenv", "PATH", "/usr/bin:/bin", ...programs, ...etcArgs(etc, etcFiles));
@@ -115,8 +115,10 @@ export function bwrapArgs(
     workdir,
   );
   // In the root itself, which is in memory: the state directory may be mounted noexec.
-  args.push("--perms", "0555", "--file", "6", ENTRY, "--seccomp", "7");
-  // Reading this file blocks bwrap until we have opened the namespaces and closed our end of descriptor 5.
-  args.push("--file", "5", "/run/.gate", "--remount-ro", "/");
+  const ours = { [FIRST]: DESCRIPTOR.first, [ENTRY]: DESCRIPTOR.entry, [DEVICE_LOCK]: DESCRIPTOR.lock };
+  for (const [at, from] of Object.entries(ours)) args.push("--perms", "0555", "--file", String(from), at);
+  args.push("--seccomp", String(DESCRIPTOR.filter));
+  // Reading this file blocks bwrap until we have opened the namespaces and closed our end of the gate.
+  args.push("--file", String(DESCRIPTOR.gate), "/run/.gate", "--remount-ro", "/");
   return args;
 }

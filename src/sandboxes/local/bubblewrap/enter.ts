@@ -1,17 +1,17 @@
 import { HOST_ENV } from "../host-tools.ts";
 import type { CommandPlan, Launch } from "../isolation.ts";
 import { commandScript, READ_SCRIPT_ON_LINUX } from "../shell-script.ts";
-import { ENTRY } from "./bwrap-args.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
+import { ENTRY } from "./programs/sandbox-programs.ts";
 
 /** When memory runs out, the kernel kills commands before their sandbox's first process. */
 const OOM_SCORE = 500;
 
 /**
  * How a command enters a sandbox, stage by stage: cgroup, namespaces, the inner user namespace (which has no privileges),
- * the system-call filter, limits, and a shell that reads the command from descriptor 3 and reports there. From `ENTRY` on
+ * limits, the system-call filter, and a shell that reads the command from descriptor 3 and reports there. From `ENTRY` on
  * everything is executed from the sandbox's own read-only root, and stays root of the outer user namespace only for as
  * long as joining the inner one takes.
  */
@@ -19,7 +19,6 @@ export function enterLaunch(
   { nsenter, setpriv }: { readonly nsenter: string; readonly setpriv: string },
   namespaces: Namespaces,
   cgroup: Cgroup | null,
-  limits: readonly string[],
   command: CommandPlan,
 ): Launch {
   const argv = [
@@ -28,10 +27,7 @@ export function enterLaunch(
     nsenter, "--preserve-credentials", ...namespaces.enterArgs(), "--",
     // Finds the inner namespace through the sandbox's first process, which cannot be replaced: once that process has
     // ended, its namespaces accept no new processes.
-    ENTRY,
-    "/usr/bin/prlimit", ...limits, "--",
-    // A process group of its own inside, because the nsenter that waits on the host must not get the command's signals.
-    "/usr/bin/setsid", "/bin/sh", "-c", READ_SCRIPT_ON_LINUX,
+    ENTRY, "/bin/sh", "-c", READ_SCRIPT_ON_LINUX,
   ]; // biome-ignore format: one line per stage
   return {
     ...launcherArgs(3, cgroup?.procsFiles ?? [], argv, { oomScore: OOM_SCORE }),

@@ -60,6 +60,12 @@ export const gpuFileArgs = (gpus: LentGpus | null): string[] =>
 export const gpuNodeArgs = (gpus: LentGpus | null): string[] =>
   gpus?.nodes.flatMap(({ from, at }) => ["--dev-bind", from, at]) ?? [];
 
+/** Paths of the devices that a job may write to and must not change. */
+export const lockedDevices = (gpus: LentGpus | null): string[] => [
+  ...["null", "zero", "full", "random", "urandom", "tty"].map((name) => `/dev/${name}`),
+  ...(gpus?.nodes.map(({ at }) => at) ?? []),
+];
+
 const isOfDriver = ({ at }: { readonly at: string }): boolean => at.startsWith("/proc/driver/");
 
 const toEntry = (entry: { readonly name: string; isSymbolicLink(): boolean }) => ({

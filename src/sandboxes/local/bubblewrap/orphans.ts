@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { nullIfMissing } from "../../../shared/missing-file.ts";
-import { FIRST_PROCESSES } from "./start-bwrap.ts";
+import { FIRST_COMMAND } from "./programs/sandbox-programs.ts";
 
 /**
  * Ends orphaned first processes, whose bwrap has died. bwrap normally takes its first process with it when it dies, but
@@ -14,7 +14,7 @@ export async function endOrphans(): Promise<void> {
   const read = (pid: string, what: string) => readFile(`/proc/${pid}/${what}`, "utf8").catch(() => "");
   const hasOurText = async (pid: string) => {
     const words = (await read(pid, "cmdline")).split("\0");
-    return FIRST_PROCESSES.some((script) => words.includes(script));
+    return FIRST_COMMAND.every((word) => words.includes(word));
   };
   for (const pid of pids) {
     if (!(await hasOurText(pid))) continue;

@@ -4,6 +4,7 @@ import { withAnonymousFiles } from "../anonymous-file.ts";
 import { HOST_ENV } from "../host-tools.ts";
 import { LAUNCHER_FAILED, launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
+import { DEVICE_LOCK } from "./programs/sandbox-programs.ts";
 
 /*
  * What is done to a new sandbox from outside before any command runs in it: one program on the host does all of it, as each
@@ -14,10 +15,8 @@ import type { Namespaces } from "./namespaces.ts";
 export interface SetUp {
   readonly namespaces: Namespaces;
   readonly nsenter: string;
-  /** Makes the mounts of the host's devices read-only. */
+  /** Makes the mounts of the host's devices read-only, by the sandbox's own program for it. */
   readonly locksDevices: boolean;
-  /** Names in /dev of the nodes of GPUs, which are locked too; absent = none. */
-  readonly gpuDevices?: readonly string[];
   /** Limits of the sandbox's user namespace: pairs of a file's name and its content. */
   readonly userLimits: readonly string[];
   readonly clock: Clock;
@@ -56,27 +55,13 @@ export interface SetUpResult {
 }
 
 /**
- * Devices: they can still be written to, but a job whose user owns them, as happens when the host process is root, cannot
- * change their modes. bwrap itself could only make them unusable. One Perl remounts all of them in the time that one `mount`
- * takes for one; where there is no Perl, or it fails, `mount` does it.
- */
-const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"];
-/** Numbers of mount(2). @source asm/unistd_64.h; asm-generic/unistd.h */
-const MOUNT_CALL: Readonly<Partial<Record<NodeJS.Architecture, number>>> = { x64: 165, arm64: 40 };
-/** MS_REMOUNT, MS_BIND, MS_RDONLY, MS_NOSUID, MS_NOEXEC. @source linux/mount.h */
-const READ_ONLY = 32 | 4096 | 1 | 2 | 8;
-const LOCK_AT_ONCE = `
-for (@ARGV) { my $path = "/dev/$_"; exit 1 if syscall(${MOUNT_CALL[process.arch] ?? -1}, 0, $path, 0, ${READ_ONLY}, 0) != 0 }`;
-const LOCK_EACH = `
-for d in "$@"; do /usr/bin/mount -o remount,bind,ro,nosuid,noexec "/dev/$d" || exit 1; done`;
-/**
  * Limits the sandbox's user, and then obeys the rules for its network. The host's own /proc works here: these files show and
  * set the limits of the process that opens them, which is in the namespace by then.
  */
 const LIMIT = `
 ip=$1; shift
 limit() { while [ $# -gt 0 ]; do echo "$2" > "/proc/sys/user/$1" || return; shift 2; done; }
-said=$(limit "$@" 2>&1) || echo "@unlimited \${said%%
+limit "$@" 2>/dev/null || said=$(limit "$@" 2>&1) || echo "@unlimited \${said%%
 *}"
 [ -z "$ip" ] || exec "$ip" -batch - <&3`;
 const DEVICES_FAILED = 41;
@@ -85,15 +70,13 @@ const LIMIT_FAILED = 42;
 // The devices are locked while the user is limited, and before there is a network. The helper finds the namespaces at
 // descriptors 8 and 9, and takes the place of this shell where it guards itself.
 const SCRIPT = `
-nsenter=$1 all=$2 user=$3 net=$4 routes=$5 devices=$6 limits=$7 ip=$8; shift 8
-enter() { "$nsenter" --preserve-credentials "$@" </dev/null; }
-lock() {
-  enter $all -- /usr/bin/perl -e "$LOCK_AT_ONCE" $devices 2>/dev/null ||
-    enter $all -- /bin/sh -c "$LOCK_EACH" lock $devices >&2
-}
+nsenter=$1 mount=$2 user=$3 net=$4 routes=$5 limits=$6 ip=$7; shift 7
 locked= code=0
-if [ -n "$devices" ]; then lock 3<&- & locked=$!; fi
-enter --user="$user" --net="$net" -- /bin/sh -c "$LIMIT" limit "$ip" $limits || code=${LIMIT_FAILED}
+if [ -n "$mount" ]; then
+  exec "$nsenter" --preserve-credentials --user="$user" --mount="$mount" -- ${DEVICE_LOCK} </dev/null 3<&- & locked=$!
+fi
+"$nsenter" --preserve-credentials --user="$user" --net="$net" -- /bin/sh -c "$LIMIT" limit "$ip" $limits </dev/null ||
+  code=${LIMIT_FAILED}
 [ -z "$locked" ] || wait "$locked" || code=${DEVICES_FAILED}
 [ "$code" = 0 ] && [ -n "$ip" ] || exit $code
 exec 3<&- 8<"$user" 9<"$net"
@@ -125,21 +108,20 @@ const SET_UP_MS = 30_000;
  * @throws SetUpError; any other Error when the helper did not provide a network, and has ended
  */
 export function setUp(
-  { namespaces, nsenter, locksDevices, gpuDevices = [], userLimits, clock }: SetUp,
+  { namespaces, nsenter, locksDevices, userLimits, clock }: SetUp,
   network: NetworkSetUp | null,
 ): Promise<SetUpResult> {
   const release = namespaces.hold();
   const { argv: helper = [], isSelfGuarding = false } = network?.helper ?? {};
   const argv = [
-    nsenter, namespaces.enterArgs().join(" "), namespaces.path("user"), namespaces.path("net"),
-    namespaces.processFile("net/route"), locksDevices ? [...DEVICES, ...gpuDevices].join(" ") : "", userLimits.join(" "),
-    network?.ip ?? "", ...helper,
+    nsenter, locksDevices ? namespaces.path("mnt") : "", namespaces.path("user"), namespaces.path("net"),
+    namespaces.processFile("net/route"), userLimits.join(" "), network?.ip ?? "", ...helper,
   ]; // biome-ignore format: one line
   const { file, args } = launcherArgs(3, [], argv, { last: SCRIPT });
   const RUN_HELPER = isSelfGuarding ? RUN_SELF_GUARDING : RUN_GUARDED;
   const child = withAnonymousFiles(network ? [Buffer.from(network.rules)] : [], (fds) =>
     spawn(file, args, {
-      env: { ...HOST_ENV, LOCK_AT_ONCE, LOCK_EACH, LIMIT, RUN_HELPER },
+      env: { ...HOST_ENV, LIMIT, RUN_HELPER },
       cwd: "/",
       detached: true,
       stdio: [network ? "pipe" : "ignore", "pipe", "pipe", ...fds],

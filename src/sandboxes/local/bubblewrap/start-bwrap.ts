@@ -1,29 +1,24 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { withAnonymousFiles } from "../anonymous-file.ts";
 import { HOST_ENV } from "../host-tools.ts";
 import { launcherArgs } from "./launcher.ts";
+import { FIRST_COMMAND } from "./programs/sandbox-programs.ts";
 
-/**
- * The shell script of a sandbox's first process. It cannot be killed from inside (pid 1 without handlers), and it reaps
- * orphans while it waits in a read that never ends. Not a `sleep`, because a job's `pkill sleep` must not end its
- * sandbox. It exits when nobody reads its "up": bwrap asks the kernel to die with us, and we may have died before it did.
- */
-const firstProcess = (openPipe: string): string =>
-  `${openPipe} || exit; echo up || exit; exec >&-; while :; do read -r _ <&3; done`;
-const FIRST_IN_BASH = firstProcess("exec 3<> <(:)"); // a pipe that nobody writes to, without starting a program
-const FIRST_IN_SH = firstProcess("f=/dev/shm/.first; mkfifo $f; exec 3<>$f && rm $f");
-export const FIRST_PROCESSES: readonly string[] = [FIRST_IN_BASH, FIRST_IN_SH];
-// bwrap may use three pipes only (see openAnonymousFile): stdin is the gate at 5, and stdout carries both the report at 4
-// and the "up" of the first process.
-const EXEC = 'exec "$@" 6<&4 7<&5 4>&1 5<&0 0</dev/null';
+/** Descriptors that bwrap is told of in its arguments. */
+export const DESCRIPTOR = { args: 3, filter: 4, first: 5, entry: 6, lock: 7, report: 8, gate: 9 };
+// bwrap may use three pipes only (see openAnonymousFile): stdin is the gate, and stdout carries both the report and the "up"
+// of the first process.
+const EXEC = `exec "$@" ${DESCRIPTOR.report}>&1 ${DESCRIPTOR.gate}<&0 0</dev/null`;
 
-export interface CallFilter {
-  /** The filter as the kernel takes it, for the first process. */
-  readonly program: Uint8Array;
-  /** The program that loads it for every command. */
+/** What the sandbox's first process, and every command, is made of. */
+export interface SandboxFiles {
+  /** The system-call filter of the first process, as the kernel takes it. */
+  readonly filter: Uint8Array;
+  /** See sandbox-programs.ts. */
+  readonly first: Uint8Array;
   readonly entry: Uint8Array;
+  readonly lock: Uint8Array;
 }
 
 export interface BwrapCommand {
@@ -31,7 +26,7 @@ export interface BwrapCommand {
   readonly bwrap: string;
   /** bwrap's arguments, without the program to run. */
   readonly args: readonly string[];
-  readonly filter: CallFilter;
+  readonly files: SandboxFiles;
   /** Files that bwrap writes its pid to, to join the sandbox's cgroup. */
   readonly cgroupProcs: readonly string[];
 }
@@ -46,12 +41,18 @@ export interface BwrapProcess {
   readonly stderr: () => string;
 }
 
-export function startBwrap({ bwrap, args, filter, cgroupProcs }: BwrapCommand): BwrapProcess {
+export function startBwrap({ bwrap, args, files, cgroupProcs }: BwrapCommand): BwrapProcess {
   // Arguments go through a descriptor, so that no command line shows paths of the host. The environment is empty, because
   // the job can read it.
-  const first = existsSync("/bin/bash") ? ["/bin/bash", "-c", FIRST_IN_BASH] : ["/bin/sh", "-c", FIRST_IN_SH];
-  const launch = launcherArgs(5, cgroupProcs, [bwrap, "--args", "3", "--", ...first], { last: EXEC });
-  const texts = [Buffer.from(args.map((each) => `${each}\0`).join("")), filter.entry, filter.program];
+  const argv = [bwrap, "--args", String(DESCRIPTOR.args), "--", ...FIRST_COMMAND];
+  const launch = launcherArgs(DESCRIPTOR.lock, cgroupProcs, argv, { last: EXEC });
+  const texts = [
+    Buffer.from(args.map((each) => `${each}\0`).join("")),
+    files.filter,
+    files.first,
+    files.entry,
+    files.lock,
+  ];
   const child = withAnonymousFiles(texts, (fds) =>
     spawn(launch.file, launch.args, {
       env: { ...HOST_ENV },

@@ -1,5 +1,9 @@
 import { expect, test } from "bun:test";
-import { processLimits, unenforcedLimits } from "../../../../src/sandboxes/local/bubblewrap/process-limits.ts";
+import {
+  processLimits,
+  RESOURCE,
+  unenforcedLimits,
+} from "../../../../src/sandboxes/local/bubblewrap/process-limits.ts";
 
 const LIMITS = { processes: 100, memoryMiB: 256, diskMiB: 64, files: 1_000 };
 const both = { limitsProcesses: true, limitsMemory: true };
@@ -16,12 +20,13 @@ test.each([
   const notes = unenforcedLimits(LIMITS, cgroup, isRoot);
   expect(notes.length).toBe(named.length);
   for (const [at, note] of notes.entries()) expect(note).toStartWith(named[at] ?? "");
-  const args = processLimits(LIMITS, cgroup).map((arg) => arg.split("=")[0]);
+  const limited = new Map(processLimits(LIMITS, cgroup).map(({ resource, ...values }) => [resource, values]));
   // Each process has its own limit of what no cgroup limits.
-  expect(args.includes("--nproc")).toBe(cgroup?.limitsProcesses !== true);
-  expect(args.includes("--data")).toBe(cgroup?.limitsMemory !== true);
+  expect(limited.has(RESOURCE.processes)).toBe(cgroup?.limitsProcesses !== true);
   // A program may raise it, as sanitizers need it.
-  const data = processLimits(LIMITS, cgroup).find((arg) => arg.startsWith("--data="));
-  expect(data).toBe(cgroup?.limitsMemory ? undefined : `--data=${256 * 1024 * 1024}:`);
-  expect(args.slice(0, 2)).toEqual(["--core", "--fsize"]);
+  const data = limited.get(RESOURCE.data);
+  expect(data?.soft).toBe(cgroup?.limitsMemory ? undefined : BigInt(256 * 1024 * 1024));
+  if (data) expect(data.hard).toBeGreaterThan(data.soft);
+  expect(limited.get(RESOURCE.core)).toEqual({ soft: 0n, hard: 0n });
+  expect(limited.get(RESOURCE.fileSize)).toEqual({ soft: BigInt(64 * 1024 * 1024), hard: BigInt(64 * 1024 * 1024) });
 });

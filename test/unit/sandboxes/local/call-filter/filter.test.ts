@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
-import { entryProgram } from "../../../../../src/sandboxes/local/bubblewrap/call-filter/entry-program.ts";
 import { filterProgram } from "../../../../../src/sandboxes/local/bubblewrap/call-filter/filter-program.ts";
 import { type Processor, REFUSED } from "../../../../../src/sandboxes/local/bubblewrap/call-filter/refused-calls.ts";
 
@@ -176,16 +175,8 @@ for (const [processor, at] of [
             ]).toEqual([name, args, verdict]);
       });
 
-    test("is short enough for the kernel, and complete in the program that loads it", () => {
+    test("is short enough for the kernel", () => {
       expect(filter.length / 8).toBeLessThan(4096);
-      const program = Buffer.from(entryProgram(processor, filter));
-      expect(program.subarray(0, 4).toString("latin1")).toBe("\x7fELF");
-      expect(program.readUInt16LE(18)).toBe(processor === "x64" ? 62 : 183);
-      expect(program.readBigUInt64LE(96)).toBe(BigInt(program.length));
-      expect(program.subarray(-filter.length).equals(filter)).toBe(true);
-      expect(program.readBigUInt64LE(program.length - filter.length - 8)).toBe(BigInt(filter.length / 8));
-      // The code expects its data right behind it; it has 192 bytes on both processors.
-      expect(program.subarray(176 + 192, 176 + 192 + 16).toString()).toBe("/proc/1/ns/user\0");
     });
   });
 }
