@@ -45,6 +45,14 @@ describe.skipIf(why !== null)(`limits of local sandboxes, as ${who}${why ? ` (sk
       expect((await sh(sibling, "echo alive")).stdout).toBe("alive\n");
     }));
 
+  test("when memory runs out, the kernel ends commands before anything of the user's", () =>
+    within({}, async (provider) => {
+      const sandbox = await provider.create(localSpec());
+      expect((await sh(sandbox, "cat /proc/self/oom_score_adj; sh -c 'cat /proc/self/oom_score_adj'")).stdout).toBe(
+        "500\n500\n",
+      );
+    }));
+
   test("deleted files count while they are open, and no longer", () =>
     within({ diskMiB: 64, files: 3_000 }, async (provider) => {
       const [holder, sibling] = [await provider.create(localSpec()), await provider.create(localSpec())];

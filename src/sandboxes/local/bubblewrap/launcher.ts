@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 export const LAUNCHER_FAILED = 125;
 const SCRIPT = `
 keep=$1 oom=$2 last=$3; shift 3
-[ "$oom" = 0 ] || (echo "$oom" > /proc/self/oom_score_adj) 2>/dev/null
+[ "$oom" = 0 ] || { echo "$oom" > /proc/self/oom_score_adj; } 2>/dev/null
 while [ "$1" != -- ]; do echo $$ > "$1" || exit ${LAUNCHER_FAILED}; shift; done; shift
 for f in /proc/self/fd/*; do
   n=\${f##*/}
