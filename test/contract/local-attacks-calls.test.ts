@@ -207,7 +207,7 @@ describe.skipIf(why !== null)(`a job's system calls${why ? ` (skipped: ${why})` 
 
     test("no command is started in a sandbox that was created", async () => {
       await expect(attackAs(user, attack, { around: around(-1) })).rejects.toThrow(
-        "its limits and its system-call filter could not be applied",
+        "it could not be confined (its devices, its limits, its system calls)",
       );
     });
 

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
+import { isRoot } from "../support/as-ordinary-user.ts";
 import { childrenOf, leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
 import { sh } from "./sandbox-shell.ts";
 
 const why = await whyNoIsolation();
+const DEVICES = ["null", "zero", "full", "random", "urandom"].map((name) => `/dev/${name}`);
 const CANARY = `canary-${crypto.randomUUID()}`;
 
 describe.skipIf(why !== null)(`a job that attacks what the host does for it${why ? ` (skipped: ${why})` : ""}`, () => {
@@ -23,6 +25,19 @@ describe.skipIf(why !== null)(`a job that attacks what the host does for it${why
     await provider.close();
     expect(await leftOf(rootDir)).toEqual([]);
     for (const each of [rootDir, hostDir]) rmSync(each, { recursive: true, force: true });
+  });
+
+  // Where the host process is root, the job's user owns the devices.
+  test("cannot change the host's devices, in its first command or a later one, and writes to them", async () => {
+    const modes = () => DEVICES.map((path) => statSync(path).mode & 0o7777);
+    const before = modes();
+    try {
+      const attack = `chmod o+x ${DEVICES.join(" ")} 2>/dev/null && echo CHANGED; echo x > /dev/null && echo written`;
+      for (let round = 0; round < 2; round += 1) expect((await sh(sandbox, attack)).stdout).toBe("written\n");
+      expect(modes()).toEqual(before);
+    } finally {
+      for (const [index, mode] of before.entries()) if (isRoot()) chmodSync(DEVICES[index] as string, mode);
+    }
   });
 
   test("cannot have the host's files copied by swapping a directory for a link during a snapshot", async () => {

@@ -15,13 +15,13 @@ import { createCgroup, findCgroupParents, removeOrphanCgroups } from "./cgroup.t
 import { hostAddresses, NEVER_REACHABLE } from "./host-addresses.ts";
 import { type HostPath, readHostPath } from "./host-path.ts";
 import { createIsolatedTrees } from "./isolated-trees.ts";
-import { lockedDevices } from "./kernel-files.ts";
+import { devices } from "./kernel-files.ts";
 import { createCredentialSearch } from "./lent/credentials-in.ts";
 import { realAsFarAsItIs } from "./lent/host-files.ts";
 import { readSystemFolders } from "./lent/system-folders.ts";
 import { findNetworkTools } from "./network.ts";
 import { processLimits, unenforcedLimits } from "./process-limits.ts";
-import { deviceLock, entryProgram, firstProgram } from "./programs/sandbox-programs.ts";
+import { entryProgram, firstProgram } from "./programs/sandbox-programs.ts";
 import { NO_RESOLVER, programArgs, type Resolver, reachableResolver, readEtc } from "./root-filesystem.ts";
 import { createSharedFiles } from "./shared-files.ts";
 
@@ -143,8 +143,13 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
       const files = {
         filter,
         first,
-        entry: entryProgram(processor, filter, processLimits(plan.limits, cgroup)),
-        lock: deviceLock(processor, lockedDevices(plan.gpus)),
+        entry: entryProgram(
+          processor,
+          filter,
+          processLimits(plan.limits, cgroup),
+          // Others do not own the host's devices.
+          process.geteuid?.() === 0 ? devices(plan.gpus) : [],
+        ),
       };
       try {
         return await openIsolation({

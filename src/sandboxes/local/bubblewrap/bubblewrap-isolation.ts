@@ -76,7 +76,6 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
     const setUp = {
       namespaces,
       nsenter: plan.tools.nsenter,
-      locksDevices: process.geteuid?.() === 0,
       userLimits: userLimits(),
       clock: plan.clock,
     };

@@ -3,7 +3,7 @@ import type { IsolationPlan } from "../isolation.ts";
 import type { Cgroup } from "./cgroup.ts";
 import type { HostPath } from "./host-path.ts";
 import { gpuFileArgs, gpuNodeArgs, procArgs } from "./kernel-files.ts";
-import { DEVICE_LOCK, ENTRY, FIRST } from "./programs/sandbox-programs.ts";
+import { ENTRY, FIRST } from "./programs/sandbox-programs.ts";
 import { type Etc, etcArgs } from "./root-filesystem.ts";
 import { DESCRIPTOR } from "./start-bwrap.ts";
 
@@ -115,7 +115,7 @@ export function bwrapArgs(
     workdir,
   );
   // In the root itself, which is in memory: the state directory may be mounted noexec.
-  const ours = { [FIRST]: DESCRIPTOR.first, [ENTRY]: DESCRIPTOR.entry, [DEVICE_LOCK]: DESCRIPTOR.lock };
+  const ours = { [FIRST]: DESCRIPTOR.first, [ENTRY]: DESCRIPTOR.entry };
   for (const [at, from] of Object.entries(ours)) args.push("--perms", "0555", "--file", String(from), at);
   args.push("--seccomp", String(DESCRIPTOR.filter));
   // Reading this file blocks bwrap until we have opened the namespaces and closed our end of the gate.

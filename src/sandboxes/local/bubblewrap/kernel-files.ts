@@ -60,8 +60,8 @@ export const gpuFileArgs = (gpus: LentGpus | null): string[] =>
 export const gpuNodeArgs = (gpus: LentGpus | null): string[] =>
   gpus?.nodes.flatMap(({ from, at }) => ["--dev-bind", from, at]) ?? [];
 
-/** Paths of the devices that a job may write to and must not change. */
-export const lockedDevices = (gpus: LentGpus | null): string[] => [
+/** Paths of the devices that a job may write to. */
+export const devices = (gpus: LentGpus | null): string[] => [
   ...["null", "zero", "full", "random", "urandom", "tty"].map((name) => `/dev/${name}`),
   ...(gpus?.nodes.map(({ at }) => at) ?? []),
 ];

@@ -4,7 +4,6 @@ import { withAnonymousFiles } from "../anonymous-file.ts";
 import { HOST_ENV } from "../host-tools.ts";
 import { LAUNCHER_FAILED, launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
-import { DEVICE_LOCK } from "./programs/sandbox-programs.ts";
 
 /*
  * What is done to a new sandbox from outside before any command runs in it: one program on the host does all of it, as each
@@ -15,8 +14,6 @@ import { DEVICE_LOCK } from "./programs/sandbox-programs.ts";
 export interface SetUp {
   readonly namespaces: Namespaces;
   readonly nsenter: string;
-  /** Makes the mounts of the host's devices read-only, by the sandbox's own program for it. */
-  readonly locksDevices: boolean;
   /** Limits of the sandbox's user namespace: pairs of a file's name and its content. */
   readonly userLimits: readonly string[];
   readonly clock: Clock;
@@ -64,21 +61,14 @@ limit() { while [ $# -gt 0 ]; do echo "$2" > "/proc/sys/user/$1" || return; shif
 limit "$@" 2>/dev/null || said=$(limit "$@" 2>&1) || echo "@unlimited \${said%%
 *}"
 [ -z "$ip" ] || exec "$ip" -batch - <&3`;
-const DEVICES_FAILED = 41;
 const LIMIT_FAILED = 42;
 
-// The devices are locked while the user is limited, and before there is a network. The helper finds the namespaces at
-// descriptors 8 and 9, and takes the place of this shell where it guards itself.
+// The helper finds the namespaces at descriptors 8 and 9, and takes the place of this shell where it guards itself.
 const SCRIPT = `
-nsenter=$1 mount=$2 user=$3 net=$4 routes=$5 limits=$6 ip=$7; shift 7
-locked= code=0
-if [ -n "$mount" ]; then
-  exec "$nsenter" --preserve-credentials --user="$user" --mount="$mount" -- ${DEVICE_LOCK} </dev/null 3<&- & locked=$!
-fi
+nsenter=$1 user=$2 net=$3 routes=$4 limits=$5 ip=$6; shift 6
 "$nsenter" --preserve-credentials --user="$user" --net="$net" -- /bin/sh -c "$LIMIT" limit "$ip" $limits </dev/null ||
-  code=${LIMIT_FAILED}
-[ -z "$locked" ] || wait "$locked" || code=${DEVICES_FAILED}
-[ "$code" = 0 ] && [ -n "$ip" ] || exit $code
+  exit ${LIMIT_FAILED}
+[ -n "$ip" ] || exit 0
 exec 3<&- 8<"$user" 9<"$net"
 eval "$RUN_HELPER"`;
 const RUN_SELF_GUARDING = 'exec "$@" 5>&1 >/dev/null';
@@ -108,14 +98,14 @@ const SET_UP_MS = 30_000;
  * @throws SetUpError; any other Error when the helper did not provide a network, and has ended
  */
 export function setUp(
-  { namespaces, nsenter, locksDevices, userLimits, clock }: SetUp,
+  { namespaces, nsenter, userLimits, clock }: SetUp,
   network: NetworkSetUp | null,
 ): Promise<SetUpResult> {
   const release = namespaces.hold();
   const { argv: helper = [], isSelfGuarding = false } = network?.helper ?? {};
   const argv = [
-    nsenter, locksDevices ? namespaces.path("mnt") : "", namespaces.path("user"), namespaces.path("net"),
-    namespaces.processFile("net/route"), userLimits.join(" "), network?.ip ?? "", ...helper,
+    nsenter, namespaces.path("user"), namespaces.path("net"), namespaces.processFile("net/route"),
+    userLimits.join(" "), network?.ip ?? "", ...helper,
   ]; // biome-ignore format: one line
   const { file, args } = launcherArgs(3, [], argv, { last: SCRIPT });
   const RUN_HELPER = isSelfGuarding ? RUN_SELF_GUARDING : RUN_GUARDED;
@@ -159,7 +149,6 @@ export function setUp(
       const why = said.trim().replaceAll(/\s+/g, " ").slice(-300);
       if (code === 0 && !network) resolve(result());
       else if (code === LIMIT_FAILED) reject(new SetUpError(`${failed}: ${why}`));
-      else if (code === DEVICES_FAILED) reject(new SetUpError(`the devices could not be made read-only: ${why}`));
       else if (network && code !== LAUNCHER_FAILED) reject(new Error(why));
       else reject(new SetUpError(`its set-up ended with ${code ?? "a signal"}: ${why}`));
     });

@@ -6,7 +6,7 @@ import { launcherArgs } from "./launcher.ts";
 import { FIRST_COMMAND } from "./programs/sandbox-programs.ts";
 
 /** Descriptors that bwrap is told of in its arguments. */
-export const DESCRIPTOR = { args: 3, filter: 4, first: 5, entry: 6, lock: 7, report: 8, gate: 9 };
+export const DESCRIPTOR = { args: 3, filter: 4, first: 5, entry: 6, report: 7, gate: 8 };
 // bwrap may use three pipes only (see openAnonymousFile): stdin is the gate, and stdout carries both the report and the "up"
 // of the first process.
 const EXEC = `exec "$@" ${DESCRIPTOR.report}>&1 ${DESCRIPTOR.gate}<&0 0</dev/null`;
@@ -18,7 +18,6 @@ export interface SandboxFiles {
   /** See sandbox-programs.ts. */
   readonly first: Uint8Array;
   readonly entry: Uint8Array;
-  readonly lock: Uint8Array;
 }
 
 export interface BwrapCommand {
@@ -45,14 +44,8 @@ export function startBwrap({ bwrap, args, files, cgroupProcs }: BwrapCommand): B
   // Arguments go through a descriptor, so that no command line shows paths of the host. The environment is empty, because
   // the job can read it.
   const argv = [bwrap, "--args", String(DESCRIPTOR.args), "--", ...FIRST_COMMAND];
-  const launch = launcherArgs(DESCRIPTOR.lock, cgroupProcs, argv, { last: EXEC });
-  const texts = [
-    Buffer.from(args.map((each) => `${each}\0`).join("")),
-    files.filter,
-    files.first,
-    files.entry,
-    files.lock,
-  ];
+  const launch = launcherArgs(DESCRIPTOR.entry, cgroupProcs, argv, { last: EXEC });
+  const texts = [Buffer.from(args.map((each) => `${each}\0`).join("")), files.filter, files.first, files.entry];
   const child = withAnonymousFiles(texts, (fds) =>
     spawn(launch.file, launch.args, {
       env: { ...HOST_ENV },

@@ -5,7 +5,6 @@ import { callProgram, RESULT, type SystemCall } from "./call-program.ts";
 
 export const FIRST = "/run/.first";
 export const ENTRY = "/run/.enter";
-export const DEVICE_LOCK = "/run/.lock";
 
 /** The first process writes it once it runs. */
 export const UP = "up\n";
@@ -53,18 +52,27 @@ export const firstProgram = (processor: Processor): Uint8Array =>
 /**
  * The first program of every command. The nsenter and setpriv of current systems cannot load a system-call filter, so this
  * program does: it joins the inner user namespace (the one without privileges), which it finds through the sandbox's first
- * process, leaves the login's keyrings and its process group (the nsenter that waits on the host must not get the command's
+ * process, makes the host's devices read-only, leaves the login's keyrings and its process group (the nsenter that waits on the host must not get the command's
  * signals), gives up gaining new privileges, limits itself, loads the filter and executes the rest of its command line.
  *
  * E1: the job cannot interfere before the filter is loaded: until it executes the next program, it has the namespace's
  * capabilities, and the kernel lets no process with fewer capabilities access it. E2: when any step fails, nothing is
  * started. Only leaving the keyrings may fail (a kernel without keys, a user's quota), since the filter refuses their calls.
+ * @param devices paths of those whose mounts become read-only, again for each command: they can still be written to, but a
+ * job whose user owns them, as happens when the host process is root, cannot change their modes. bwrap itself could only make
+ * them unusable
  * @param filter instructions in the kernel's format, 8 bytes each
  */
-export const entryProgram = (processor: Processor, filter: Uint8Array, limits: readonly ProcessLimit[]): Uint8Array =>
+export const entryProgram = (
+  processor: Processor,
+  filter: Uint8Array,
+  limits: readonly ProcessLimit[],
+  devices: readonly string[],
+): Uint8Array =>
   callProgram(
     processor,
     [
+      ...devices.map((path) => ({ number: MOUNT, args: [0, text(path), 0, READ_ONLY] })),
       { number: OPENAT, args: [AT_FDCWD, text("/proc/1/ns/user"), O_CLOEXEC] },
       { number: SETNS, args: [RESULT, CLONE_NEWUSER] },
       { number: KEYCTL, args: [KEYCTL_JOIN_SESSION_KEYRING], mayFail: true },
@@ -73,18 +81,8 @@ export const entryProgram = (processor: Processor, filter: Uint8Array, limits: r
       { number: PRCTL, args: [PR_SET_NO_NEW_PRIVS, 1] },
       { number: SECCOMP, args: [SECCOMP_SET_MODE_FILTER, 0, [filter.length / 8, filter]] },
     ],
-    "No command was started: its limits and its system-call filter could not be applied",
+    "No command was started: it could not be confined (its devices, its limits, its system calls)",
   );
-
-/**
- * Makes the mounts of devices read-only: they can still be written to, but a job whose user owns them, as happens when the
- * host process is root, cannot change their modes. bwrap itself could only make them unusable.
- * @param devices their paths
- */
-export const deviceLock = (processor: Processor, devices: readonly string[]): Uint8Array => {
-  const calls = devices.map((path) => ({ number: MOUNT, args: [0, text(path), 0, READ_ONLY] }));
-  return callProgram(processor, [...calls, { number: EXIT_GROUP }], "mount(2) refused");
-};
 
 type Numbers = SystemCall["number"];
 const WRITE: Numbers = { x64: 1, arm64: 64 };
@@ -93,7 +91,6 @@ const RT_SIGACTION: Numbers = { x64: 13, arm64: 134 };
 const SETSID: Numbers = { x64: 112, arm64: 157 };
 const PRCTL: Numbers = { x64: 157, arm64: 167 };
 const MOUNT: Numbers = { x64: 165, arm64: 40 };
-const EXIT_GROUP: Numbers = { x64: 231, arm64: 94 };
 const KEYCTL: Numbers = { x64: 250, arm64: 219 };
 const OPENAT: Numbers = { x64: 257, arm64: 56 };
 const PPOLL: Numbers = { x64: 271, arm64: 73 };
