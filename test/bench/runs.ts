@@ -5,7 +5,7 @@ import { call, say } from "../support/scripted.ts";
 import { startSetup, type TestSetup } from "../support/test-setup.ts";
 import { outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
 import { meter } from "./host-meter.ts";
-import { ranFrom } from "./ran.ts";
+import { ranFrom, SAY_WHEN } from "./ran.ts";
 import { type Interval, slotUse } from "./slots.ts";
 import { median } from "./stats.ts";
 
@@ -16,7 +16,7 @@ const AGENTS = 100;
 const SECONDS = 2;
 const FILES = 50;
 /** Says when it came and when it left. */
-const COMMAND = `date +ran%s%N; sleep ${SECONDS}; date +ran%s%N`;
+const COMMAND = `${SAY_WHEN}; sleep ${SECONDS}; ${SAY_WHEN}`;
 const OPTIONS = {
   maxRunningJobs: SLOTS,
   maxTasksPerCall: RUNS,

@@ -3,6 +3,7 @@
  * March 2026): about 910 runs in 8 hours on 16 GPUs, each trained for 5 minutes, with some minutes around that; some
  * crashed early. The durations of the single runs were not published, so they are spread over what was.
  */
+import { SAY_WHEN } from "../bench/ran.ts";
 
 export const CAMPAIGN = { runs: 910, slots: 16 } as const;
 
@@ -24,8 +25,8 @@ export const crashes = (n: number): boolean => n % CRASHES_EVERY === 3;
  * @param secondMs how long a second of the campaign takes here
  */
 export const campaignCommand = (secondMs: number): string =>
-  `date +ran%s%N
+  `${SAY_WHEN}
 if [ $((N % ${CRASHES_EVERY})) -eq 3 ]; then ms=$((${secondMs} * ${CRASH_SECS})); else ms=$((${secondMs} * (${TRAINING_SECS} + N * ${STEP} % ${AROUND_SECS}))); fi
 sleep $(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))
 if [ $((N % ${CRASHES_EVERY})) -ne 3 ]; then printf 'METRIC val_bpb=0.%04d\\n' $((9700 + N * ${STEP} % 300)); fi
-date +ran%s%N; [ $((N % ${CRASHES_EVERY})) -ne 3 ]`;
+${SAY_WHEN}; [ $((N % ${CRASHES_EVERY})) -ne 3 ]`;
