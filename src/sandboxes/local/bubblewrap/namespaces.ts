@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readlinkSync, statSync } from "node:fs";
+import { close, closeSync, fstatSync, openSync, readlinkSync, statSync } from "node:fs";
 
 /*
  * The namespaces of a sandbox, held by descriptors that are opened once. N1: no later step uses a pid, because a reused pid
@@ -91,6 +91,7 @@ export class Namespaces {
 
   #closeIfUnused(): void {
     if (this.#open || this.#holders > 0) return;
-    for (const fd of [this.#process, ...this.#fds.values()]) closeSync(fd);
+    // Not while everybody waits: with the last descriptor the kernel takes the sandbox's mounts apart.
+    for (const fd of [this.#process, ...this.#fds.values()]) close(fd, () => {});
   }
 }
