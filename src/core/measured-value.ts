@@ -1,6 +1,7 @@
 import { plainText, splitStates } from "../shared/plain-text.ts";
-import { numbersAfter, type PrintedMetric, readMetricLine, type SoughtText } from "./metric-line.ts";
+import { namesMetric, numbersAfter, type PrintedMetric, readMetricLine, type SoughtText } from "./metric-line.ts";
 import { MetricLines } from "./metric-lines.ts";
+import { LONGEST_QUOTE } from "./misplaced-lines.ts";
 import type { MetricValue } from "./run-task.ts";
 
 /** What a benchmark's command printed as its metric. */
@@ -9,13 +10,15 @@ export type Measured =
   /** `hidden` is the first line that had it behind something else, and therefore did not count. */
   | { readonly kind: "none"; readonly hidden: string | null }
   /** Which of them it measured cannot be told: the job's own code runs in the measurement, and may print numbers too. */
-  | { readonly kind: "conflict"; readonly values: readonly [MetricValue, MetricValue] };
+  | { readonly kind: "conflict"; readonly values: readonly [MetricValue, MetricValue] }
+  /** The first line that has the metric with a number that could not be read. It may be the benchmark's, and any other the job's. */
+  | { readonly kind: "unread"; readonly line: string };
 
 export interface MeasuredNumbers {
   readonly value: MetricValue;
   /** Those of the benchmark's other metrics that it printed. */
   readonly others: ReadonlyMap<string, MetricValue>;
-  /** Other metrics that it printed with different values. */
+  /** Other metrics that it printed with different values, or in a line that could not be read. */
   readonly unclear: readonly string[];
 }
 
@@ -23,11 +26,13 @@ export interface MeasuredNumbers {
 const LINE_END = 16 * 1024;
 /** Where a line could be a `METRIC` line, did nothing stand before it; but for the end of a name, as in `MY_METRIC =1`. */
 const PLACE = /METRIC(?=\s|$)(?!\s*=)/g;
+const HAS_STEP = /[\s,;]step\s*=\s*\d+(?:\.\d+)?(?=[\s,;]|$)/;
 
 /**
  * Finds the numbers that a benchmark's command measured, in its whole output. All lines without a step must agree; lines
  * with steps are the curve, whose last point counts only where there is no other number. What stands behind other text on
- * a line, or behind a first number, is not counted, but must not contradict: the job may have left its own line open to hide what follows.
+ * a line, or behind a first number, is not counted, but must not contradict: the job may have left its own line open to
+ * hide what follows. Nor may there be a line whose number could not be read.
  */
 export class MeasuredValue {
   readonly #metric: string;
@@ -69,15 +74,14 @@ export class MeasuredValue {
     const unclear: string[] = [];
     let measured: Measured = { kind: "none", hidden: this.#lines.misplaced.firstOf(this.#metric) };
     for (const [name, printed] of this.#printed) {
-      const [value, other] = printed.different();
-      if (value === undefined) continue;
-      if (name === this.#metric)
-        measured =
-          other === undefined
-            ? { kind: "value", value, others, unclear }
-            : { kind: "conflict", values: [value, other] };
-      else if (other === undefined) others.set(name, value);
-      else unclear.push(name);
+      const { values, unread } = printed.found();
+      const [value, other] = values;
+      if (name === this.#metric) {
+        if (value !== undefined && other !== undefined) measured = { kind: "conflict", values: [value, other] };
+        else if (unread !== null) measured = { kind: "unread", line: unread };
+        else if (value !== undefined) measured = { kind: "value", value, others, unclear };
+      } else if (other !== undefined || unread !== null) unclear.push(name);
+      else if (value !== undefined) others.set(name, value);
     }
     return measured;
   }
@@ -90,11 +94,7 @@ export class MeasuredValue {
   #look(whole: string): void {
     const line = whole.slice(-LINE_END);
     const places = [...line.matchAll(PLACE)].map(({ index }) => index);
-    for (const [n, place] of places.entries()) {
-      const read = readMetricLine(line.slice(place, places[n + 1]));
-      for (const { name, value, step } of read?.metrics ?? [])
-        if (step === undefined) this.#printed.get(name)?.noteHidden([value]);
-    }
+    for (const [n, place] of places.entries()) this.#lookAtMetrics(line.slice(place, places[n + 1]));
     if (this.#texts.length === 0) return;
     // A line that was drawn anew counts as it was last.
     const states = splitStates(line).reverse();
@@ -102,20 +102,35 @@ export class MeasuredValue {
     for (const sought of this.#texts) {
       const printed = this.#printed.get(sought.name);
       for (const [n, state] of states.entries()) {
-        const values = [
-          ...numbersAfter(sought, state),
-          ...numbersAfter(sought, shown[n] ?? ""),
-          ...lastAfter(sought, state),
-        ];
+        const plain = shown[n] ?? "";
+        const plainNumbers = [...numbersAfter(sought, plain)];
+        const values = [...numbersAfter(sought, state), ...plainNumbers, ...lastAfter(sought, state)].filter(isRead);
         printed?.noteHidden(values);
-        if (values.length > 0) break;
+        if (plainNumbers.includes(null)) printed?.noteUnread(plain, false);
+        if (values.length > 0 || plainNumbers.length > 0) break;
       }
+    }
+  }
+
+  /** @param line what begins with `METRIC`, up to the next such place */
+  #lookAtMetrics(line: string): void {
+    const metrics = [...(readMetricLine(line)?.metrics ?? [])];
+    const isUnread = (name: string) => namesMetric(line, name) && !metrics.some((one) => one.name === name);
+    const unread = [...this.#printed.keys()].filter(isUnread);
+    if (unread.length > 0) metrics.push(...(readMetricLine(plainText(line))?.metrics ?? []));
+    for (const { name, value, step } of metrics) if (step === undefined) this.#printed.get(name)?.noteHidden([value]);
+    for (const name of unread.filter(isUnread)) {
+      const sought = this.#texts.find((one) => one.name === name);
+      const isReadByText = sought !== undefined && [...numbersAfter(sought, line)].some(isRead);
+      if (!isReadByText) this.#printed.get(name)?.noteUnread(line, HAS_STEP.test(line));
     }
   }
 }
 
+const isRead = (value: MetricValue | null): value is MetricValue => value !== null;
+
 /** The number behind the last place of the text: escape codes may stand between the two, and one before it that is open swallows its first letter. */
-function* lastAfter(sought: SoughtText, state: string): Generator<MetricValue> {
+function* lastAfter(sought: SoughtText, state: string): Generator<MetricValue | null> {
   const place = state.lastIndexOf(sought.text.trimEnd());
   if (place >= 0) yield* numbersAfter(sought, plainText(state.slice(place)));
 }
@@ -126,6 +141,9 @@ class Printed {
   #curve: { readonly step: number; readonly value: MetricValue } | null = null;
   #broken: readonly MetricValue[] | null = null;
   #hidden: MetricValue[] = [];
+  #unread: string | null = null;
+  /** Of its curve. */
+  #unreadStep: string | null = null;
 
   note(value: MetricValue, step: number | undefined): void {
     if (step === undefined) {
@@ -141,13 +159,20 @@ class Printed {
     for (const value of values) add(this.#hidden, value);
   }
 
-  /** Its number, and another one that contradicts it, if there is one. */
-  different(): readonly MetricValue[] {
-    if (this.#values.length === 0 && this.#broken) return this.#broken;
-    const found = this.#values.length === 0 && this.#curve ? [this.#curve.value] : this.#values;
+  noteUnread(line: string, hasStep: boolean): void {
+    if (hasStep) this.#unreadStep ??= line.slice(0, LONGEST_QUOTE);
+    else this.#unread ??= line.slice(0, LONGEST_QUOTE);
+  }
+
+  /** Its number, another one that contradicts it, if there is one, and a line that could not be read. */
+  found(): { readonly values: readonly MetricValue[]; readonly unread: string | null } {
+    const isCurve = this.#values.length === 0;
+    const unread = this.#unread ?? (isCurve ? this.#unreadStep : null);
+    if (isCurve && this.#broken) return { values: this.#broken, unread };
+    const found = isCurve && this.#curve ? [this.#curve.value] : this.#values;
     const [first] = found;
     const other = [...found, ...this.#hidden].find((value) => value !== first);
-    return first === undefined ? [] : other === undefined ? [first] : [first, other];
+    return { values: first === undefined ? [] : other === undefined ? [first] : [first, other], unread };
   }
 }
 

@@ -1,4 +1,4 @@
-import { readNumber } from "./metric-number.ts";
+import { type FoundNumber, readNumber } from "./metric-number.ts";
 import type { MetricValue } from "./run-task.ts";
 import { LONGEST_NAME } from "./series.ts";
 
@@ -65,9 +65,16 @@ function readPair(line: string, at: number): { name: string; value: MetricValue 
   if (all === undefined || [...name].length > LONGEST_NAME) return null;
   const from = at + all.length;
   const number = readNumber(line, from);
-  if (number && (number.end === line.length || /[\s,;]/.test(line.charAt(number.end))))
+  if (number && number.value !== null && (number.end === line.length || /[\s,;]/.test(line.charAt(number.end))))
     return { name, value: number.value, end: number.end };
   return { name, value: null, end: endOfWord(line, from) };
+}
+
+/** Whether a `METRIC` line gives a value to a metric: where none of it was read, it could not be read. */
+export function namesMetric(line: string, name: string): boolean {
+  for (let at = line.indexOf(name); at >= 0; at = line.indexOf(name, at + 1))
+    if (/[\s,;{"'`]/.test(line.charAt(at - 1)) && sticky(/["'`]?\s*[:=]/y, line, at + name.length)) return true;
+  return false;
 }
 
 const hasMorePairs = (line: string, at: number): boolean => readPair(line, endOfSeparators(line, at)) !== null;
@@ -98,20 +105,23 @@ export function readAfter({ text }: SoughtText, line: string, isCutOff = false):
   if (sought === "") return null;
   let at = line.indexOf(sought);
   for (let place = 0; at >= 0 && place < MOST_PLACES; place++) {
-    const value = (at === 0 && isCutOff) || continuesWord(line, at) ? null : numberBehind(line, at + sought.length);
-    if (value !== null) return value;
+    const number = (at === 0 && isCutOff) || continuesWord(line, at) ? null : numberBehind(line, at + sought.length);
+    if (number && number.value !== null) return number.value;
     at = line.indexOf(sought, at + 1);
   }
   return null;
 }
 
-/** Every number that follows the text in a line, also where the text is the end of a longer word. */
-export function* numbersAfter({ text }: SoughtText, line: string): Generator<MetricValue> {
+/**
+ * Every number that follows the text in a line, also where the text is the end of a longer word; null for one that could
+ * not be read.
+ */
+export function* numbersAfter({ text }: SoughtText, line: string): Generator<MetricValue | null> {
   const sought = text.trimEnd();
   if (sought === "") return;
   for (let at = line.indexOf(sought); at >= 0; at = line.indexOf(sought, at + sought.length)) {
-    const value = numberBehind(line, at + sought.length);
-    if (value !== null) yield value;
+    const number = numberBehind(line, at + sought.length);
+    if (number) yield number.value;
   }
 }
 
@@ -122,13 +132,20 @@ function continuesWord(line: string, at: number): boolean {
   return WORD_CHARACTER.test(before) || (before === "-" && WORD_CHARACTER.test(line.charAt(at - 2)));
 }
 
-function numberBehind(line: string, end: number): MetricValue | null {
+/** What looks like a number in a form that is not read, such as `tensor(0.5)`, `$3` and `<0.1`. */
+const OTHER_FORM = /(?:[\p{L}_][\p{L}\p{N}_.]*\(\[*|[^\p{L}\p{N}\s]{1,3})[+-]?\.?\d/uy;
+
+/** @returns null where none follows; without a value: it could not be read */
+function numberBehind(line: string, end: number): Pick<FoundNumber, "value"> | null {
   const gap = sticky(GAP, line.slice(end, end + LONGEST_GAP), 0)?.[0].length ?? 0;
-  const number = readNumber(line, end + gap);
-  if (!number || gap > 0 || !WORD_CHARACTER.test(line.charAt(end - 1))) return number?.value ?? null;
+  const at = end + gap;
+  const number = readNumber(line, at);
+  const isInWord = gap === 0 && WORD_CHARACTER.test(line.charAt(end - 1));
+  if (!number) return !isInWord && sticky(OTHER_FORM, line, at) ? { value: null } : null;
+  if (!isInWord) return number;
   // `loss2: 5` is another metric; `epoch12` is a number behind a text.
   const isName = /\d/.test(line.charAt(end - 1)) || /^[:=\p{L}_]/u.test(line.slice(number.end, number.end + 2));
-  return isName ? null : number.value;
+  return isName ? null : number;
 }
 
 function sticky(pattern: RegExp, text: string, at: number): RegExpExecArray | null {

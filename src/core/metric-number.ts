@@ -2,7 +2,8 @@ import type { MetricValue } from "./run-task.ts";
 
 /** A number in a text, and the index of the character behind it. */
 export interface FoundNumber {
-  readonly value: MetricValue;
+  /** null: a number begins there, but it is not certain which one is meant. */
+  readonly value: MetricValue | null;
   readonly end: number;
 }
 
@@ -22,18 +23,18 @@ const LISTED = /,[+-]?[\d.]/y;
 /**
  * Reads the number that begins at `at`, in the notations in which programs print numbers: `-1.5`, `+.5`, `1.`, `1e-3`,
  * `12,345.6`, `nan`, `inf`, `-Infinity`.
- * @returns null where none begins, or where it is not certain which number is meant
+ * @returns null where none begins
  */
 export function readNumber(text: string, at: number): FoundNumber | null {
   const start = text.slice(at, at + LONGEST + 8).replace(/^\u2212/, "-");
   const word = matchAt(WORD, start, 0);
   if (word) return { value: word[2] ? "NaN" : word[1] === "-" ? "-Infinity" : "Infinity", end: at + word[0].length };
   const digits = (matchAt(GROUPED, start, 0) ?? matchAt(DIGITS, start, 0))?.[0];
-  if (digits === undefined || digits.length > LONGEST) return null;
-  const isListed = digits.includes(".") && matchAt(LISTED, start, digits.length) !== null;
-  if (!isListed && matchAt(MORE, start, digits.length)) return null;
-  const value = 0 + Number(digits.replaceAll(",", "").replace(/d/i, "e"));
+  if (digits === undefined) return null;
   const end = at + digits.length;
+  const isListed = digits.includes(".") && matchAt(LISTED, start, digits.length) !== null;
+  if (digits.length > LONGEST || (!isListed && matchAt(MORE, start, digits.length))) return { value: null, end };
+  const value = 0 + Number(digits.replaceAll(",", "").replace(/d/i, "e"));
   if (Number.isFinite(value)) return { value, end };
   return { value: value < 0 ? "-Infinity" : "Infinity", end }; // beyond the range of doubles, e.g. 1e999
 }

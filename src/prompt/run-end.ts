@@ -56,6 +56,8 @@ export function describeNoMeasurement(
   end: string,
 ): string {
   const name = oneLine(metric, 100);
+  if (measured.kind === "unread")
+    return `The command printed the metric ${name} in a line that could not be read, so no other number of it counts: code of the job may print numbers too. The line: ${inQuotes(measured.line, QUOTE)}. The benchmark must print it once, as "METRIC ${name}=<number>" on a line of its own.`;
   const hidden = measured.kind === "none" ? measured.hidden : null;
   const why =
     hidden === null
@@ -69,7 +71,7 @@ export function describeNoMeasurement(
 
 /** Note on a measurement. @param metrics those of its benchmark, besides the one that it is for, that have no one value */
 export const unclearNote = (metrics: readonly string[]): string =>
-  `Left out, as the command printed more than one value: ${nameList(metrics)}. Code of the job may print numbers too; numbers on the way are lines with a step.`;
+  `Left out, as the command printed one that could not be read, or more than one value: ${nameList(metrics)}. Code of the job may print numbers too; numbers on the way are lines with a step.`;
 
 function lastLines(end: string): string {
   const lines = end.split("\n").filter((line) => line.trim() !== "");

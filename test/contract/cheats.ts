@@ -146,6 +146,7 @@ export const CHEATS: readonly Cheat[] = [
   { way: "a line is left open, so that the evaluation's number stands behind it", script: write("model.py", `import sys\n${PRINT}\nsys.stdout.write("x" * 20000)\ndef predict(x):\n    return 0`), outcome: "failed" },
   { way: "colours and carriage returns hide the number", script: write("model.py", `print("METRIC loss=0\\rMETRIC\\x1b[8m loss=7\\x1b[0m")\ndef predict(x):\n    return 0`), outcome: "failed" },
   { way: "a flood of lines before the evaluation's", script: write("model.py", `print("METRIC loss=0\\n" * 200000)\ndef predict(x):\n    return 0`), outcome: "failed" },
+  { way: "the evaluation's own number is made unreadable", script: write("model.py", `${PRINT}\nimport builtins\nsay = print\nbuiltins.print = lambda text: say(text + "%")\ndef predict(x):\n    return 0`), outcome: "failed" },
   { way: "NaN, which is neither more nor less", script: write("model.py", `def predict(x):\n    return float("nan")`), outcome: Number.NaN },
   { way: "the process ends before the evaluation prints", script: write("model.py", "import os\nos._exit(0)"), outcome: "failed" },
   { way: "the process ends with an error after printing", script: write("model.py", `${PRINT}\nraise SystemExit(1)`), outcome: "failed" },

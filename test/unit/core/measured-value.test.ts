@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
-import { MeasuredValue } from "../../../src/core/measured-value.ts";
+import { type Measured, MeasuredValue } from "../../../src/core/measured-value.ts";
 import type { MetricValue } from "../../../src/core/run-task.ts";
 import { describeNoMeasurement } from "../../../src/prompt/run-end.ts";
 
-type Expected = MetricValue | "none" | readonly [MetricValue, MetricValue];
+/** A text: the line that could not be read. */
+type Expected = MetricValue | "none" | string | readonly [MetricValue, MetricValue];
 
 const CASES: readonly (readonly [output: string, expected: Expected, texts?: Readonly<Record<string, string>>])[] = [
   ["METRIC loss=1.5\n", 1.5],
@@ -33,8 +34,34 @@ const CASES: readonly (readonly [output: string, expected: Expected, texts?: Rea
   [`loss: 0 ${"loss: x ".repeat(65)}loss: 4\n`, [0, 4], { loss: "loss:" }],
   [`loss: 0${"loss: 0 ".repeat(1_000)}loss: 4`, [0, 4], { loss: "loss:" }],
   ["loss: 9\rloss: 5\rloss: 4\n", 4, { loss: "loss:" }],
+  ["METRIC loss=0\nMETRIC loss=4%\n", "METRIC loss=4%"],
+  ["METRIC loss=0\nMETRIC loss=1,234\n", "METRIC loss=1,234"],
+  ["METRIC loss=0\nMETRIC loss=np.float64(4.0)\n", "METRIC loss=np.float64(4.0)"],
+  ["METRIC loss=0\nMETRIC loss: 4\n", "METRIC loss: 4"],
+  ["METRIC loss=0\nMETRIC loss=4 step=3/3\n", "METRIC loss=4 step=3/3"],
+  ['METRIC loss=0\nMETRIC {"loss": 4}\n', 'METRIC {"loss": 4}'],
+  ["METRIC loss=0\nMETRIC acc=1%, loss=4\n", "METRIC acc=1%, loss=4"],
+  ["METRIC loss=0\nopen METRIC loss=4%\n", "METRIC loss=4%"],
+  ["METRIC loss=4%\nMETRIC loss=0\n", "METRIC loss=4%"],
+  ["METRIC loss=4%\n", "METRIC loss=4%"],
+  ["METRIC loss=0\nMETRIC xloss=4%\nMETRIC loss2=4%\nMETRIC acc=1 (no loss)\n", 0],
+  ["METRIC loss=n/a step=0\nMETRIC loss=2 step=1\nMETRIC loss=1\n", 1],
+  ["METRIC loss=2 step=1\nMETRIC loss=n/a step=2\n", "METRIC loss=n/a step=2"],
+  ["METRIC loss=\u001b[31m4\u001b[0m\n", 4],
+  ["METRIC loss=0\nMETRIC loss=\u001b[31m4%\u001b[0m\n", "METRIC loss=\u001b[31m4%\u001b[0m"],
+  ["loss: 0\nloss: 1,234\n", "loss: 1,234", { loss: "loss:" }],
+  ["loss: 0\nloss: tensor(4.)\n", "loss: tensor(4.)", { loss: "loss:" }],
+  ["loss: 0\nloss: \u001b[32m1,234\u001b[0m\n", "loss: 1,234", { loss: "loss:" }],
+  ["loss: \u001b[32m4\u001b[0m\nloss: none yet\n", 4, { loss: "loss:" }],
+  ["loss: 1,234\rloss: 4\n", 4, { loss: "loss:" }],
+  ["METRIC loss=4%\n", 4, { loss: "loss=" }],
 ];
 
+const shown = (found: Measured): Expected => {
+  if (found.kind === "value") return found.value;
+  if (found.kind === "unread") return found.line;
+  return found.kind === "none" ? "none" : found.values;
+};
 const show = (output: string): string => JSON.stringify(output.length > 80 ? `${output.slice(0, 30)}…` : output);
 
 for (const [output, expected, texts = {}] of CASES)
@@ -44,8 +71,7 @@ for (const [output, expected, texts = {}] of CASES)
       const bytes = Buffer.from(output);
       for (let at = 0; at < bytes.length; at += size) value.read(bytes.subarray(at, at + size));
       const found = value.end();
-      const got = found.kind === "value" ? found.value : found.kind === "none" ? "none" : found.values;
-      expect(got as Expected).toEqual(expected);
+      expect(shown(found)).toEqual(expected);
     }
   });
 
@@ -57,6 +83,7 @@ const CASES_OF_OTHERS: readonly (readonly [output: string, others: readonly [str
   ["METRIC speed=90 step=1\nMETRIC speed=50 step=2\nMETRIC loss=1\n", [["speed", 50]]],
   ["METRIC loss=1 speed=3\nMETRIC speed=9\n", "not clear: speed"],
   ["METRIC speed=9\nopen METRIC speed=3\nMETRIC loss=1\n", "not clear: speed"],
+  ["METRIC speed=9\nMETRIC speed=3km\nMETRIC loss=1\n", "not clear: speed"],
   ["METRIC loss=1\nMETRIC speed=3 loss=2\n", "conflict"],
 ];
 
@@ -81,3 +108,13 @@ for (const output of ["\r eval 1/3\r          \rMETRIC loss=0.9\n", "eval 3/3MET
       "a progress bar or a carriage return, which must be ended",
     );
   });
+
+test("a line that could not be read is quoted, as data", () => {
+  const value = new MeasuredValue("loss", {});
+  value.read(Buffer.from('METRIC loss=0\nMETRIC loss="4"\u0007\n'));
+  const found = value.end();
+  if (found.kind === "value") throw new Error("it was measured");
+  expect(describeNoMeasurement("loss", found, "")).toStartWith(
+    'The command printed the metric loss in a line that could not be read, so no other number of it counts: code of the job may print numbers too. The line: "METRIC loss=\\"4\\"".',
+  );
+});
