@@ -96,17 +96,17 @@ const GAP = /(?:[\s:=|│┃║>~≈"'`([{*]|-(?=[\s>]))*/y;
 const WORD_CHARACTER = /[\p{L}\p{N}_]/u;
 
 /**
- * The number that follows a text, the first one of the line. The text is found as whole words: `loss` neither in `val_loss`
- * nor in `loss_2d`.
+ * The number that follows a text, the first one of the line, also if it cannot be read. The text is found as whole words:
+ * `loss` neither in `val_loss` nor in `loss_2d`.
  * @param isCutOff text that is not known stands before the line
  */
-export function readAfter({ text }: SoughtText, line: string, isCutOff = false): MetricValue | null {
+export function readAfter({ text }: SoughtText, line: string, isCutOff = false): FoundNumber | null {
   const sought = text.trimEnd();
   if (sought === "") return null;
   let at = line.indexOf(sought);
   for (let place = 0; at >= 0 && place < MOST_PLACES; place++) {
     const number = (at === 0 && isCutOff) || continuesWord(line, at) ? null : numberBehind(line, at + sought.length);
-    if (number && number.value !== null) return number.value;
+    if (number) return number;
     at = line.indexOf(sought, at + 1);
   }
   return null;
@@ -136,12 +136,12 @@ function continuesWord(line: string, at: number): boolean {
 const OTHER_FORM = /(?:[\p{L}_][\p{L}\p{N}_.]*\(\[*|[^\p{L}\p{N}\s]{1,3})[+-]?\.?\d/uy;
 
 /** @returns null where none follows; without a value: it could not be read */
-function numberBehind(line: string, end: number): Pick<FoundNumber, "value"> | null {
+function numberBehind(line: string, end: number): FoundNumber | null {
   const gap = sticky(GAP, line.slice(end, end + LONGEST_GAP), 0)?.[0].length ?? 0;
   const at = end + gap;
   const number = readNumber(line, at);
   const isInWord = gap === 0 && WORD_CHARACTER.test(line.charAt(end - 1));
-  if (!number) return !isInWord && sticky(OTHER_FORM, line, at) ? { value: null } : null;
+  if (!number) return !isInWord && sticky(OTHER_FORM, line, at) ? { value: null, end: at } : null;
   if (!isInWord) return number;
   // `loss2: 5` is another metric; `epoch12` is a number behind a text.
   const isName = /\d/.test(line.charAt(end - 1)) || /^[:=\p{L}_]/u.test(line.slice(number.end, number.end + 2));

@@ -1,8 +1,9 @@
 import { plainStates } from "../shared/plain-text.ts";
 import { LineFilter } from "./line-filter.ts";
 import { type PrintedMetric, readAfter, readMetricLine, type SoughtText } from "./metric-line.ts";
+import type { FoundNumber } from "./metric-number.ts";
 import { type CountedLines, LONGEST_QUOTE, MisplacedLines, withLine } from "./misplaced-lines.ts";
-import type { MetricValue } from "./run-task.ts";
+import { NumberSeries } from "./number-series.ts";
 import { MOST_METRICS } from "./series.ts";
 
 /** Of a longer line, so much is read at its beginning and at its end. */
@@ -31,7 +32,8 @@ export class MetricLines {
   readonly misplaced = new MisplacedLines();
   /** Metrics whose text was found in other letters only, with the first line that has it. */
   readonly inOtherCase = new Map<string, string>();
-  readonly #seen = new Set<string>();
+  /** What followed the text of each metric. */
+  readonly numbers = new Map<string, NumberSeries>();
   readonly #texts: readonly SoughtText[];
   readonly #filter: LineFilter;
   /** The beginning of the line under way, and the end of what does not fit there. */
@@ -134,15 +136,20 @@ export class MetricLines {
     if (isCounted) return [...line.metrics];
     if (line !== null) this.unreadable = withLine(this.unreadable, states[0] ?? "");
     return texts.flatMap((sought) => {
-      const value = (ends && readLast(sought, ends, true)) ?? readLast(sought, states, false);
-      if (value === null) this.#noteOtherCase(sought, states);
-      else this.#seen.add(sought.name);
+      const last = (ends && readLast(sought, ends, true)) ?? readLast(sought, states, false);
+      if (!last) {
+        this.#noteOtherCase(sought, states);
+        return [];
+      }
+      const series = this.numbers.get(sought.name) ?? new NumberSeries();
+      this.numbers.set(sought.name, series);
+      const value = series.read(last.number, last.state.slice(last.state.indexOf(sought.text.trimEnd())));
       return value === null ? [] : [{ name: sought.name, value }];
     });
   }
 
   #noteOtherCase({ name, text }: SoughtText, states: readonly string[]): void {
-    if (this.#seen.has(name) || this.inOtherCase.has(name)) return;
+    if (this.numbers.has(name) || this.inOtherCase.has(name)) return;
     const lower = { name, text: text.toLowerCase() };
     const line = states.slice(-MOST_STATES).find((state) => readAfter(lower, state.toLowerCase()) !== null);
     if (line !== undefined) this.inOtherCase.set(name, line.slice(0, LONGEST_QUOTE));
@@ -160,10 +167,15 @@ function toPlain(bytes: Buffer): string {
 }
 
 /** The number in the last state that has one. */
-function readLast(sought: SoughtText, states: readonly string[], isCutOff: boolean): MetricValue | null {
+function readLast(
+  sought: SoughtText,
+  states: readonly string[],
+  isCutOff: boolean,
+): { readonly number: FoundNumber; readonly state: string } | null {
   for (let i = states.length - 1; i >= Math.max(0, states.length - MOST_STATES); i--) {
-    const value = readAfter(sought, states[i] ?? "", isCutOff && i === 0);
-    if (value !== null) return value;
+    const state = states[i] ?? "";
+    const number = readAfter(sought, state, isCutOff && i === 0);
+    if (number) return { number, state };
   }
   return null;
 }

@@ -2,6 +2,7 @@ import { closest } from "../config/spelling.ts";
 import { inQuotes, nameList } from "../shared/plain-text.ts";
 import { highestRung, rungsOf } from "./early-stopping.ts";
 import type { CountedLines, MisplacedLines } from "./misplaced-lines.ts";
+import type { NumberSeries } from "./number-series.ts";
 import type { RunTask, StopRule } from "./run-task.ts";
 import { MOST_METRICS, type Point, positionOf } from "./series.ts";
 
@@ -16,6 +17,8 @@ export interface SeenMetrics {
   readonly readInPart: CountedLines | null;
   /** `METRIC` that does not begin its line. */
   readonly misplaced: Pick<MisplacedLines, "lost">;
+  /** What followed the text of each metric. */
+  readonly numbers: ReadonlyMap<string, Pick<NumberSeries, "unread">>;
   /** Lines that have the text of a metric in other letters, upper case for lower case. */
   readonly inOtherCase: ReadonlyMap<string, string>;
   /** Those of the metric that early stopping compares. */
@@ -36,7 +39,8 @@ export function metricNotes(
   return [
     ...missing.map((name) => {
       const text = Object.hasOwn(metrics, name) ? metrics[name] : undefined;
-      const line = text === undefined ? "" : `, and none has a number after ${inQuotes(text, QUOTE_LIMIT)}`;
+      const after = text === undefined ? "" : `, and none has a number after ${inQuotes(text, QUOTE_LIMIT)}`;
+      const line = seen.numbers.get(name)?.unread ? `${after} that could be read` : after;
       const meant = closest(name, seen.names);
       const other = seen.inOtherCase.get(name);
       return [
@@ -47,6 +51,7 @@ export function metricNotes(
       ].join("");
     }),
     ...(stop ? neverCompared(stop, seen.stopPoints) : []),
+    ...[...seen.numbers].flatMap(([name, { unread }]) => (unread ? [describeUnread(name, unread)] : [])),
     ...(seen.unreadable ? [`${count(seen.unreadable, "could not be read")} ${FORM}`] : []),
     ...(seen.readInPart ? [`${count(seen.readInPart, "could be read in part only")} ${FORM}`] : []),
     ...(misplaced
@@ -71,6 +76,12 @@ function neverCompared(stop: StopRule, points: readonly Point[]): string[] {
     `The run reported ${inQuotes(stop.metric)} ${reached}; the first rung is ${rungsOf(stop)[0]}, so early stopping never compared it.`,
   ];
 }
+
+const describeUnread = (name: string, { first, count }: CountedLines): string => {
+  const numbers = count === 1 ? "One number" : `${count} numbers`;
+  const where = count === 1 ? "in" : "the first of them in";
+  return `${numbers} of ${inQuotes(name)} could not be read and did not count, so its value may be older: ${where} ${inQuotes(first, QUOTE_LIMIT)}. Print plain digits, as in METRIC name=1234.5.`;
+};
 
 /** Of a measurement. */
 export const undeclaredNote = (names: readonly string[]): string =>

@@ -5,14 +5,19 @@ export interface FoundNumber {
   /** null: a number begins there, but it is not certain which one is meant. */
   readonly value: MetricValue | null;
   readonly end: number;
+  /** Whether commas surely group its digits. */
+  readonly groupsDigits?: true;
+  /** What it is if its comma groups digits, and is no decimal point. */
+  readonly ifGrouped?: number;
 }
 
 /** A number with more characters is not read. */
 const LONGEST = 400;
 
 const WORD = /([+-]?)(?:(nan)(?:\([a-z]*\))?|infinity|inf)(?![\p{L}\p{N}_])/iuy;
-/** `12,345` alone is not read: in many countries it is a decimal fraction. */
+/** `12,345` alone is not certain: in many countries it is a decimal fraction. */
 const GROUPED = /[+-]?[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})/y;
+const MAYBE_GROUPED = /[+-]?[1-9]\d{0,2},\d{3}(?![.:,-]?\d|[_#])/y;
 /** Fortran writes `1.5D+03`. */
 const DIGITS = /[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+|[dD][+-]\d+)?/y;
 /** What follows shows that the digits are something else: 1.2.3, 12:30, 0,5, 2026-01-02, 1_000, 0x1F, 1.#INF. */
@@ -29,15 +34,23 @@ export function readNumber(text: string, at: number): FoundNumber | null {
   const start = text.slice(at, at + LONGEST + 8).replace(/^\u2212/, "-");
   const word = matchAt(WORD, start, 0);
   if (word) return { value: word[2] ? "NaN" : word[1] === "-" ? "-Infinity" : "Infinity", end: at + word[0].length };
-  const digits = (matchAt(GROUPED, start, 0) ?? matchAt(DIGITS, start, 0))?.[0];
+  const grouped = matchAt(GROUPED, start, 0);
+  const digits = (grouped ?? matchAt(DIGITS, start, 0))?.[0];
   if (digits === undefined) return null;
   const end = at + digits.length;
   const isListed = digits.includes(".") && matchAt(LISTED, start, digits.length) !== null;
-  if (digits.length > LONGEST || (!isListed && matchAt(MORE, start, digits.length))) return { value: null, end };
-  const value = 0 + Number(digits.replaceAll(",", "").replace(/d/i, "e"));
-  if (Number.isFinite(value)) return { value, end };
+  if (digits.length > LONGEST) return { value: null, end };
+  if (!isListed && matchAt(MORE, start, digits.length)) {
+    const maybe = matchAt(MAYBE_GROUPED, start, 0)?.[0];
+    if (maybe === undefined) return { value: null, end };
+    return { value: null, end: at + maybe.length, ifGrouped: withoutCommas(maybe) };
+  }
+  const value = withoutCommas(digits);
+  if (Number.isFinite(value)) return grouped ? { value, end, groupsDigits: true } : { value, end };
   return { value: value < 0 ? "-Infinity" : "Infinity", end }; // beyond the range of doubles, e.g. 1e999
 }
+
+const withoutCommas = (digits: string): number => 0 + Number(digits.replaceAll(",", "").replace(/d/i, "e"));
 
 function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
   pattern.lastIndex = at;

@@ -45,9 +45,18 @@ export const createRunMetrics =
         earlyStopping.leave(jobID);
         if (isWhole) add(lines.end()); // what a stopped command was writing may lack digits
         const names = [...sessionJobs.series(jobID).keys()];
-        const { unreadable, readInPart, misplaced, inOtherCase } = lines;
+        const { unreadable, readInPart, misplaced, numbers, inOtherCase } = lines;
         const stopPoints = run.stop ? sessionJobs.points(jobID, run.stop.metric) : [];
-        const seen = { names, refused: [...refused], unreadable, readInPart, misplaced, inOtherCase, stopPoints };
+        const seen = {
+          names,
+          refused: [...refused],
+          unreadable,
+          readInPart,
+          misplaced,
+          numbers,
+          inOtherCase,
+          stopPoints,
+        };
         const notes = metricNotes(run, seen);
         return isWhole ? [...notes, ...(undeclared.size > 0 ? [undeclaredNote([...undeclared])] : [])] : [];
       },

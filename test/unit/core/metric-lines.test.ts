@@ -162,6 +162,19 @@ describe("numbers after a text", () => {
     expect(show(line, { m: text })).toBe("");
   });
 
+  test("a comma groups digits once a number of the same text has shown it", () => {
+    expect(show("x: 7,234\nx: 1,012,345\nx: 912,345\nx: -7,234ms y: 7,234", { x: "x:", y: "y:" })).toBe(
+      "x=1012345 x=912345 x=-7234",
+    );
+    expect(show("x: 1,234.5\nx: 7,234", { x: "x:" })).toBe("x=1234.5 x=7234");
+    for (const other of ["312", "1.5", "0,5"]) expect(show(`x: ${other}\nx: 7,234`, { x: "x:" })).not.toContain("7234");
+  });
+
+  test("the first number behind the text is meant, also where it cannot be read", () => {
+    expect(show("x: 7,234 (mean x: 7100.5)", { x: "x:" })).toBe("");
+    expect(show("x: 5\rx: 7,234", { x: "x:" })).toBe("");
+  });
+
   test("a METRIC line counts as such alone, so that no number counts twice", () => {
     expect(show("METRIC loss=1 step=2", { loss: "loss=" })).toBe("loss=1@2");
     expect(show("METRIC acc=93%", { acc: "acc=" })).toBe("acc=93");

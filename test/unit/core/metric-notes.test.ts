@@ -15,8 +15,8 @@ function notesOn(output: string, run: Partial<RunTask>, refused: readonly string
   const names = [...new Set(found.map(({ name }) => name))];
   const ofStop = found.filter(({ name }) => name === run.stop?.metric);
   const stopPoints = ofStop.map((point, n) => ({ ...point, report: n + 1, at: 0, source: "output" as const }));
-  const { unreadable, readInPart, misplaced, inOtherCase } = lines;
-  const seen = { names, refused, unreadable, readInPart, misplaced, inOtherCase, stopPoints };
+  const { unreadable, readInPart, misplaced, numbers, inOtherCase } = lines;
+  const seen = { names, refused, unreadable, readInPart, misplaced, numbers, inOtherCase, stopPoints };
   return metricNotes({ metrics: {}, stop: null, ...run }, seen);
 }
 
@@ -50,6 +50,23 @@ test("METRIC lines that did not count are quoted, as data", () => {
   expect(notesOn(" 50%|==\rMETRIC val_loss=1\n", { stop }).at(-1)).toBe(
     `One METRIC line did not count, because METRIC, in capitals and with a space behind it, does not begin the line: "METRIC val_loss=1". ${FORM}`,
   );
+});
+
+test("numbers behind a text that could not be read are counted and quoted, from the text on", () => {
+  const tps = { metrics: { tps: "tps:" } };
+  const plain = "Print plain digits, as in METRIC name=1234.5.";
+  expect(notesOn("tps: 312\nloss: 2 tps: 7,234\ntps: 8,001\n", tps)).toEqual([
+    `2 numbers of "tps" could not be read and did not count, so its value may be older: the first of them in "tps: 7,234". ${plain}`,
+  ]);
+  for (const number of ["tensor(0.5)", "np.float64(0.5)", "$3", "12:30", "0,5", "<0.1"])
+    expect(notesOn(`tps: 312\ntps: ${number}\n`, tps)).toEqual([
+      `One number of "tps" could not be read and did not count, so its value may be older: in "tps: ${number}". ${plain}`,
+    ]);
+  expect(notesOn("tps: 7,234\n", tps)).toEqual([
+    'The metric "tps" never came: no line of the output is "METRIC tps=…", and none has a number after "tps:" that could be read.',
+    expect.stringContaining('in "tps: 7,234"'),
+  ]);
+  expect(notesOn("tps: 312\ntps: none\ntps: n/a\ntps: -\ntps: (warm-up)\n", tps)).toEqual([]);
 });
 
 test("METRIC lines that did not count are named also where no metric was asked for", () => {
