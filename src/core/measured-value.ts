@@ -1,7 +1,9 @@
 import { plainText, splitStates } from "../shared/plain-text.ts";
 import { namesMetric, numbersAfter, type PrintedMetric, readMetricLine, type SoughtText } from "./metric-line.ts";
 import { MetricLines } from "./metric-lines.ts";
+import type { FoundNumber } from "./metric-number.ts";
 import { LONGEST_QUOTE } from "./misplaced-lines.ts";
+import { NumberSeries } from "./number-series.ts";
 import type { MetricValue } from "./run-task.ts";
 
 /** What a benchmark's command printed as its metric. */
@@ -11,7 +13,7 @@ export type Measured =
   | { readonly kind: "none"; readonly hidden: string | null }
   /** Which of them it measured cannot be told: the job's own code runs in the measurement, and may print numbers too. */
   | { readonly kind: "conflict"; readonly values: readonly [MetricValue, MetricValue] }
-  /** The first line that has the metric with a number that could not be read. It may be the benchmark's, and any other the job's. */
+  /** The first line that has the metric with a number that could not be read, or with another unit. It may be the benchmark's, and any other the job's. */
   | { readonly kind: "unread"; readonly line: string };
 
 export interface MeasuredNumbers {
@@ -103,11 +105,11 @@ export class MeasuredValue {
       const printed = this.#printed.get(sought.name);
       for (const [n, state] of states.entries()) {
         const plain = shown[n] ?? "";
-        const plainNumbers = [...numbersAfter(sought, plain)];
-        const values = [...numbersAfter(sought, state), ...plainNumbers, ...lastAfter(sought, state)].filter(isRead);
-        printed?.noteHidden(values);
-        if (plainNumbers.includes(null)) printed?.noteUnread(plain, false);
-        if (values.length > 0 || plainNumbers.length > 0) break;
+        const shownNumbers = [...numbersAfter(sought, plain)];
+        const numbers = [...numbersAfter(sought, state), ...shownNumbers, ...lastAfter(sought, state)];
+        printed?.noteHidden(numbers.flatMap(({ value }) => value ?? []));
+        for (const number of shownNumbers) printed?.noteShown(number, plain);
+        if (shownNumbers.length > 0 || numbers.some(isRead)) break;
       }
     }
   }
@@ -127,10 +129,10 @@ export class MeasuredValue {
   }
 }
 
-const isRead = (value: MetricValue | null): value is MetricValue => value !== null;
+const isRead = ({ value }: FoundNumber): boolean => value !== null;
 
 /** The number behind the last place of the text: escape codes may stand between the two, and one before it that is open swallows its first letter. */
-function* lastAfter(sought: SoughtText, state: string): Generator<MetricValue | null> {
+function* lastAfter(sought: SoughtText, state: string): Generator<FoundNumber> {
   const place = state.lastIndexOf(sought.text.trimEnd());
   if (place >= 0) yield* numbersAfter(sought, plainText(state.slice(place)));
 }
@@ -141,6 +143,8 @@ class Printed {
   #curve: { readonly step: number; readonly value: MetricValue } | null = null;
   #broken: readonly MetricValue[] | null = null;
   #hidden: MetricValue[] = [];
+  /** Numbers behind its text. */
+  readonly #series = new NumberSeries();
   #unread: string | null = null;
   /** Of its curve. */
   #unreadStep: string | null = null;
@@ -157,6 +161,10 @@ class Printed {
 
   noteHidden(values: readonly MetricValue[]): void {
     for (const value of values) add(this.#hidden, value);
+  }
+
+  noteShown(number: FoundNumber, line: string): void {
+    if (this.#series.read(number, line) === null) this.noteUnread(line, false);
   }
 
   noteUnread(line: string, hasStep: boolean): void {

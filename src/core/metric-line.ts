@@ -1,4 +1,5 @@
 import { type FoundNumber, readNumber } from "./metric-number.ts";
+import { withUnit } from "./metric-unit.ts";
 import type { MetricValue } from "./run-task.ts";
 import { LONGEST_NAME } from "./series.ts";
 
@@ -112,16 +113,13 @@ export function readAfter({ text }: SoughtText, line: string, isCutOff = false):
   return null;
 }
 
-/**
- * Every number that follows the text in a line, also where the text is the end of a longer word; null for one that could
- * not be read.
- */
-export function* numbersAfter({ text }: SoughtText, line: string): Generator<MetricValue | null> {
+/** Every number that follows the text in a line, also where the text is the end of a longer word. */
+export function* numbersAfter({ text }: SoughtText, line: string): Generator<FoundNumber> {
   const sought = text.trimEnd();
   if (sought === "") return;
   for (let at = line.indexOf(sought); at >= 0; at = line.indexOf(sought, at + sought.length)) {
     const number = numberBehind(line, at + sought.length);
-    if (number) yield number.value;
+    if (number) yield number;
   }
 }
 
@@ -142,10 +140,10 @@ function numberBehind(line: string, end: number): FoundNumber | null {
   const number = readNumber(line, at);
   const isInWord = gap === 0 && WORD_CHARACTER.test(line.charAt(end - 1));
   if (!number) return !isInWord && sticky(OTHER_FORM, line, at) ? { value: null, end: at } : null;
-  if (!isInWord) return number;
+  if (!isInWord) return withUnit(number, line);
   // `loss2: 5` is another metric; `epoch12` is a number behind a text.
   const isName = /\d/.test(line.charAt(end - 1)) || /^[:=\p{L}_]/u.test(line.slice(number.end, number.end + 2));
-  return isName ? null : number;
+  return isName ? null : withUnit(number, line);
 }
 
 function sticky(pattern: RegExp, text: string, at: number): RegExpExecArray | null {

@@ -1,6 +1,7 @@
 import { closest } from "../config/spelling.ts";
 import { inQuotes, nameList } from "../shared/plain-text.ts";
 import { highestRung, rungsOf } from "./early-stopping.ts";
+import { isScaled } from "./metric-unit.ts";
 import type { CountedLines, MisplacedLines } from "./misplaced-lines.ts";
 import type { NumberSeries } from "./number-series.ts";
 import type { RunTask, StopRule } from "./run-task.ts";
@@ -18,7 +19,7 @@ export interface SeenMetrics {
   /** `METRIC` that does not begin its line. */
   readonly misplaced: Pick<MisplacedLines, "lost">;
   /** What followed the text of each metric. */
-  readonly numbers: ReadonlyMap<string, Pick<NumberSeries, "unread">>;
+  readonly numbers: ReadonlyMap<string, Pick<NumberSeries, "unread" | "unit">>;
   /** Lines that have the text of a metric in other letters, upper case for lower case. */
   readonly inOtherCase: ReadonlyMap<string, string>;
   /** Those of the metric that early stopping compares. */
@@ -51,7 +52,10 @@ export function metricNotes(
       ].join("");
     }),
     ...(stop ? neverCompared(stop, seen.stopPoints) : []),
-    ...[...seen.numbers].flatMap(([name, { unread }]) => (unread ? [describeUnread(name, unread)] : [])),
+    ...[...seen.numbers].flatMap(([name, { unread, unit }]) => [
+      ...(unread ? [describeUnread(name, unread)] : []),
+      ...(unit !== null && isScaled(unit) ? [describeUnit(name, unit)] : []),
+    ]),
     ...(seen.unreadable ? [`${count(seen.unreadable, "could not be read")} ${FORM}`] : []),
     ...(seen.readInPart ? [`${count(seen.readInPart, "could be read in part only")} ${FORM}`] : []),
     ...(misplaced
@@ -79,9 +83,12 @@ function neverCompared(stop: StopRule, points: readonly Point[]): string[] {
 
 const describeUnread = (name: string, { first, count }: CountedLines): string => {
   const numbers = count === 1 ? "One number" : `${count} numbers`;
-  const where = count === 1 ? "in" : "the first of them in";
-  return `${numbers} of ${inQuotes(name)} could not be read and did not count, so its value may be older: ${where} ${inQuotes(first, QUOTE_LIMIT)}. Print plain digits, as in METRIC name=1234.5.`;
+  const [what, where] = count === 1 ? ["it is", "in"] : ["they are", "the first of them in"];
+  return `${numbers} of ${inQuotes(name)} did not count, because it is not certain what ${what}, so its value may be older: ${where} ${inQuotes(first, QUOTE_LIMIT)}. Print plain digits in one unit, as in METRIC name=1234.5.`;
 };
+
+const describeUnit = (name: string, unit: string): string =>
+  `The values of ${inQuotes(name)} are in the unit that was printed, ${inQuotes(unit, QUOTE_LIMIT)}: compare them only with runs that printed it too.`;
 
 /** Of a measurement. */
 export const undeclaredNote = (names: readonly string[]): string =>

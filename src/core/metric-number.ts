@@ -9,6 +9,8 @@ export interface FoundNumber {
   readonly groupsDigits?: true;
   /** What it is if its comma groups digits, and is no decimal point. */
   readonly ifGrouped?: number;
+  /** What it counts, such as `ms`, where that stands behind it. */
+  readonly unit?: string;
 }
 
 /** A number with more characters is not read. */

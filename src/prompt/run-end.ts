@@ -57,7 +57,7 @@ export function describeNoMeasurement(
 ): string {
   const name = oneLine(metric, 100);
   if (measured.kind === "unread")
-    return `The command printed the metric ${name} in a line that could not be read, so no other number of it counts: code of the job may print numbers too. The line: ${inQuotes(measured.line, QUOTE)}. The benchmark must print it once, as "METRIC ${name}=<number>" on a line of its own.`;
+    return `The command printed the metric ${name} in a line whose number is not certain, so no other number of it counts: code of the job may print numbers too. The line: ${inQuotes(measured.line, QUOTE)}. The benchmark must print it once, as "METRIC ${name}=<number>" on a line of its own.`;
   const hidden = measured.kind === "none" ? measured.hidden : null;
   const why =
     hidden === null

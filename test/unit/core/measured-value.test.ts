@@ -55,6 +55,10 @@ const CASES: readonly (readonly [output: string, expected: Expected, texts?: Rea
   ["loss: \u001b[32m4\u001b[0m\nloss: none yet\n", 4, { loss: "loss:" }],
   ["loss: 1,234\rloss: 4\n", 4, { loss: "loss:" }],
   ["METRIC loss=4%\n", 4, { loss: "loss=" }],
+  ["loss: 2ms\nloss: 2ms\n", 2, { loss: "loss:" }],
+  ["loss: 2ms\nloss: 2s\n", "loss: 2s", { loss: "loss:" }],
+  ["loss: 2K\nloss: 2000\n", 2000, { loss: "loss:" }],
+  ["loss: 2\nloss: 2K\n", [2, 2000], { loss: "loss:" }],
 ];
 
 const shown = (found: Measured): Expected => {
@@ -115,6 +119,6 @@ test("a line that could not be read is quoted, as data", () => {
   const found = value.end();
   if (found.kind === "value") throw new Error("it was measured");
   expect(describeNoMeasurement("loss", found, "")).toStartWith(
-    'The command printed the metric loss in a line that could not be read, so no other number of it counts: code of the job may print numbers too. The line: "METRIC loss=\\"4\\"".',
+    'The command printed the metric loss in a line whose number is not certain, so no other number of it counts: code of the job may print numbers too. The line: "METRIC loss=\\"4\\"".',
   );
 });

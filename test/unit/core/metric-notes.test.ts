@@ -54,19 +54,32 @@ test("METRIC lines that did not count are quoted, as data", () => {
 
 test("numbers behind a text that could not be read are counted and quoted, from the text on", () => {
   const tps = { metrics: { tps: "tps:" } };
-  const plain = "Print plain digits, as in METRIC name=1234.5.";
+  const plain = "Print plain digits in one unit, as in METRIC name=1234.5.";
   expect(notesOn("tps: 312\nloss: 2 tps: 7,234\ntps: 8,001\n", tps)).toEqual([
-    `2 numbers of "tps" could not be read and did not count, so its value may be older: the first of them in "tps: 7,234". ${plain}`,
+    `2 numbers of "tps" did not count, because it is not certain what they are, so its value may be older: the first of them in "tps: 7,234". ${plain}`,
   ]);
   for (const number of ["tensor(0.5)", "np.float64(0.5)", "$3", "12:30", "0,5", "<0.1"])
     expect(notesOn(`tps: 312\ntps: ${number}\n`, tps)).toEqual([
-      `One number of "tps" could not be read and did not count, so its value may be older: in "tps: ${number}". ${plain}`,
+      `One number of "tps" did not count, because it is not certain what it is, so its value may be older: in "tps: ${number}". ${plain}`,
     ]);
   expect(notesOn("tps: 7,234\n", tps)).toEqual([
     'The metric "tps" never came: no line of the output is "METRIC tps=…", and none has a number after "tps:" that could be read.',
     expect.stringContaining('in "tps: 7,234"'),
   ]);
   expect(notesOn("tps: 312\ntps: none\ntps: n/a\ntps: -\ntps: (warm-up)\n", tps)).toEqual([]);
+});
+
+test("a unit that programs change with the size of a number is named, and numbers in another one", () => {
+  const time = { metrics: { time: "time:" } };
+  const inUnit = (unit: string) =>
+    `The values of "time" are in the unit that was printed, "${unit}": compare them only with runs that printed it too.`;
+  for (const unit of ["ms", "GiB", "s/it", "Ktok/s"])
+    expect(notesOn(`time: 12.5${unit}\n`, time)).toEqual([inUnit(unit)]);
+  expect(notesOn("time: 900ms\ntime: 1.2s\n", time)).toEqual([
+    expect.stringContaining('One number of "time" did not count, because it is not certain what it is,'),
+    inUnit("ms"),
+  ]);
+  for (const unit of ["", "%", "K", "img/s"]) expect(notesOn(`time: 12.5${unit}\n`, time)).toEqual([]);
 });
 
 test("METRIC lines that did not count are named also where no metric was asked for", () => {

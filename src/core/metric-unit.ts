@@ -1,0 +1,45 @@
+import type { FoundNumber } from "./metric-number.ts";
+
+/** Letters directly behind a number. Those of `3rd` are no unit. */
+const ATTACHED = /(?!(?:st|nd|rd|th)\b)\p{L}+(?:\/\p{L}+)?/uy;
+/** Units that programs change with the size of the number, also behind a space. */
+const SCALED = "(?:[kKMGTP]i?)?B|[num\u00b5\u03bc]?s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?";
+const SPACED = new RegExp(`[ \\t](?:${SCALED}|[kKMGT])(?:/\\p{L}+)?(?![\\p{L}\\p{N}_:=(.])`, "uy");
+const IS_SCALED = new RegExp(`^(?:${SCALED}|[kKMGT]\\p{L}+)(?:/|$)`, "u");
+/** `2m30s` and `1h 5min` go on. */
+const GOES_ON = /[ \t]?\d+(?:\.\d+)?[ \t]?(?:h|m|min|s|ms)(?!\p{L})/uy;
+const POWERS: Readonly<Record<string, number>> = { k: 3, K: 3, M: 6, G: 9, T: 12 };
+
+/**
+ * A number with the unit behind it, as in `12.5ms` and `1.2 GiB`. `1.02K` is 1020.
+ * @param line where the number stands
+ */
+export function withUnit(number: FoundNumber, line: string): FoundNumber {
+  const behind = matchAt(ATTACHED, line, number.end) ?? matchAt(SPACED, line, number.end);
+  if (!behind) return number;
+  const unit = behind.trim();
+  const end = number.end + behind.length;
+  if (IS_SCALED.test(unit) && matchAt(GOES_ON, line, end)) return { value: null, end };
+  const power = /^[kKMGT](?:\/|$)/.test(unit) ? POWERS[unit.charAt(0)] : undefined;
+  if (power === undefined) return { ...number, unit };
+  const { value, ifGrouped, ...rest } = number;
+  return {
+    ...rest,
+    value: typeof value === "number" ? times(value, power) : value,
+    ...(ifGrouped !== undefined && { ifGrouped: times(ifGrouped, power) }),
+  };
+}
+
+/** Whether a program may print another unit where the number is larger or smaller. */
+export const isScaled = (unit: string): boolean => IS_SCALED.test(unit);
+
+/** Without the error of a multiplication: 1.1 × 10⁶ is 1100000. */
+function times(value: number, power: number): number {
+  const exact = Number(`${value}e${power}`);
+  return Number.isNaN(exact) ? value * 10 ** power : exact;
+}
+
+function matchAt(pattern: RegExp, text: string, at: number): string | undefined {
+  pattern.lastIndex = at;
+  return pattern.exec(text)?.[0];
+}
