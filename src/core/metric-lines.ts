@@ -1,6 +1,6 @@
 import { plainStates } from "../shared/plain-text.ts";
 import { LineFilter } from "./line-filter.ts";
-import { type PrintedMetric, readAfter, readMetricLine, type SoughtText } from "./metric-line.ts";
+import { type MetricLine, type PrintedMetric, readAfter, readMetricLine, type SoughtText } from "./metric-line.ts";
 import type { FoundNumber } from "./metric-number.ts";
 import { type CountedLines, LONGEST_QUOTE, MisplacedLines, withLine } from "./misplaced-lines.ts";
 import { NumberSeries } from "./number-series.ts";
@@ -19,8 +19,9 @@ const PLAIN = /^[\t\n\r\x20-\x7e]*$/;
 
 /**
  * Finds metrics in a program's output, however it is cut into chunks: `METRIC name=value [step=n]` lines, and the numbers
- * that follow given texts. A line ends at a line feed, and what a carriage return begins is no line of its own: of a line
- * that is drawn anew, such as a progress bar, the last state with a number counts. A `METRIC` line is only read as such.
+ * that follow given texts. A line ends at a line feed, and what a carriage return begins is another state of it: of a line
+ * that is drawn anew, such as a progress bar, the last state with a number counts. One that is a `METRIC` line is only read
+ * as such, and counts before any other.
  * Memory is bounded, and the time of every byte, whatever is printed.
  */
 export class MetricLines {
@@ -74,8 +75,12 @@ export class MetricLines {
     return found;
   }
 
-  /** The output has ended. @returns what its last line holds, if no line feed ended it */
-  end(): PrintedMetric[] {
+  /**
+   * The output has ended.
+   * @param isWhole whether by itself; if it was cut off, the last state of its last line may lack digits
+   * @returns what its last line holds, if no line feed ended it
+   */
+  end(isWhole = true): PrintedMetric[] {
     const head = Buffer.concat(this.#head);
     const tail = Buffer.concat(this.#tail);
     const parts = this.#isTailCut ? [head, tail.subarray(-LINE_BYTES)] : [Buffer.concat([head, tail])];
@@ -84,7 +89,7 @@ export class MetricLines {
     this.#headBytes = 0;
     this.#tailBytes = 0;
     this.#isTailCut = false;
-    return this.#readParts(parts);
+    return this.#readParts(parts, isWhole);
   }
 
   /** @param bytes lines that all end with a line feed */
@@ -121,24 +126,23 @@ export class MetricLines {
   }
 
   /** @param parts the line; its beginning and its end where it is too long */
-  #readParts([head = Buffer.alloc(0), tail]: readonly Buffer[]): PrintedMetric[] {
+  #readParts([head = Buffer.alloc(0), tail]: readonly Buffer[], isWhole = true): PrintedMetric[] {
     const text = tail === undefined ? toPlain(head) : toPlain(withoutLastWord(head));
     const texts = tail === undefined ? this.#filter.find(text) : this.#texts;
     if (texts === null) return [];
     const states = text.split("\n");
     const ends = tail === undefined ? null : toPlain(tail).split("\n");
-    const line = readMetricLine(states[0] ?? "");
-    const isCounted = line !== null && line.metrics.length > 0 && (tail === undefined || states.length > 1);
-    if (isCounted) this.misplaced.count(line.metrics);
-    const others = line === null ? states : states.slice(1);
-    for (const state of [...others, ...(ends ?? [])].slice(-MOST_STATES)) this.misplaced.note(state);
-    if (isCounted && !line.isWhole) this.readInPart = withLine(this.readInPart, states[0] ?? "");
-    if (isCounted) return [...line.metrics];
-    if (line !== null) this.unreadable = withLine(this.unreadable, states[0] ?? "");
-    return texts.flatMap((sought) => {
-      const last = (ends && readLast(sought, ends, true)) ?? readLast(sought, states, false);
+    if (!isWhole) (ends ?? states).pop();
+    const counted = this.#readMetricState(states, ends);
+    // No number counts twice.
+    const blank = (state: string) => (state === counted?.state ? "" : state);
+    const [others, otherEnds] = [states.map(blank), ends?.map(blank)];
+    const metrics = counted?.metrics ?? [];
+    const found = texts.flatMap((sought) => {
+      if (metrics.some(({ name }) => name === sought.name)) return [];
+      const last = (otherEnds && readLast(sought, otherEnds, true)) ?? readLast(sought, others, false);
       if (!last) {
-        this.#noteOtherCase(sought, states);
+        this.#noteOtherCase(sought, others);
         return [];
       }
       const series = this.numbers.get(sought.name) ?? new NumberSeries();
@@ -146,6 +150,25 @@ export class MetricLines {
       const value = series.read(last.number, last.state.slice(last.state.indexOf(sought.text.trimEnd())));
       return value === null ? [] : [{ name: sought.name, value }];
     });
+    return [...found, ...metrics];
+  }
+
+  /** The last state that is a `METRIC` line with a number. */
+  #readMetricState(states: readonly string[], ends: readonly string[] | null): StateWithMetrics | undefined {
+    // Where the line is too long, the last state of its beginning and the first of its end are cut off.
+    const whole = ends ? [...states.slice(0, -1), ...ends.slice(1)] : states;
+    const lines = whole.flatMap((state) => {
+      const read = readMetricLine(state);
+      return read ? [{ state, ...read }] : [];
+    });
+    const counted = lines.findLast(({ metrics }) => metrics.length > 0);
+    const line = counted ?? lines.at(-1);
+    if (counted) this.misplaced.count(counted.metrics);
+    const others = [...states, ...(ends ?? [])].filter((state) => state !== line?.state);
+    for (const state of others.slice(-MOST_STATES)) this.misplaced.note(state);
+    if (line && !counted) this.unreadable = withLine(this.unreadable, line.state);
+    if (counted && !counted.isWhole) this.readInPart = withLine(this.readInPart, counted.state);
+    return counted;
   }
 
   #noteOtherCase({ name, text }: SoughtText, states: readonly string[]): void {
@@ -155,6 +178,8 @@ export class MetricLines {
     if (line !== undefined) this.inOtherCase.set(name, line.slice(0, LONGEST_QUOTE));
   }
 }
+
+type StateWithMetrics = MetricLine & { readonly state: string };
 
 /** Without what may be the beginning of a longer word or number. */
 const withoutLastWord = (line: Buffer): Buffer =>

@@ -60,7 +60,7 @@ export function metricNotes(
     ...(seen.readInPart ? [`${count(seen.readInPart, "could be read in part only")} ${FORM}`] : []),
     ...(misplaced
       ? [
-          `${count(misplaced, "did not count, because METRIC, in capitals and with a space behind it, does not begin the line")} ${FORM} ${BARS}`,
+          `${count(misplaced, "did not count, because METRIC, in capitals and with a space behind it, does not begin the line, or is drawn over by another")} ${FORM} ${BARS}`,
         ]
       : []),
     ...(seen.refused.length > 0
@@ -104,7 +104,7 @@ const listNames = (names: readonly string[]): string =>
     : `${nameList(names.slice(0, SHOWN))} and at least ${names.length - SHOWN} more`;
 
 const FORM = "A line of its own that begins with METRIC counts: METRIC name=value [step=n].";
-const BARS = "A progress bar's line must be ended first.";
+const BARS = "A progress bar's line must be ended or begun anew first, as by tqdm.write.";
 
 const count = ({ first, count }: CountedLines, what: string): string =>
   `${count === 1 ? "One METRIC line" : `${count} METRIC lines`} ${what}${count === 1 ? "" : ", the first of them"}: ${inQuotes(first, QUOTE_LIMIT)}.`;

@@ -62,7 +62,7 @@ export function describeNoMeasurement(
   const why =
     hidden === null
       ? ""
-      : ` It was printed behind something else on its line, such as a progress bar or a carriage return, which must be ended first: ${inQuotes(hidden, QUOTE)}.`;
+      : ` It was printed behind something else on its line, such as a progress bar, which must be ended first: ${inQuotes(hidden, QUOTE)}.`;
   if (measured.kind === "none")
     return `The command ended with exit code 0, but the metric ${name} never came: the benchmark must print "METRIC ${name}=<number>" on a line of its own.${why}${lastLines(end)}`;
   const [one, other] = measured.values;

@@ -31,7 +31,12 @@ export type ExecutionPhase =
   | { readonly kind: "between_turns" }
   | { readonly kind: "in_turn"; readonly turn: OpenTurn }
   /** The command of a run is under way. */
-  | { readonly kind: "in_command"; readonly abort: AbortController }
+  | {
+      readonly kind: "in_command";
+      readonly abort: AbortController;
+      /** Keeps the numbers of the line that its output is writing. */
+      readonly flush: () => void;
+    }
   /** The turn went silent and is being stopped, to be prompted once more. */
   | { readonly kind: "retrying_turn"; readonly turn: OpenTurn; readonly wrapUpFailure: Failure | null }
   /** The agent was told to finish. No further turn starts; after the present one the job fails with `wrapUpFailure`. */

@@ -28,7 +28,7 @@ export interface JobRunner {
   isRunning(jobID: string): boolean;
   /** Stops the current turn; the job goes on with its next one. */
   stopTurn(jobID: string): void;
-  /** What the job's turn has said so far; null if the job is not running here. */
+  /** What the job's turn has said so far; null if the job is not running here. Of a run, its numbers so far are kept. */
   lastWords(jobID: string): LastWords | null;
   /** What a turn had said that an ended process left, read from its session; null where there is none. Never rejects. */
   readLastWords(sessionJobs: SessionJobs, jobID: string): Promise<LastWords | null>;
@@ -94,7 +94,11 @@ export function createJobRunner(deps: RunJobDeps): JobRunner {
       execution.phase = toNotRetrying(execution.phase);
       openTurnOf(execution.phase)?.abort.abort();
     },
-    lastWords: (jobID) => toLastWords(executionOf(jobID)),
+    lastWords(jobID) {
+      const execution = executionOf(jobID);
+      if (execution?.phase.kind === "in_command") execution.phase.flush();
+      return toLastWords(execution);
+    },
     readLastWords(sessionJobs, jobID) {
       const limit = { clock: deps.clock, limitMs: READ_MS, doing: `Reading the session of ${jobID}` };
       return within(readLastWords(deps, sessionJobs, jobID), limit).catch(() => null);

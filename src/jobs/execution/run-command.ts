@@ -26,6 +26,8 @@ import type { SessionActivity } from "./session-activity.ts";
 /** Reads a run's output while it runs. */
 export interface OutputReader {
   push(bytes: Uint8Array): void;
+  /** The job is about to be ended by someone else: what is read later does not count any more. */
+  flush(): void;
   /**
    * The command has ended, which is not recorded yet; or this try of it was stopped.
    * @param isWhole whether the command has ended by itself, so that its last line is whole
@@ -82,7 +84,11 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const explain = watchLimits({ job, sandbox, environments: deps.environments });
   const window = createOutputWindow();
   const abort = new AbortController();
-  execution.phase = { kind: "in_command", abort };
+  const readers = deps.readOutput.flatMap((read) => read(sessionJobs, jobID) ?? []);
+  const flush = () => {
+    for (const reader of readers) reader.flush();
+  };
+  execution.phase = { kind: "in_command", abort, flush };
   const measuring = run.measures && new MeasuredValue(run.measures.metric, run.metrics);
   const signal = AbortSignal.any([execution.abort.signal, abort.signal]);
   let log: string | null = null;
@@ -92,7 +98,6 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
     killedAfterMs: null,
   };
   let notes: readonly string[] = [];
-  const readers = deps.readOutput.flatMap((read) => read(sessionJobs, jobID) ?? []);
   const shown = showLastLine(deps, { orchestrator: sessionJobs.orchestrator, jobID }, () => window.tail(1));
   const endCommand = deps.activity.beginCommand(jobID, oneLine(run.command, 200), (lines) => window.tail(lines));
   // Who cancels it does not wait for its end.

@@ -41,9 +41,10 @@ export const createRunMetrics =
         add(metrics);
         earlyStopping.judge(sessionJobs, jobID, begunAt);
       },
+      flush: () => add(lines.end(false)),
       end(isWhole) {
         earlyStopping.leave(jobID);
-        if (isWhole) add(lines.end()); // what a stopped command was writing may lack digits
+        add(lines.end(isWhole));
         const names = [...sessionJobs.series(jobID).keys()];
         const { unreadable, readInPart, misplaced, numbers, inOtherCase } = lines;
         const stopPoints = run.stop ? sessionJobs.points(jobID, run.stop.metric) : [];

@@ -42,9 +42,10 @@ describe.each(REDRAWS)("a line that is drawn anew by %j", (redraw) => {
     expect(read(`1 of 5 loss: 0.9${redraw}5 of 5\n`, TEXTS)).toBe("loss=0.9");
   });
 
-  test("is a METRIC line as it was first", () => {
-    expect(read(`METRIC loss=0.9${redraw}METRIC loss=0.5\n`)).toBe("loss=0.9");
-    expect(read(` 50%${redraw}METRIC loss=0.5\n`)).toBe("");
+  test("is a METRIC line as it was last", () => {
+    expect(read(`METRIC loss=0.9${redraw}METRIC loss=0.5\n`)).toBe("loss=0.5");
+    expect(read(` 50%${redraw}METRIC loss=0.5\n`)).toBe("loss=0.5");
+    expect(read(`METRIC loss=0.5${redraw} 50%\n`)).toBe("loss=0.5");
   });
 
   test("measures its last number", () => {
@@ -105,6 +106,9 @@ test("hostile lines take time in proportion to their length", () => {
     "\x1b[0;",
     "\u200b",
     "step=",
+    "\rMETRIC x=1",
+    "m: 1,234 K",
+    "m: 1mmmm",
     "\u001b]m\u009d",
     "\b",
     "m: 1\b",

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { renderJobLine } from "../../../../src/prompt/job-list.ts";
 import { viewRecords } from "../../../../src/views/job-view.ts";
 import { createFakeProcess, type FakeProcess } from "../../tools/fake-process.ts";
-import { gate, inWorld, leaseCount, ORCHESTRATOR, startIn, storedJob, type World } from "../runtime-world.ts";
+import { gate, inWorld, ORCHESTRATOR, storedJob, type World } from "../runtime-world.ts";
 import { sandboxIDOf } from "./lost-sandbox-support.ts";
 
 const stop = { metric: "loss", direction: "min", rungs: [10, 20], keep: 0.5 } as const;
@@ -244,52 +244,5 @@ describe("early stopping", () => {
       },
       { maxRunningJobs: 1 },
     ),
-  );
-});
-
-describe("the output of a run", () => {
-  test(
-    "is its series, and what never came in it is noted with its end",
-    inWorld(async (world) => {
-      const commands = followRuns(world);
-      const [id = ""] = await world.start(run("a", { metrics: { acc: "accuracy:" } }));
-      const print = await runs(world, commands, [id]);
-      await print(id, "METRIC lo");
-      await print(id, "ss=3\rMETRIC x=1\nAccuracy: 5\nMETRIC __proto__=1 constructor=2\nMETRIC loss=4");
-      commands.get(id)?.end({ kind: "exited", code: 0 });
-      const job = await world.reaches(id, "completed");
-      const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
-      expect(sessionJobs.points(id, "loss").map(({ value }) => value)).toEqual([3, 4]);
-      expect(Object.keys(job.metrics)).toEqual(["loss", "__proto__", "constructor"]);
-      expect(job.notes).toEqual([
-        expect.stringContaining('The metric "acc" never came'),
-        expect.stringContaining('The run reported "loss" 2 times without a step; the first rung is 10'),
-        expect.stringContaining('does not begin the line: "METRIC x=1".'),
-      ]);
-    }),
-  );
-
-  test(
-    "whose command is stopped counts up to its last whole line, and nothing is said to be missing",
-    inWorld(async (world) => {
-      const commands = followRuns(world);
-      const [id = ""] = await world.start(run("a", { timeout_minutes: 10, metrics: { acc: "accuracy:" } }));
-      const print = await runs(world, commands, [id]);
-      await print(id, "METRIC loss=3\nMETRIC loss=1");
-      await world.clock.advance(10 * 60_000);
-      const job = await world.reaches(id, "failed");
-      expect(job.metrics.loss?.value).toBe(3);
-      expect(job.notes.join()).not.toContain("never came");
-      expect(leaseCount(world.runtime)).toBe(0);
-    }),
-  );
-
-  test(
-    "of an agent's commands is not read",
-    inWorld(async (world) => {
-      const [id = ""] = (await startIn(world.runtime, ORCHESTRATOR, "echo METRIC loss=1")).map((job) => job.id);
-      const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
-      expect(sessionJobs.series(id).size).toBe(0);
-    }),
   );
 });

@@ -1,0 +1,79 @@
+import { describe, expect, test } from "bun:test";
+import { cancelJobs } from "../../../../src/jobs/actions/cancel-jobs.ts";
+import { inWorld, leaseCount, ORCHESTRATOR, startIn, type World } from "../runtime-world.ts";
+import { MIN } from "./lost-sandbox-support.ts";
+import { begun, exited, followRuns, run } from "./runs-support.ts";
+
+const stop = { metric: "loss", direction: "min", rungs: [10, 20], keep: 0.5 } as const;
+
+/** Starts a run. */
+async function begin(world: World, more: object) {
+  const started = followRuns(world);
+  const [id = ""] = await world.start({ ...run("train"), ...more });
+  const { process } = await begun(world, started);
+  return { id, process };
+}
+
+describe("the output of a run", () => {
+  test(
+    "is its series, and what never came in it is noted with its end",
+    inWorld(async (world) => {
+      const { id, process } = await begin(world, { stop, metrics: { acc: "accuracy:" } });
+      process.print("METRIC lo");
+      await world.clock.advance(500);
+      process.print("ss=3\n50% METRIC x=1\nAccuracy: 5\nMETRIC __proto__=1 constructor=2\nMETRIC loss=4");
+      process.end(exited(0));
+      const job = await world.reaches(id, "completed");
+      const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
+      expect(sessionJobs.points(id, "loss").map(({ value }) => value)).toEqual([3, 4]);
+      expect(Object.keys(job.metrics)).toEqual(["loss", "__proto__", "constructor"]);
+      expect(job.notes).toEqual([
+        expect.stringContaining('The metric "acc" never came'),
+        expect.stringContaining('The run reported "loss" 2 times without a step; the first rung is 10'),
+        expect.stringContaining('"50% METRIC x=1".'),
+      ]);
+    }),
+  );
+
+  test(
+    "whose command is stopped counts up to its last whole line or state of one, and nothing is said to be missing",
+    inWorld(async (world) => {
+      const metrics = { acc: "accuracy:", loss: "loss:" };
+      const { id, process } = await begin(world, { stop, timeout_minutes: 10, metrics });
+      process.print("METRIC step_ms=3\nMETRIC step_ms=1\n\rloss: 0.3\rloss: 0.25\rloss: 0.1");
+      await world.clock.until("it is stopped", () => process.signals.length > 0, 10 * MIN);
+      process.end({ kind: "signalled", signal: "SIGTERM" });
+      const job = await world.reaches(id, "failed");
+      expect(job.metrics).toMatchObject({ step_ms: { value: 1 }, loss: { value: 0.25 } });
+      expect(job.notes.join()).not.toContain("never came");
+      expect(leaseCount(world.runtime)).toBe(0);
+    }),
+  );
+
+  test(
+    "that is cancelled, or whose command is killed, keeps the number of a progress bar",
+    inWorld(async (world) => {
+      const cancelled = await begin(world, { metrics: { loss: "loss:" } });
+      cancelled.process.print("\rloss: 0.25\rloss: 0.1");
+      await world.clock.advance(500);
+      const cancelling = cancelJobs(world.runtime, ORCHESTRATOR, [cancelled.id], null);
+      cancelled.process.end({ kind: "signalled", signal: "SIGTERM" });
+      await world.clock.until("it is parked", () => world.job(cancelled.id).sandbox.kind === "parked");
+      await cancelling;
+      expect(world.job(cancelled.id).metrics.loss?.value).toBe(0.25);
+      const killed = await begin(world, { metrics: { loss: "loss:" } });
+      killed.process.print("\rloss: 0.25\rloss: 0.1");
+      killed.process.end({ kind: "signalled", signal: "SIGKILL" });
+      expect((await world.reaches(killed.id, "failed")).metrics.loss?.value).toBe(0.25);
+    }),
+  );
+
+  test(
+    "of an agent's commands is not read",
+    inWorld(async (world) => {
+      const [id = ""] = (await startIn(world.runtime, ORCHESTRATOR, "echo METRIC loss=1")).map((job) => job.id);
+      const sessionJobs = await world.runtime.sessionJobs(ORCHESTRATOR);
+      expect(sessionJobs.series(id).size).toBe(0);
+    }),
+  );
+});
