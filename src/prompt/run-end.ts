@@ -73,6 +73,16 @@ export function describeNoMeasurement(
 export const unclearNote = (metrics: readonly string[]): string =>
   `Left out, as the command printed one that could not be read, or more than one value: ${nameList(metrics)}. Code of the job may print numbers too; numbers on the way are lines with a step.`;
 
+/**
+ * Note on a command that ended with exit code 0.
+ * @param error the error of the traceback near the end of its output
+ */
+export const tracebackNote = (error: string, hasPipe: boolean): string =>
+  `The exit code is 0, but near the end of the output is the traceback of ${inQuotes(error, QUOTE)}: the program has probably failed, and its numbers may not be final.${hasPipe ? PIPE : ""}`;
+
+const PIPE =
+  ' The exit code of a pipe is that of its last program; "set -o pipefail" before it, in bash, makes it that of the one that fails.';
+
 function lastLines(end: string): string {
   const lines = end.split("\n").filter((line) => line.trim() !== "");
   const quoted = oneLine(lines.slice(-LAST_LINES).join(" ⏎ "), 16 * LAST_CHARACTERS).replaceAll('"', "'");

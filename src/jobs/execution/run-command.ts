@@ -4,12 +4,14 @@ import { type Measured, type MeasuredNumbers, MeasuredValue } from "../../core/m
 import { createOutputWindow } from "../../core/output-window.ts";
 import type { Measurement, RunTask } from "../../core/run-task.ts";
 import { RUN_VARIABLE } from "../../core/run-variable.ts";
+import { findTraceback, hidesFailures } from "../../core/traceback.ts";
 import {
   describeCommandFailure,
   describeKill,
   describeNoMeasurement,
   LINES_FOR_RESULT,
   renderRunResult,
+  tracebackNote,
   unclearNote,
 } from "../../prompt/run-end.ts";
 import { type ExitStatus, FileError, type Sandbox, type SandboxProcess } from "../../sandboxes/port.ts";
@@ -145,6 +147,8 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
     const measured = run.measures && measuring ? judge(run.measures, measuring.end(), last) : null;
     const unclear = measured?.numbers?.unclear ?? [];
     if (unclear.length > 0) notes = [...notes, unclearNote(unclear)];
+    const error = findTraceback(last);
+    if (error !== null) notes = [...notes, tracebackNote(error, hidesFailures(run.command))];
     return { failure: measured?.failure ?? null, exitCode, result, measured: measured?.numbers, notes };
   }
   const message = describeCommandFailure(status, last, explain(status, end.stopped !== null).trim());

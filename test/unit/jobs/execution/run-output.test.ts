@@ -69,6 +69,19 @@ describe("the output of a run", () => {
   );
 
   test(
+    "that ends with a traceback is noted where the exit code is 0",
+    inWorld(async (world) => {
+      const { id, process } = await begin(world, { command: "python3 train.py | tee log" });
+      process.print('METRIC loss=3\nTraceback (most recent call last):\n  File "train.py"\nValueError: x\n');
+      process.end(exited(0));
+      const { notes } = await world.reaches(id, "completed");
+      expect(notes).toEqual([
+        'The exit code is 0, but near the end of the output is the traceback of "ValueError: x": the program has probably failed, and its numbers may not be final. The exit code of a pipe is that of its last program; "set -o pipefail" before it, in bash, makes it that of the one that fails.',
+      ]);
+    }),
+  );
+
+  test(
     "of an agent's commands is not read",
     inWorld(async (world) => {
       const [id = ""] = (await startIn(world.runtime, ORCHESTRATOR, "echo METRIC loss=1")).map((job) => job.id);
