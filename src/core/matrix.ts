@@ -44,6 +44,9 @@ export function findMatrixProblem(matrix: Matrix): string | null {
     const texts = values.map(valueText);
     const bad = values.find((value) => typeof value === "number" && !Number.isFinite(value));
     if (bad !== undefined) return `matrix gives ${shown} the value ${bad}, which is no number that JSON has.`;
+    const rounded = values.find((value) => Number.isInteger(value) && !Number.isSafeInteger(value));
+    if (rounded !== undefined)
+      return `matrix gives ${shown} a whole number beyond ${Number.MAX_SAFE_INTEGER}, read as ${rounded}: such numbers lose digits on their way here. Give it as a text, in quotes, which comes as it is.`;
     const long = texts.find((text) => text.length > LONGEST_VALUE || text.includes("\0"));
     if (long !== undefined)
       return `matrix gives ${shown} a value that a variable cannot have: at most ${LONGEST_VALUE} characters, and no NUL character. Write long material to a file.`;

@@ -66,6 +66,11 @@ describe("a matrix", () => {
     [{ A: [1, 2, 1] }, 'the value "1" twice'],
     [{ A: [1, "1"] }, "twice"],
     [{ A: [Number.NaN] }, "no number that JSON has"],
+    [
+      { SEED: [1, JSON.parse("9007199254740993")] },
+      '"SEED" a whole number beyond 9007199254740991, read as 9007199254740992',
+    ],
+    [{ SEED: [JSON.parse("-12345678901234567890123")] }, "Give it as a text, in quotes"],
     [{ A: ["x".repeat(1_001)] }, "a value that a variable cannot have"],
     [{ A: ["a\0b"] }, "a value that a variable cannot have"],
     [Object.fromEntries(Array.from({ length: 33 }, (_, n) => [`N${n}`, [1]])), "33 names"],
