@@ -6,18 +6,25 @@ import { toText } from "../workspace/paths.ts";
 
 const NAMES = 20;
 
+/** Files of a job that are not among its changes: those too large for a commit, and what git ignores. */
+export interface NotAmongChanges {
+  readonly tooLarge: readonly string[];
+  readonly ignored: readonly string[];
+}
+
 /** What is to be said of the files that a run measures, one sentence or two each. */
 export function measuredNotes(
   jobID: string,
-  { refused, commandFiles, libraries }: BuiltMeasured,
+  { isUnchanged, refused, commandFiles, libraries }: BuiltMeasured,
   { leftOut, unmatched }: Pick<Artifacts, "leftOut" | "unmatched">,
-  tooLarge: readonly string[],
+  { tooLarge, ignored }: NotAmongChanges,
 ): string[] {
   const of = (kind: Refused["kind"]) => refused.filter((one) => one.kind === kind);
   const protectedFiles = of("protected");
   const startUp = of("start-up");
   const others = [...of("other"), ...leftOut.filter(({ path }) => !refused.some((one) => one.path === path))];
   return [
+    ...(isUnchanged ? [unchangedNote(jobID, ignored)] : []),
     ...(protectedFiles.length > 0
       ? [`Versions of ${jobID} that do not count, as the benchmark protects the files: ${named(protectedFiles)}.`]
       : []),
@@ -44,6 +51,14 @@ export function measuredNotes(
         ]
       : []),
   ];
+}
+
+function unchangedNote(jobID: string, ignored: readonly string[]): string {
+  const files =
+    ignored.length === 0
+      ? ""
+      : ` Git ignores what ${jobID} left in ${nameList(ignored.map(toText), NAMES)}: name in the benchmark's artifacts what it needs of that.`;
+  return `No change of ${jobID} is among what is measured, which is the project as it was.${files}`;
 }
 
 /** Names, each with its reason, which several may share. */

@@ -90,6 +90,16 @@ describe.if(isPossible)("a job that cheats", () => {
     expect(seen[1]).not.toContain("run.sh");
   });
 
+  test("what git ignores is no change, and known to be there", async () => {
+    const { isUnchanged, ignored } = await take(
+      { way: "", script: "echo 0 > loss.bin", outcome: HONEST },
+      "job_ignored",
+    );
+    expect({ isUnchanged, ignored }).toEqual({ isUnchanged: true, ignored: ["loss.bin"] });
+    const changed = await take({ way: "", script: "echo x > new.txt", outcome: HONEST }, "job_changed");
+    expect(changed.isUnchanged).toBeFalse();
+  });
+
   async function measure(cheat: Cheat, jobID: string): Promise<Outcome> {
     const { runID, files, named, command } = await take(cheat, jobID);
     return withSandbox(provider, localSpec({ snapshotID: prepared }), async (measuring) => {
@@ -106,7 +116,7 @@ describe.if(isPossible)("a job that cheats", () => {
     await runIn(job, `${BEGIN}\n${cheat.script}`);
     const sandbox = job;
     const changes = await fetchChanges({ store, base, jobID, sandbox, clock, scratchID: `work_${jobID}` });
-    const named = await withObjects(store, jobID, async (place) => {
+    const taken = await withObjects(store, jobID, async (place) => {
       const patterns = rules.artifacts;
       const artifacts =
         patterns.length === 0
@@ -118,11 +128,12 @@ describe.if(isPossible)("a job that cheats", () => {
         objects: join(place, "objects"),
         rules: { ...rules, workdir: sandbox.workdir },
       });
-      return [...built.refused, ...artifacts.leftOut].map(({ path }) => toText(path));
+      const named = [...built.refused, ...artifacts.leftOut].map(({ path }) => toText(path));
+      return { named, isUnchanged: built.isUnchanged, ignored: changes.ignored };
     });
     const files = await readMeasured(store, runID);
     if (!files) throw new Error("nothing was kept to be measured");
-    return { runID, files, named, command: rules.command };
+    return { ...taken, runID, files, command: rules.command };
   }
 });
 

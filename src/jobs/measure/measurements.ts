@@ -108,7 +108,7 @@ export function createMeasurements(deps: MeasurementsDeps): Measurements {
         runIDs: runs.map(({ id }) => id),
       });
       const tooLarge = work.leftOut.filter((path) => !artifacts.entries.has(path));
-      return measuredNotes(jobID, built, artifacts, tooLarge);
+      return measuredNotes(jobID, built, artifacts, { tooLarge, ignored: work.ignored });
     });
     for (const { id } of runs) sessionJobs.update(id, (run) => withNotes(run, notes));
   }

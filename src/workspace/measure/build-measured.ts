@@ -40,6 +40,8 @@ export interface MeasureRequest {
 }
 
 export interface BuiltMeasured {
+  /** Whether it is the project's own files, with no change of the job. */
+  readonly isUnchanged: boolean;
   readonly refused: readonly Refused[];
   /** Files that the command names, that the job changed, and that nothing protects. */
   readonly commandFiles: readonly string[];
@@ -96,6 +98,7 @@ export async function buildMeasured(request: MeasureRequest): Promise<BuiltMeasu
   const { files } = namedByCommand(rules.command, after, new Set(), rules.workdir);
   const changed = new Set(made.taken.map(({ path }) => path));
   return {
+    isUnchanged: made.taken.length === 0,
     refused: made.refused,
     commandFiles: files.filter((path) => changed.has(path)),
     libraries: [...changed].filter((path) => after.has(path) && /\.(?:so(?:\.\d+)*|dylib)$/i.test(path)),
