@@ -43,6 +43,7 @@ SETTING = re.compile(
     r"\b(model_params|world_size|grad_accum_steps|seed|train_batch_tokens|train_seq_len|iterations"
     r"|max_wallclock_seconds):(\d+(?:\.\d+)?)(?= |$)"
 )
+VALIDATION = re.compile(r"^val_loader:.*\btokens:(\d+)$")
 SETTING_LINE = re.compile(r"^(?:model_params|world_size|seed|train_batch_tokens):\d")
 OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|CUDA out of memory")
 ERROR = re.compile(r"^((?:\w+\.)*\w*(?:Error|Exception): .+)")
@@ -85,14 +86,18 @@ def number(text):
 
 def parse(lines, score=None):
     """The last run in the log, and how many it holds: a reused RUN_ID appends to the same file."""
-    run, runs, gpu = Run(), 1, None
+    run, runs, gpu, validation = Run(), 1, None, None
     for line in lines:
+        if VALIDATION.match(line):
+            validation = int(VALIDATION.match(line).group(1))
         if GPU.match(line):
             gpu = gpu or GPU.match(line).group(1)
         if line.startswith("model_params:") and (run.step is not None or run.finals or run.failure):
             run, runs = Run(), runs + 1
         take(run, line, score)
     run.gpu = gpu
+    if validation is not None:
+        run.settings["val_tokens"] = validation
     return run, runs
 
 
@@ -229,7 +234,7 @@ def warnings(run, runs, scored):
 def compare(run, control):
     """What differs from the control besides the score; any of it makes the difference meaningless."""
     unlike = []
-    for name in ("world_size", "train_batch_tokens", "train_seq_len", "iterations", "seed"):
+    for name in ("world_size", "train_batch_tokens", "train_seq_len", "iterations", "seed", "val_tokens"):
         mine, theirs = run.settings.get(name), control.settings.get(name)
         if mine is not None and theirs is not None and mine != theirs:
             unlike.append(f"{name} {mine} against {theirs}")

@@ -127,6 +127,16 @@ describe.skipIf(!hasPython)("the log of a parameter-golf run", () => {
     expect(parse(name, "--against", log("proxy-control")).warnings.join("\n")).toContain(warning);
   });
 
+  test("is warned of a control with other validation data", () => {
+    const dir = mkdtempSync(join(tmpdir(), "log-"));
+    const other = readFileSync(log("proxy-control"), "utf8").replace("tokens:62021632", "tokens:1048576");
+    writeFileSync(join(dir, "control.log"), other);
+    const { run, warnings } = parse("proxy-mlp3", "--against", join(dir, "control.log"));
+    rmSync(dir, { recursive: true });
+    expect(run.val_tokens).toBe(62021632);
+    expect(warnings).toContain("not comparable with the control: val_tokens 62021632 against 1048576");
+  });
+
   test("is reported as missing in one line", () => {
     const { status, stdout, stderr } = python("parameter-golf/parse_log.py", ["nowhere.log"]);
     expect({ status, stdout, stderr }).toEqual({
