@@ -32,7 +32,7 @@ export interface Entrant {
   readonly id: string;
   /** Of the rule's metric, in the order of the reports. */
   readonly points: readonly Point[];
-  /** Whether it can be stopped. A run that has ended counts with its values. */
+  /** Whether it can be stopped. A run that has ended counts with its values, unless it failed or was cancelled. */
   readonly isRunning: boolean;
   /** The rung at which it was stopped: later values no longer count. */
   readonly stoppedAt: number | null;

@@ -257,7 +257,7 @@ const resultsOf = ({ metrics }: Job): OwnResult[] =>
     .filter(([, { source }]) => source === "reported" || source === "output")
     .map(([metric, { value, step, source, at }]) => ({ metric, value, step: step ?? null, source, at }));
 
-function standingOf({ state, stopped }: Job): Standing {
+export function standingOf({ state, stopped }: Pick<Job, "state" | "stopped">): Standing {
   if (state.kind === "completed") return "final";
   if (stopped !== null) return "stopped";
   return isEnded(state) ? "failed" : "running";

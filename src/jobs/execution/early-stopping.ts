@@ -1,5 +1,6 @@
 import { isSameCall } from "../../core/call-key.ts";
 import { decideStops, type Entrant, highestRung, isSameRule, rungsOf } from "../../core/early-stopping.ts";
+import { standingOf } from "../../core/experiments/experiment.ts";
 import { isEnded, type Job } from "../../core/job.ts";
 import type { Stopped, StopRule } from "../../core/run-task.ts";
 import { type Point, positionOf } from "../../core/series.ts";
@@ -120,6 +121,8 @@ export function createEarlyStopping({ pool, owner, clock, log }: EarlyStoppingDe
   }
 
   function pointsOf(sessionJobs: SessionJobs, job: Job, rule: StopRule): readonly Point[] {
+    // A loss of 0 may have been the first sign of the crash that followed: no run is stopped for it.
+    if (standingOf(job) === "failed") return [];
     if (isEnded(job.state)) return endedPoints(sessionJobs, job.id, rule);
     return job.startedAt === null ? [] : sessionJobs.points(job.id, rule.metric);
   }

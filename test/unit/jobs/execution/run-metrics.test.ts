@@ -124,12 +124,12 @@ describe("early stopping", () => {
       const [a = "", b = "", other = "", none = ""] = ids;
       const print = await runs(world, commands, ids);
       await print(a, "METRIC loss=1 step=10\n");
-      commands.get(a)?.end({ kind: "exited", code: 3 });
-      await world.reaches(a, "failed");
+      commands.get(a)?.end({ kind: "exited", code: 0 });
+      await world.reaches(a, "completed");
       await print(other, "METRIC loss=9 step=10\n");
       await print(none, "METRIC loss=9 step=10\n");
       await print(b, "METRIC loss=nan step=10\n");
-      expect(ids.map((id) => stateOf(world, id))).toEqual(["failed", "cancelled", "running", "running"]);
+      expect(ids.map((id) => stateOf(world, id))).toEqual(["completed", "cancelled", "running", "running"]);
       expect(world.job(b).stopped).toEqual({ rung: 10, value: "NaN", cut: 1 });
     }),
   );
