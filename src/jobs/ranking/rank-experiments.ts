@@ -247,10 +247,11 @@ interface Control {
 }
 
 function findControl(store: ExperimentQueries, field: Field): Control | null {
-  const job = store.commonParent(field);
+  // One job that somebody forked says less of what is the control than a name does.
+  const named = store.namedControl(field);
+  const job = store.commonParent(field, named?.group ?? null);
   const score = job === null ? null : store.scoreOfJob(field, job);
   if (job !== null && score) return { score, job, isParent: true };
-  const named = store.namedControl(field);
   return named && { score: named, job: named.job, isParent: false };
 }
 

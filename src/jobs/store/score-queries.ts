@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { chooseControl, isControlName } from "../../core/experiments/control.ts";
+import { chooseControl } from "../../core/experiments/control.ts";
 import type { Standing } from "../../core/experiments/experiment.ts";
 import { BY_STANDING } from "../../core/experiments/score.ts";
 import type { Direction, MetricSource, MetricValue } from "../../core/run-task.ts";
@@ -64,8 +64,8 @@ export interface ScoreQueries {
   countAll(session: string | null, metric: string): number;
   /** The final score of an experiment that has this job. */
   scoreOfJob(field: Field, job: string): ScoreRow | null;
-  /** The job that the most started from, of those with a number of their own; of several the one that is called a control. */
-  commonParent(field: Field): string | null;
+  /** The job that the most started from, of those with a number of their own. @param group the experiment that it is of; null = any */
+  commonParent(field: Field, group: string | null): string | null;
   /** The experiment that is called a control; null = none. */
   namedControl(field: Field): ScoreRow | null;
   /** The newest that started from this job; null = from any or none. */
@@ -85,17 +85,16 @@ export const measureRow = z.object({ metric: z.string(), source: metricSource, b
 const goalRow = z.object({ metric: z.string(), direction, bench: z.string().nullable(), at: z.number() });
 const countRow = z.object({ n: z.number() });
 const jobRow = z.object({ job: z.string() });
-const parentRow = z.object({ parent: z.string(), n: z.number() });
-const CONTROL_COLUMNS = `json_extract(record, '$.description') AS description,
-  coalesce(json_extract(record, '$.params'), '{}') AS params, json_extract(record, '$.call') AS call`;
-const controlRow = z.object({
+const candidateRow = z.object({
+  group: z.string(),
+  n: z.number(),
+  standing,
   description: z.string(),
   params: z
     .string()
     .transform((text) => z.record(z.string(), z.union([z.string(), z.number()])).parse(JSON.parse(text))),
   call: z.string().nullable(),
 });
-const candidateRow = controlRow.extend({ group: z.string(), n: z.number(), standing });
 /** Jobs that are looked at for the control, of those that are called so the newest. */
 const MOST_CANDIDATES = 1_000;
 const costRow = z.object({ usd: z.number().nullable(), gpu_seconds: z.number().nullable() });
@@ -130,16 +129,6 @@ export function createScoreQueries(database: Database): ScoreQueries {
       ...fieldOf(field),
       job,
     ) ?? null;
-
-  // An earlier version marked every job whose description mentions a control.
-  const isControl = (job: string) => {
-    const found = database.get(
-      controlRow,
-      `SELECT ${CONTROL_COLUMNS} FROM experiments WHERE job = ? AND is_control = 1`,
-      job,
-    );
-    return found !== undefined && isControlName(found.description, found.params);
-  };
 
   return {
     newestGoal: (session, metric) =>
@@ -228,22 +217,23 @@ export function createScoreQueries(database: Database): ScoreQueries {
         metric,
       )?.n ?? 0,
     scoreOfJob,
-    commonParent(field) {
-      const parents = database.all(
-        parentRow,
-        `SELECT parent, COUNT(*) AS n FROM scores WHERE ${IN_FIELD} AND standing = 'final' AND parent IS NOT NULL
-           GROUP BY parent ORDER BY n DESC, MAX(at) DESC LIMIT 10`,
-        ...fieldOf(field),
-      );
-      const measured = parents.filter(({ parent }) => scoreOfJob(field, parent) !== null);
-      const usual = measured.filter(({ n }) => n === measured[0]?.n);
-      return (usual.find(({ parent }) => isControl(parent)) ?? usual[0])?.parent ?? null;
-    },
+    commonParent: (field, group) =>
+      database
+        .all(
+          jobRow,
+          `SELECT parent AS job, COUNT(*) AS n FROM scores WHERE ${IN_FIELD} AND standing = 'final' AND parent IS NOT NULL
+             AND (? IS NULL OR parent IN (SELECT job FROM experiments WHERE grp = ?))
+             GROUP BY parent ORDER BY n DESC, MAX(at) DESC LIMIT 10`,
+          ...fieldOf(field),
+          ...[group, group],
+        )
+        .find(({ job }) => scoreOfJob(field, job) !== null)?.job ?? null,
     namedControl(field) {
       const candidates = database.all(
         candidateRow,
         // By that index, which is small: SQLite would rather read all scores of the field.
-        `SELECT scores.grp AS "group", scores.n, scores.standing, ${CONTROL_COLUMNS}
+        `SELECT scores.grp AS "group", scores.n, scores.standing, json_extract(record, '$.description') AS description,
+             coalesce(json_extract(record, '$.params'), '{}') AS params, json_extract(record, '$.call') AS call
            FROM scores INDEXED BY scores_of_controls CROSS JOIN experiments ON experiments.grp = scores.grp AND experiments.is_control = 1
            WHERE ${IN_FIELD} AND standing IN ('final', 'outdated', 'running', 'stopped', 'failed') AND scores.is_control = 1
            ORDER BY scores.at DESC LIMIT ${MOST_CANDIDATES}`,

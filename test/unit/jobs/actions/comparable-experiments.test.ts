@@ -23,14 +23,43 @@ describe("what is compared in a leaderboard", () => {
   );
 
   test(
-    "keeps to the control when as many started from one of its variants",
+    "keeps to what is called the control when more started from one of its variants",
     withLedger(async (world) => {
       world.add({ ...loss(1), id: "job_base", description: "control" });
       world.add({ ...loss(0.8), id: "job_won", parent: "job_base", snapshotID: "snap_a" });
-      world.add({ ...loss(0.7), id: "job_next", parent: "job_won", snapshotID: "snap_b" });
+      for (const LR of [1, 2]) world.add({ ...loss(0.7), parent: "job_won", snapshotID: "snap_b", params: { LR } });
       expect((await world.list()).board.control).toMatchObject({ job: "job_base" });
-      world.add({ ...loss(0.6), id: "job_more", parent: "job_won", snapshotID: "snap_b", params: { LR: 1 } });
-      expect((await world.list()).board.control).toMatchObject({ job: "job_won" });
+    }),
+  );
+
+  test(
+    "keeps to what is called the control when one job started from a variant, and judges by it",
+    withLedger(async (world) => {
+      for (const [name, value] of Object.entries({ control: 3, "idea A": 2.8, "idea B": 2.9 }))
+        for (const SEED of [1, 2, 3])
+          world.add({
+            ...loss(value + SEED / 1_000),
+            id: `${name} ${SEED}`,
+            description: name,
+            command: name,
+            params: { SEED },
+          });
+      const verdicts = async () => {
+        const { board, views } = await world.list();
+        const named = views.filter(({ description }) => description !== "A, longer");
+        return [board.control?.description, named.map(({ description, verdict }) => [description, verdict])];
+      };
+      const before = await verdicts();
+      expect(before).toEqual([
+        "control",
+        [
+          ["idea A", "better"],
+          ["idea B", "better"],
+          ["control", null],
+        ],
+      ]);
+      world.add({ ...loss(2.7), description: "A, longer", parent: "idea A 3", snapshotID: "snap_a" });
+      expect(await verdicts()).toEqual(before);
     }),
   );
 

@@ -40,7 +40,7 @@ test("every question of the scores is answered by an index", async () => {
   queries.countFinal(field);
   queries.countAll(null, "loss");
   queries.scoreOfJob(field, "job_1");
-  queries.commonParent(field);
+  queries.commonParent(field, null);
   queries.namedControl(field);
   queries.startedFrom(field, "job_1", 500);
   queries.startedFrom(field, null, 500);
