@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sandbox, SandboxProvider } from "../../src/sandboxes/port.ts";
 import { systemClock as clock } from "../../src/shared/clock.ts";
-import { FILE_LIMITS, type FileLimits, parsePatterns, selectFiles } from "../../src/workspace/collect/select-files.ts";
+import { isInstruction } from "../../src/workspace/collect/auto-loaded-files.ts";
+import { selectLinked } from "../../src/workspace/collect/linked-files.ts";
+import { FILE_LIMITS, type FileLimits, parsePatterns } from "../../src/workspace/collect/select-files.ts";
 import { writeFiles } from "../../src/workspace/collect/write-files.ts";
 import { toText } from "../../src/workspace/paths.ts";
 import { fetchFiles } from "../../src/workspace/sandbox/fetch-files.ts";
@@ -67,8 +69,13 @@ export async function collect(
   const target = into ?? `out-${++count}`;
   const limits = { ...FILE_LIMITS, ...some };
   const wanted = parsePatterns(paths, sandbox.workdir);
-  const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: 60_000 });
-  const selection = selectFiles(listed, wanted, limits);
+  const selection = await selectLinked({
+    request: wanted,
+    workdir: sandbox.workdir,
+    limits,
+    isInstructionAtTarget: isInstruction,
+    list: (roots) => listFiles(sandbox, roots, { clock, limitMs: 60_000 }),
+  });
   if (meanwhile) await run(sandbox, meanwhile);
   const { fileBytes } = limits;
   const contents = fetchFiles(sandbox, selection.files, {

@@ -43,7 +43,8 @@ async function files(session: string, job: string | undefined, args: object = {}
 }
 
 const RESULTS = `echo 'exports.sum = (a, b) => a + b;' > sum.js; echo new > new.txt; rm old.txt; mkdir -p runs/1
-printf '{}' > runs/1/m.json; head -c 300000 /dev/urandom > runs/1/model.bin; ln -s /etc/passwd runs/1/passwd`;
+printf '{}' > runs/1/m.json; head -c 300000 /dev/urandom > runs/1/model.bin; ln -s /etc/passwd runs/1/passwd
+ln -s 1 runs/newest; ln -s "$PWD/runs/newest/m.json" runs/best.json`;
 
 sandboxTest(
   "collects a parked job's files from its snapshot: what it changed, and what is asked for by name",
@@ -71,7 +72,7 @@ sandboxTest(
     expect(readFileSync(join(home.project, changed.into, "sum.js"), "utf8")).toContain("a + b");
     expect(readFileSync(join(home.project, "sum.js"), "utf8")).toContain("=> 0");
 
-    const artefacts = await files(session, job, { paths: ["runs/**", "nowhere"] });
+    const artefacts = await files(session, job, { paths: ["runs/1/**", "nowhere"] });
     expect(artefacts).toMatchObject({
       into: `.opencode/collected/${job}-2`,
       files: [
@@ -84,6 +85,10 @@ sandboxTest(
     expect(lstatSync(join(home.project, artefacts.into, "runs/1/model.bin")).size).toBe(300_000);
     expect(home.git("status", "--porcelain=v2", "--branch")).toBe(before);
     await until(() => sandboxesOf(home).length === 0, { what: "no sandbox is left" });
+
+    const linked = await files(session, job, { paths: ["runs/best.json"] });
+    expect(linked.files.map(({ path }) => path)).toEqual(["runs/best.json", "runs/newest/m.json"]);
+    expect(readFileSync(join(home.project, linked.into, "runs/best.json"), "utf8")).toBe("{}");
 
     const named = await files(session, job, { paths: ["*.txt"], into: "results" });
     expect(readdirSync(join(home.project, named.into))).toEqual(["new.txt"]);

@@ -7,19 +7,14 @@ import { nameList } from "../../shared/plain-text.ts";
 import { isInstruction } from "../../workspace/collect/auto-loaded-files.ts";
 import type { BuiltCommits } from "../../workspace/collect/build-commits.ts";
 import { type AutoLoadedFile, findAutoLoadedFiles } from "../../workspace/collect/find-auto-loaded.ts";
-import {
-  exactPaths,
-  FILE_LIMITS,
-  type LeftOut,
-  parsePatterns,
-  selectFiles,
-} from "../../workspace/collect/select-files.ts";
+import { type LinkedSelection, selectLinked } from "../../workspace/collect/linked-files.ts";
+import { exactPaths, FILE_LIMITS, type LeftOut, parsePatterns } from "../../workspace/collect/select-files.ts";
 import { type Written, writeFiles } from "../../workspace/collect/write-files.ts";
 import { toText } from "../../workspace/paths.ts";
 import { readChanges } from "../../workspace/project/stored-changes.ts";
 import { fetchChanges } from "../../workspace/sandbox/fetch-changes.ts";
 import { fetchFiles } from "../../workspace/sandbox/fetch-files.ts";
-import { type ListedFile, listFiles } from "../../workspace/sandbox/list-files.ts";
+import { listFiles } from "../../workspace/sandbox/list-files.ts";
 import { buildWork, type ChangesDeps, requireBase } from "../sandbox/job-changes.ts";
 import type { FilesSource } from "../sandbox/job-files.ts";
 import { findJob } from "../session/find-jobs.ts";
@@ -76,10 +71,16 @@ export async function collectFiles(
       const built = paths.length > 0 ? null : await changes(sandbox, source);
       const all = paths.length > 0 ? paths.map((path) => meantPath(path, sandbox)) : ["**"];
       const wanted = built ? exactPaths(built.changed) : parsePatterns(all, sandbox.workdir);
-      const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: LIST_LIMIT_MS, signal });
       const isInstructionAtTarget = (path: string) =>
         isInstruction(path) || isConfigured(posix.join(target, toText(path)));
-      const selection = selectFiles(listed, wanted, FILE_LIMITS, isInstructionAtTarget);
+      const bounds = { clock, limitMs: LIST_LIMIT_MS, signal };
+      const selection = await selectLinked({
+        request: wanted,
+        workdir: sandbox.workdir,
+        limits: FILE_LIMITS,
+        isInstructionAtTarget,
+        list: (roots) => listFiles(sandbox, roots, bounds),
+      });
       const scratchID = deps.ids("files");
       const { fileBytes } = FILE_LIMITS;
       const mark = deps.ids("mark");
@@ -101,7 +102,7 @@ export async function collectFiles(
         job: findJob(sessionJobs, jobID),
         source,
         unmatched: selection.unmatched,
-        notes: built ? removedOf(built, listed) : [],
+        notes: [...(built ? removedOf(built, selection) : []), ...nowhereOf(selection)],
       };
     } catch (error) {
       if (error instanceof PluginError) throw error;
@@ -127,8 +128,14 @@ const missing = (leftOut: readonly LeftOut[], { files, leftOut: said }: Written)
   return leftOut.filter(({ path }) => !known.has(path));
 };
 
-function removedOf({ changed }: BuiltCommits, listed: readonly ListedFile[]): string[] {
-  const there = new Set(listed.map(({ path }) => path));
-  const removed = changed.filter((path) => !there.has(path)).map(toText);
+function removedOf({ changed }: BuiltCommits, { listed }: LinkedSelection): string[] {
+  const removed = changed.filter((path) => !listed.has(path)).map(toText);
   return removed.length === 0 ? [] : [`files that are no longer there: ${nameList(removed)}`];
+}
+
+function nowhereOf({ nowhere }: LinkedSelection): string[] {
+  const links = nowhere.map(({ path, to }) => `${toText(path)} -> ${toText(to)}`);
+  return links.length === 0
+    ? []
+    : [`what these links lead to, which is not there or was not taken: ${nameList(links)}`];
 }

@@ -121,7 +121,7 @@ export function selectFiles(
     else selected[file.kind === "link" ? "links" : "files"].push(file);
   }
   for (const path of holding) selected.leftOut.push({ path, why: BARE_REPOSITORY, bytes: null });
-  checkTotal(selected.files, selected.links.length, limits);
+  if (!isWithin(limits, selected.files, selected.links)) throw tooMuch(limits, selected.files, selected.links);
   return { ...selected, unmatched: patterns.flatMap(({ name }, n) => (isMatched[n] || name === "" ? [] : [name])) };
 }
 
@@ -149,16 +149,19 @@ export function staysWithin(path: string, to: string): boolean {
   return (ups < 0 ? parts.length : ups) <= depth && (down.length === 0 || isSafePath(down.join("/")));
 }
 
-function checkTotal(files: readonly ListedFile[], links: number, limits: FileLimits): void {
-  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
-  const count = files.length + links;
-  if (count <= limits.files && bytes <= limits.bytes) return;
+const sizeOf = (files: readonly ListedFile[]): number => files.reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** Whether so many and so large files may be collected at a time. */
+export const isWithin = (limits: FileLimits, files: readonly ListedFile[], links: readonly ListedFile[]): boolean =>
+  files.length + links.length <= limits.files && sizeOf(files) <= limits.bytes;
+
+function tooMuch(limits: FileLimits, files: readonly ListedFile[], links: readonly ListedFile[]): PluginError {
   const largest = [...files].sort((a, b) => b.bytes - a.bytes).slice(0, SHOWN);
   const names = largest.map((file) => `${JSON.stringify(toText(file.path))} (${formatSize(file.bytes)})`).join(", ");
   const most = `${limits.files} files and ${formatSize(limits.bytes)}`;
-  throw new PluginError(
+  return new PluginError(
     "collect_failed",
-    `Could not collect ${count} files of ${formatSize(bytes)}: at most ${most} at a time. The largest are ${names}. Name fewer in paths.`,
+    `Could not collect ${files.length + links.length} files of ${formatSize(sizeOf(files))}: at most ${most} at a time. The largest are ${names}. Name fewer in paths.`,
     { retryable: false },
   );
 }

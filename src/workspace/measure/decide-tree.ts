@@ -1,7 +1,7 @@
 import { createInside, gitFolders } from "../git-folders.ts";
+import { followPath } from "../links.ts";
 import { foldersAbove, isSafePath } from "../paths.ts";
 import type { TreeEntry } from "../project/tree-entries.ts";
-import { followPath } from "./links.ts";
 import type { Protection } from "./protection.ts";
 
 /*

@@ -1,8 +1,8 @@
 import { posix } from "node:path";
 import { normalizeName } from "../collect/auto-loaded-files.ts";
 import { parseGlob } from "../collect/glob.ts";
+import { followPath } from "../links.ts";
 import { foldersAbove, fromText, toText } from "../paths.ts";
-import { followPath } from "./links.ts";
 
 /*
  * What `protect` covers. A protected file is the project's own in a measurement, by whatever name or way something reaches
