@@ -1,16 +1,24 @@
-import { open, rm } from "node:fs/promises";
+import { open, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { FILE_LIMITS, type FileRequest, type LeftOut, parsePatterns, selectFiles } from "../collect/select-files.ts";
+import { selectLinked } from "../collect/linked-files.ts";
+import { FILE_LIMITS, type FileRequest, type LeftOut, parsePatterns } from "../collect/select-files.ts";
+import { toBytes } from "../paths.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import type { TreeEntry } from "../project/tree-entries.ts";
 import { fetchFiles } from "../sandbox/fetch-files.ts";
 import { listFiles } from "../sandbox/list-files.ts";
 
-/** Files of a job that a benchmark needs besides its changes, as blobs. */
+/** A file or a link of a job that a benchmark needs besides its changes, as a blob. */
+export interface Artifact {
+  readonly entry: TreeEntry;
+  /** What the link contains, if it is one. */
+  readonly target: string | null;
+}
+
 export interface Artifacts {
-  readonly entries: ReadonlyMap<string, TreeEntry>;
+  readonly entries: ReadonlyMap<string, Artifact>;
   readonly leftOut: readonly LeftOut[];
   /** Patterns that matched nothing. */
   readonly unmatched: readonly string[];
@@ -37,16 +45,30 @@ const LIST_LIMIT_MS = 3 * 60_000;
 const FETCH_LIMIT_MS = 30 * 60_000;
 
 /**
- * Fetches files as they are, links not followed. Names that a job chose never become names of files here.
+ * Fetches files, and links with what they lead to in the work directory. Names that a job chose never become names of files
+ * here.
  * @throws PluginError `collect_failed`, `sandbox_lost`, Error
  */
 export async function fetchArtifacts(request: ArtifactRequest): Promise<Artifacts> {
   const { store, patterns, sandbox, place, clock, mark } = request;
   const wanted = checkArtifacts(patterns, sandbox.workdir);
-  const listed = await listFiles(sandbox, wanted.roots, { clock, limitMs: LIST_LIMIT_MS });
-  const { files, links, leftOut, unmatched } = selectFiles(listed, wanted, FILE_LIMITS, () => false);
-  const left = [...leftOut, ...links.map(({ path }) => ({ path, why: "it is a link", bytes: null }))];
-  const kept: { readonly path: string; readonly mode: string; readonly file: string }[] = [];
+  const { files, links, leftOut, unmatched, nowhere } = await selectLinked({
+    request: wanted,
+    workdir: sandbox.workdir,
+    limits: FILE_LIMITS,
+    isInstructionAtTarget: () => false,
+    list: (roots) => listFiles(sandbox, roots, { clock, limitMs: LIST_LIMIT_MS }),
+  });
+  const left = [
+    ...leftOut,
+    ...nowhere.map(({ path }) => ({ path, why: "it is a link that leads nowhere", bytes: null })),
+  ];
+  const kept: {
+    readonly path: string;
+    readonly mode: string;
+    readonly file: string;
+    readonly target: string | null;
+  }[] = [];
   let at = 0;
   let written = 0;
   const fileOf = (n: number) => join(place, `artifact.${n}`);
@@ -65,7 +87,7 @@ export async function fetchArtifacts(request: ArtifactRequest): Promise<Artifact
       const { path, isExecutable } = source;
       if (!piece.ok) left.push({ path, why: "it could not be read", bytes: null });
       else if (written > FILE_LIMITS.fileBytes) left.push({ path, why: "it is too large", bytes: written });
-      else kept.push({ path, mode: isExecutable ? "100755" : "100644", file: fileOf(at) });
+      else kept.push({ path, mode: isExecutable ? "100755" : "100644", file: fileOf(at), target: null });
       written = 0;
       file = await open(fileOf(++at), "wx", 0o600);
     }
@@ -73,9 +95,17 @@ export async function fetchArtifacts(request: ArtifactRequest): Promise<Artifact
     await file.close();
   }
   if (at < files.length) throw new Error("its sandbox sent fewer files than were asked for");
+  for (const { path, to } of links.filter((link) => !nowhere.includes(link))) {
+    const place = fileOf(++at);
+    await writeFile(place, toBytes(to), { flag: "wx", mode: 0o600 });
+    kept.push({ path, mode: "120000", file: place, target: to });
+  }
   const oids = kept.length === 0 ? [] : await record();
   for (let n = 0; n <= at; n++) await rm(fileOf(n), { force: true });
-  const entries = kept.map(({ path, mode }, n): [string, TreeEntry] => [path, { mode, oid: oids[n] ?? "" }]);
+  const entries = kept.map(({ path, mode, target }, n): [string, Artifact] => [
+    path,
+    { entry: { mode, oid: oids[n] ?? "" }, target },
+  ]);
   return { entries: new Map(entries), leftOut: left, unmatched };
 
   async function record(): Promise<string[]> {

@@ -6,7 +6,8 @@ import { BASE_IDENTITY, identityEnv } from "../project/identity.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { readBlobs } from "../project/read-blobs.ts";
 import { changesEnv, type JobChanges } from "../project/stored-changes.ts";
-import { parseDifferences, type TreeEntry, writeTree } from "../project/tree-entries.ts";
+import { parseDifferences, writeTree } from "../project/tree-entries.ts";
+import type { Artifact } from "./artifacts.ts";
 import { namedByCommand, pathsAddedIn } from "./command-words.ts";
 import { type Change, decideMeasuredTree, type Refused } from "./decide-tree.ts";
 import { saveMeasured } from "./measured-files.ts";
@@ -30,7 +31,7 @@ export interface MeasureRequest {
   readonly changes: JobChanges;
   readonly jobID: string;
   /** Its files that were asked for, whose objects are in `objects`. */
-  readonly artifacts: ReadonlyMap<string, TreeEntry>;
+  readonly artifacts: ReadonlyMap<string, Artifact>;
   /** Folder of objects that may be written to. */
   readonly objects: string;
   readonly rules: MeasureRules;
@@ -77,7 +78,7 @@ export async function buildMeasured(request: MeasureRequest): Promise<BuiltMeasu
   const { entries: start, links, protection } = await protectedIn(store, base, rules.protect, rules.workdir);
   const wanted = [
     ...(await readChanges()),
-    ...[...artifacts].map(([path, entry]): Change => ({ path, entry, target: null })),
+    ...[...artifacts].map(([path, artifact]): Change => ({ path, ...artifact })),
   ];
   const meant = rules.artifacts.map((one) => fromText(inWorkdir(one, rules.workdir)));
   // Only what is named without wildcards: "out/**" does not say that a hook in it is wanted.
