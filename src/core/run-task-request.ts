@@ -95,6 +95,7 @@ export function decideRunTask(
     ...(meaningless.length === 0 ? [] : [ignored(meaningless, "a run has no model")]),
     ...misspeltVariables(command, Object.keys(matrix)),
     ...(request.reuse === true && place.place.gpu !== null ? [NO_REUSE_OF_GPUS] : []),
+    ...rungsWithoutSteps(request),
   ];
   return { kind: "accepted", tasks, parent: place.parent, notes };
 }
@@ -198,6 +199,20 @@ function findStopProblem({ metric, rungs, keep = KEEP }: StopWish): string | nul
   if (!(keep > 0 && keep < 1))
     return `stop.keep is the share of the runs that goes on at a rung, between 0 and 1, not ${keep}; 0.5 keeps the better half.`;
   return null;
+}
+
+/** A first rung from here on is rather a step than a count of reports. */
+const LIKELY_STEP = 10;
+
+/** A number behind a text has no step, so rungs that are steps would never be reached. */
+function rungsWithoutSteps({ metrics = {}, stop }: RunWishes): string[] {
+  const metric = stop?.metric.trim() ?? "";
+  const [first = 0] = stop?.rungs ?? [];
+  if (!Object.hasOwn(metrics, metric) || first < LIKELY_STEP) return [];
+  const name = oneLine(metric, NAME_LIMIT);
+  return [
+    `A number that is found by its text in "metrics" has no step, so the rungs of "stop" count how often "${name}" was reported: the first comparison comes with report ${first}. If the rungs are steps, print lines "METRIC ${name}=value step=n" instead.`,
+  ];
 }
 
 /** Variables of the command that look like a misspelt name of the matrix. */

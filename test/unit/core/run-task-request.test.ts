@@ -106,6 +106,14 @@ describe("a task that is a command", () => {
     expect(accepted({ gpu: "T4" }).notes).toEqual([]);
   });
 
+  test("is told that rungs count reports where its metric has no steps", () => {
+    const stop = { metric: "loss", direction: "min", rungs: [100, 200] } as const;
+    const metrics = { loss: "val loss:" };
+    expect(accepted({ stop, metrics }).notes.join()).toMatch(/the first comparison comes with report 100.*step=n/);
+    expect(accepted({ stop, metrics: { acc: "acc:" } }).notes).toEqual([]);
+    expect(accepted({ stop: { ...stop, rungs: [1, 2, 4] }, metrics }).notes).toEqual([]);
+  });
+
   test("names a variable that looks like a misspelt one of its matrix", () => {
     const notes = (command: string) => accepted({ command, matrix: { LEARNING_RATE: [1], SEED: [1] } }).notes;
     expect(notes("train --lr $LEARNING_RAT --seed ${SEEDS:-1}").join()).toMatch(/\$LEARNING_RAT,.*\$SEEDS,/);
