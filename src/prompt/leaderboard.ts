@@ -4,7 +4,7 @@ import { shownValue } from "../core/matrix.ts";
 import { compareSources } from "../core/metric-source.ts";
 import type { MetricSource } from "../core/run-task.ts";
 import { paramsApart, type ToldApart } from "../core/told-apart.ts";
-import { oneLine } from "../shared/plain-text.ts";
+import { nameList, oneLine } from "../shared/plain-text.ts";
 import { formatUsd } from "../shared/usd.ts";
 import type { ExperimentView } from "../views/experiment-view.ts";
 import {
@@ -53,8 +53,9 @@ export function renderLeaderboard(board: Leaderboard): string {
     ...renderNoise(board),
     ...shown,
     ...renderCommon(apart),
-    ...(entries.some(({ view }) => renderVsParent(view) === NO_NUMBER) ? [PARENT_NOTE] : []),
+    ...(entries.some(({ view }) => renderVsParent(view) === NO_NUMBER) ? [parentNote(board)] : []),
     ...(entries.some(({ view, isInDoubt }) => view.missing !== undefined || isInDoubt) ? [MISSING_NOTE] : []),
+    ...renderApart(board),
     ...(missing > 0
       ? [`${missing} more ${missing === 1 ? "experiment has" : "experiments have"} this metric; ${more}.`]
       : []),
@@ -112,13 +113,17 @@ function renderFloor({ noise, areRepeatsEqual, control }: Leaderboard): string {
   if (noise === null)
     return areRepeatsEqual
       ? `Noise floor: not known, as ${EQUAL_REPEATS}.${against}`
-      : `Noise floor: not known, as nothing was measured twice; repeat the control with other seeds.${against}`;
+      : `Noise floor: not known, as nothing was measured twice; ${REPEAT}${against}`;
   const floor = `Noise floor: ${formatNumber(noise.value, 2)}`;
   const single = formatNumber(leastDifference(noise, 1, 1), 2);
   if (noise.source === "seeds")
     return `${floor}, the deviation over seeds (${noise.n} measurements). Two single measurements differ by more than noise from ${single} on, means of several earlier.${against}`;
-  return `${floor}, from the ${noise.isByMean ? "mean absolute deviation (the median one is 0)" : "median absolute deviation"} of ${noise.n} experiments, because ${areRepeatsEqual ? EQUAL_REPEATS : "none was measured twice"}: this includes what the changes did. A difference above ${single} is taken for more than noise; seeds of the control would tell better.${against}`;
+  return `${floor}, from the ${noise.isByMean ? "mean absolute deviation (the median one is 0)" : "median absolute deviation"} of ${noise.n} experiments, because ${areRepeatsEqual ? EQUAL_REPEATS : "none was measured twice"}: this includes what the changes did. A difference above ${single} is taken for more than noise. To know better, ${REPEAT}${against}`;
 }
+
+/** Three tasks "control seed 1" to "control seed 3" are three experiments: nothing says that they are the same. */
+const REPEAT =
+  'repeat the control with other seeds: as a run with "matrix": {"SEED": [1, 2, 3]}, for runs are taken together where they differ in a variable called SEED alone, or by experiments_score with "repeats": 3.';
 
 const EQUAL_REPEATS = "the repeats are all equal (does the command use SEED?)";
 
@@ -138,7 +143,21 @@ function renderVsParent({ mean, parent, deltaParent }: ExperimentView): string {
   return parent === undefined || !Number.isFinite(Number(mean)) ? "" : NO_NUMBER;
 }
 
-const PARENT_NOTE = `vs parent "${NO_NUMBER}": the job it started from has none that was measured in this way; experiments_score measures it too.`;
+const parentNote = ({ scope }: Leaderboard): string =>
+  scope === "project"
+    ? `vs parent "${NO_NUMBER}": the job it started from has none that was measured in this way; experiments_score measures it too.`
+    : `vs parent "${NO_NUMBER}": the job it started from has none that was measured in this way in this session. If another session measured it, that does not count here.`;
+
+/** Groups that are told. */
+const MOST_APART = 5;
+
+/** Who ran further seeds after an edit looks for one mean over all of them. */
+const renderApart = ({ apart = [] }: Leaderboard): string[] =>
+  apart.slice(0, MOST_APART).map((entries) => {
+    const jobs = nameList(entries.map(({ view }) => view.job));
+    const label = toQuoted(entries[0]?.label ?? "", DESCRIPTION_LIMIT);
+    return `${label} is ${entries.length} experiments (${jobs}), because the project's files were changed between their runs. Seeds count together only where they started from the same files: start all of them in one call.`;
+  });
 
 export const MISSING_NOTE = `n "1 of 3 (2 failed)": the mean is that of 1 measurement, and the 2 that failed might have been worse. Until these are made again and bring a number, "better" is not said of the experiment, nor "worse" of what is compared with it.`;
 

@@ -27,6 +27,8 @@ export interface Leaderboard {
   readonly noise: NoiseFloor | null;
   /** Whether what was measured again gave the same number every time, so that repeats tell nothing of noise. */
   readonly areRepeatsEqual: boolean;
+  /** Entries that ran the same and are several experiments because the project's files were changed between them. */
+  readonly apart?: readonly (readonly LeaderboardEntry[])[];
   /** Experiments that the noise floor is not from, because early stopping stopped runs of them. */
   readonly cutShort?: number;
   /** What others are compared with where they started from none. */

@@ -186,6 +186,12 @@ export function keysOf(experiment: Experiment): ExperimentKeys {
   };
 }
 
+/** The same for experiments that only the project's files tell apart; null where a job started from something else. */
+export const keyWithoutFiles = (experiment: Experiment): string | null =>
+  experiment.kind === "agent" || experiment.baseTree === null || experiment.fromSnapshot !== null
+    ? null
+    : keysOf({ ...experiment, baseTree: null }).group;
+
 /**
  * A variable is a text: "0.1" and 0.1 are the same. What reads as a number is taken for one, so that the keys which earlier
  * versions made of numbers stay.

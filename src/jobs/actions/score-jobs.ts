@@ -20,8 +20,8 @@ import type { TreeBase } from "../../workspace/project/capture-tree.ts";
 import type { Measurements } from "../measure/measurements.ts";
 import type { ProjectTrees } from "../project/trees.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
-import { findJobs } from "../session/find-jobs.ts";
-import type { SessionOpener } from "../session/session-jobs.ts";
+import { findJobs, UnknownJobs } from "../session/find-jobs.ts";
+import type { SessionJobs, SessionOpener } from "../session/session-jobs.ts";
 import { type RecordJobsDeps, recordJobs } from "./record-jobs.ts";
 
 export interface ScoreJobsDeps extends SessionOpener, Omit<RecordJobsDeps, "trees"> {
@@ -64,6 +64,19 @@ export function benchmarkOf(
   return choice;
 }
 
+/** A measurement is a job beside the one it measures, so another session's winner is measured by way of its files. */
+function requireJobs(sessionJobs: SessionJobs, ids: readonly string[]): Job[] {
+  try {
+    return findJobs(sessionJobs, ids);
+  } catch (error) {
+    if (!(error instanceof UnknownJobs)) throw error;
+    throw new UnknownJobs(`${error.message} ${OF_OTHER_SESSIONS}`, error.missing);
+  }
+}
+
+const OF_OTHER_SESSIONS =
+  'To measure what a job of another session has made, start a run with the command "true" and "from" that job\'s snapshot, whose id experiments_list shows, and measure that run.';
+
 /**
  * Records one run per job and repeat, which measure the jobs with a benchmark, and begins to take their files. A job that
  * cannot be measured becomes one failed run with the reason.
@@ -72,7 +85,7 @@ export function benchmarkOf(
 export async function scoreJobs(deps: ScoreJobsDeps, request: ScoreRequest, context: ScoreContext): Promise<Job[]> {
   const sessionJobs = (await deps.sessionJobs(context.orchestrator)).whole;
   const { name, benchmark } = benchmarkOf(deps.options, request.benchmark);
-  const jobs = findJobs(sessionJobs, request.jobs);
+  const jobs = requireJobs(sessionJobs, request.jobs);
   const repeats = request.repeats ?? benchmark.repeats;
   if (!Number.isInteger(repeats) || repeats < 1 || repeats > MOST_REPEATS)
     throw refused(`repeats is ${repeats}; it is a whole number from 1 to ${MOST_REPEATS}.`);

@@ -1,12 +1,12 @@
 import { guessDirection } from "../../core/experiments/direction.ts";
-import type { Experiment } from "../../core/experiments/experiment.ts";
+import { type Experiment, keyWithoutFiles } from "../../core/experiments/experiment.ts";
 import { isInDoubt, type Missing } from "../../core/experiments/missing.ts";
 import { areRepeatsEqual, noiseFloor, verdict } from "../../core/experiments/noise.ts";
 import { compareSources } from "../../core/metric-source.ts";
 import { toLabel } from "../../core/run-groups.ts";
 import type { Direction } from "../../core/run-task.ts";
 import { toExperimentView } from "../../views/experiment-view.ts";
-import type { Leaderboard } from "../../views/leaderboard.ts";
+import type { Leaderboard, LeaderboardEntry } from "../../views/leaderboard.ts";
 import type { ExperimentQueries } from "../store/experiment-queries.ts";
 import type { PoolStore } from "../store/pool-store.ts";
 import type { Field, Measure, ScoreRow } from "../store/score-queries.ts";
@@ -111,7 +111,7 @@ export function rankExperiments(
   const noise = noiseFloor({ control: control && isWhole(control.score) ? control.score : null, group: whole });
   const cutShort = new Set(compared.filter((score) => !isWhole(score)).map((score) => score.group)).size;
 
-  const entries = found.map(({ score, experiment, parent, reference, rank }) => {
+  const entries = found.map(({ score, experiment, parent, reference, rank }): LeaderboardEntry => {
     const own = missing(score);
     const told = rank !== null && direction !== null ? verdict(score, reference, direction, noise) : null;
     const inDoubt = isInDoubt(told, own, reference ? missing(reference) : undefined);
@@ -140,6 +140,7 @@ export function rankExperiments(
       ...(inDoubt && { isInDoubt: true as const }),
     };
   });
+  const apart = tornApart(entries.map((entry, index) => ({ entry, experiment: found[index]?.experiment ?? null })));
   return {
     scope,
     metric,
@@ -153,6 +154,7 @@ export function rankExperiments(
     otherMetrics,
     noise,
     areRepeatsEqual: areRepeatsEqual(whole),
+    ...(apart.length > 0 && { apart }),
     ...(cutShort > 0 && { cutShort }),
     control: control && nameOf(store, jobOf(control.score, field)),
   };
@@ -175,6 +177,20 @@ export function rankExperiments(
     }
     return found;
   }
+}
+
+/** Experiments that would be one if the project's files had not been changed between their runs. */
+function tornApart(
+  all: readonly { readonly entry: LeaderboardEntry; readonly experiment: Experiment | null }[],
+): LeaderboardEntry[][] {
+  const alike = new Map<string, Map<string, LeaderboardEntry>>();
+  for (const { entry, experiment } of all) {
+    const key = experiment && keyWithoutFiles(experiment);
+    if (key === null) continue;
+    const those = alike.get(key) ?? new Map<string, LeaderboardEntry>();
+    alike.set(key, those.set(entry.view.id, entry)); // an experiment may be listed twice
+  }
+  return [...alike.values()].flatMap((those) => (those.size > 1 ? [[...those.values()]] : []));
 }
 
 /** From 1; equal numbers share a place. */

@@ -64,6 +64,45 @@ describe("what is compared in a leaderboard", () => {
   );
 
   test(
+    "says of seeds that an edit of the project has torn apart why they are several experiments",
+    withLedger(async (world) => {
+      for (const SEED of [1, 2, 3, 4])
+        world.add({
+          ...loss(SEED),
+          id: `seed_${SEED}`,
+          description: "control",
+          params: { SEED },
+          tree: `tree_${SEED > 2}`,
+        });
+      const reason = `"control" is 2 experiments (seed_1, seed_3), because the project's files were changed`;
+      expect((await world.list()).text).toContain(reason);
+      for (const snapshotID of ["snap_a", "snap_b"]) world.add({ ...loss(9), command: "other", snapshotID });
+      expect((await world.list()).text.match(/files were changed/g)).toHaveLength(1);
+    }),
+  );
+
+  test(
+    "says how to measure over seeds where those of a description are no variable",
+    withLedger(async (world) => {
+      for (const seed of [1, 2, 3])
+        world.add({ ...loss(seed), description: `control seed ${seed}`, command: `train --seed ${seed}` });
+      expect((await world.list()).text).toContain('"matrix": {"SEED": [1, 2, 3]}');
+    }),
+  );
+
+  test(
+    "does not say that nobody measured what another session may have measured",
+    withLedger(async (world) => {
+      world.add({ ...loss(2), id: "job_theirs" }, "ses_2");
+      world.add({ ...loss(1), parent: "job_theirs", snapshotID: "snap_a" });
+      expect((await world.list({ scope: "session" })).text).toMatch(
+        /"no number":.* in this session\. If another session/,
+      );
+      expect((await world.list()).text).not.toContain("no number");
+    }),
+  );
+
+  test(
     "goes on from the job of an experiment that is best on average, and not from the one with the luckiest repeat",
     withLedger(async (world) => {
       const measured = { job_lucky: [0.1, 0.9], job_best: [0.3, 0.4], job_broken: [0.05, "NaN"] } as const;

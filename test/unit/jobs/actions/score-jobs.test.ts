@@ -36,6 +36,17 @@ async function touch(world: World, id: string): Promise<string> {
 
 describe("a measurement", () => {
   test(
+    "of a job of another session is refused with the way to measure it",
+    inWorld(async (world) => {
+      await expect(score(world, ["job_elsewhere"])).rejects.toMatchObject({
+        code: "not_found",
+        missing: ["job_elsewhere"],
+        message: expect.stringMatching(/^This session has no job job_elsewhere\..* "from" that job's snapshot/),
+      });
+    }),
+  );
+
+  test(
     "names the volumes that its job could write to",
     inWorld(
       async (world) => {
