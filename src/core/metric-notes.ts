@@ -28,14 +28,18 @@ export interface SeenMetrics {
 
 const QUOTE_LIMIT = 120;
 
-/** What is to be said of the metrics of a run whose command has ended, one sentence or two each. */
+/**
+ * What is to be said of the metrics of a run whose command has ended, one sentence or two each.
+ * @param isWhole whether it ended by itself; of one that was stopped nothing is missing
+ */
 export function metricNotes(
   { metrics, stop }: Pick<RunTask, "metrics" | "stop">,
   seen: SeenMetrics,
+  isWhole = true,
 ): readonly string[] {
   const wanted = [...new Set([...Object.keys(metrics), ...(stop ? [stop.metric] : [])])];
   const came = new Set([...seen.names, ...seen.refused]);
-  const missing = wanted.filter((name) => !came.has(name));
+  const missing = isWhole ? wanted.filter((name) => !came.has(name)) : [];
   const misplaced = seen.misplaced.lost(came);
   return [
     ...missing.map((name) => {
@@ -51,7 +55,7 @@ export function metricNotes(
         stop?.metric === name ? " So early stopping did not compare this run with the others." : "",
       ].join("");
     }),
-    ...(stop ? neverCompared(stop, seen.stopPoints) : []),
+    ...(stop && isWhole ? neverCompared(stop, seen.stopPoints) : []),
     ...[...seen.numbers].flatMap(([name, { unread, unit }]) => [
       ...(unread ? [describeUnread(name, unread)] : []),
       ...(unit !== null && isScaled(unit) ? [describeUnit(name, unit)] : []),

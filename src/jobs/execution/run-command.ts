@@ -1,5 +1,7 @@
 import { constants } from "node:os";
 import type { Environment } from "../../config/environment.ts";
+import { isEnded } from "../../core/job.ts";
+import { withNotes } from "../../core/job-notes.ts";
 import { type Measured, type MeasuredNumbers, MeasuredValue } from "../../core/measured-value.ts";
 import { createOutputWindow } from "../../core/output-window.ts";
 import type { Measurement, RunTask } from "../../core/run-task.ts";
@@ -138,8 +140,12 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   const result = end.killedAfterMs === null ? output : `${output}\n[${describeKill(end.killedAfterMs)}]`.trimStart();
   execution.words = result;
   if (mayBeLoss(end.status)) await Promise.race([sandbox.ended, sleep(deps.clock, LOSS_MS, signal)]);
-  if (execution.abort.signal.aborted) return null;
-  if (phaseOf(execution).kind !== "in_command") return null;
+  if (execution.abort.signal.aborted || phaseOf(execution).kind !== "in_command") {
+    // One that begins again has its notes at its end.
+    const isOver = isEnded(requireJob(sessionJobs, jobID).state) || phaseOf(execution).kind === "stopping";
+    if (isOver && notes.length > 0) sessionJobs.update(jobID, (job) => withNotes(job, notes));
+    return null;
+  }
   execution.phase = { kind: "between_turns" };
   const { status } = end;
   const exitCode = exitCodeOf(status);

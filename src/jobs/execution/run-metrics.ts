@@ -58,8 +58,8 @@ export const createRunMetrics =
           inOtherCase,
           stopPoints,
         };
-        const notes = metricNotes(run, seen);
-        return isWhole ? [...notes, ...(undeclared.size > 0 ? [undeclaredNote([...undeclared])] : [])] : [];
+        const notes = metricNotes(run, seen, isWhole);
+        return undeclared.size > 0 ? [...notes, undeclaredNote([...undeclared])] : notes;
       },
     };
   };

@@ -39,13 +39,14 @@ describe("the output of a run", () => {
     "whose command is stopped counts up to its last whole line or state of one, and nothing is said to be missing",
     inWorld(async (world) => {
       const metrics = { acc: "accuracy:", loss: "loss:" };
-      const { id, process } = await begin(world, { stop, timeout_minutes: 10, metrics });
+      const { id, process } = await begin(world, { timeout_minutes: 10, metrics });
       process.print("METRIC step_ms=3\nMETRIC step_ms=1\n\rloss: 0.3\rloss: 0.25\rloss: 0.1");
+      process.print(" 1\nloss: 0,2\n\rloss: 0.25\rloss: 0.1");
       await world.clock.until("it is stopped", () => process.signals.length > 0, 10 * MIN);
       process.end({ kind: "signalled", signal: "SIGTERM" });
       const job = await world.reaches(id, "failed");
       expect(job.metrics).toMatchObject({ step_ms: { value: 1 }, loss: { value: 0.25 } });
-      expect(job.notes.join()).not.toContain("never came");
+      expect(job.notes).toEqual([expect.stringContaining('in "loss: 0,2"')]);
       expect(leaseCount(world.runtime)).toBe(0);
     }),
   );
@@ -54,13 +55,14 @@ describe("the output of a run", () => {
     "that is cancelled, or whose command is killed, keeps the number of a progress bar",
     inWorld(async (world) => {
       const cancelled = await begin(world, { metrics: { loss: "loss:" } });
-      cancelled.process.print("\rloss: 0.25\rloss: 0.1");
+      cancelled.process.print("METRIC acc=high\n\rloss: 0.25\rloss: 0.1");
       await world.clock.advance(500);
       const cancelling = cancelJobs(world.runtime, ORCHESTRATOR, [cancelled.id], null);
       cancelled.process.end({ kind: "signalled", signal: "SIGTERM" });
       await world.clock.until("it is parked", () => world.job(cancelled.id).sandbox.kind === "parked");
       await cancelling;
       expect(world.job(cancelled.id).metrics.loss?.value).toBe(0.25);
+      expect(world.job(cancelled.id).notes).toEqual([expect.stringContaining('"METRIC acc=high"')]);
       const killed = await begin(world, { metrics: { loss: "loss:" } });
       killed.process.print("\rloss: 0.25\rloss: 0.1");
       killed.process.end({ kind: "signalled", signal: "SIGKILL" });
