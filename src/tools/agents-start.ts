@@ -22,6 +22,9 @@ import { showBoard, viewJobs } from "./job-views.ts";
 import { requirePermission, showWhileAsking } from "./permission.ts";
 import type { ToolCall } from "./tool.ts";
 
+const RUNGS = "expected a list of the steps at which runs are compared, such as [100, 300, 900]";
+const NO_METRICS =
+  'expected for each metric the text that its number follows in the output, such as {"loss": "val_loss:"}; metrics of METRIC lines need no entry';
 const NO_MATRIX =
   'expected a list of values for each name, {"LR": [0.1, 0.01]}: every combination is run; combinations of your choice are a task each';
 const variableValues = z.array(
@@ -94,7 +97,7 @@ const taskSchema = z.strictObject({
     .strictObject({
       metric: z.string(),
       direction: z.enum(["min", "max"]),
-      rungs: z.array(z.number()).describe("Steps at which the call's runs are compared."),
+      rungs: z.array(z.number(), { error: RUNGS }).describe("Steps at which the call's runs are compared."),
       keep: z.number().optional().describe("Share that goes on; default 0.5."),
     })
     .optional()
@@ -104,7 +107,7 @@ const taskSchema = z.strictObject({
 /** As tasks are checked: names of variables and metrics may be any. */
 const checkedTask = taskSchema.extend({
   matrix: named(variableValues, NO_MATRIX).optional(),
-  metrics: named(z.string()).optional(),
+  metrics: named(z.string(), NO_METRICS).optional(),
 });
 
 const RANKED = ": without ids it waits for all, and lists the runs with their ids, best first";

@@ -76,6 +76,9 @@ export function renameKeys(given: Readonly<Record<string, unknown>>, known: read
 /** Names under which an object is one of environment variables. */
 const VARIABLES = /^(?:env|envs|envvars?|environmentvariables|environ|variables|vars)$/;
 
+/** Names under which repeats of a run are asked for. */
+const REPEATS = /^(?:n|num|number(?:of)?)?(?:seeds?|repeats?|repetitions?|replicates?|trials?)$/;
+
 /**
  * "there is no argument "timeout"; do you mean "timeout_seconds"? Possible are: command, timeout_seconds".
  * @param given what the names are of
@@ -83,11 +86,14 @@ const VARIABLES = /^(?:env|envs|envvars?|environmentvariables|environ|variables|
 export function describeUnknown(names: readonly string[], known: readonly string[], given: unknown): string {
   const unknown = names.map((name) => {
     const isOfVariables = VARIABLES.test(plain(name)) && typeof Object(given)[name] === "object";
+    const unknown = `there is no argument ${JSON.stringify(name.slice(0, 64))}`;
+    if (REPEATS.test(plain(name)) && known.includes("matrix"))
+      return `${unknown}; for repeats do you mean "matrix": {"SEED": [1, 2, 3]}?`;
     const meant =
       isOfVariables && known.includes("matrix")
         ? "matrix"
         : (known.find((one) => plain(one).startsWith(plain(name))) ?? closest(name, known));
-    return `there is no argument ${JSON.stringify(name.slice(0, 64))}${meant === undefined ? "" : `; do you mean "${meant}"?`}`;
+    return `${unknown}${meant === undefined ? "" : `; do you mean "${meant}"?`}`;
   });
   return `${unknown.join(", ")}${unknown.at(-1)?.endsWith("?") ? "" : "."} Possible are: ${known.join(", ")}`;
 }

@@ -90,7 +90,7 @@ export function defineTool<Shape extends z.ZodRawShape, Args = z.output<z.ZodObj
 }
 
 /**
- * Every issue with the path of its field: `tasks[0].prompt: expected string, received number, found 7`.
+ * Every issue with the path of its field: `tasks[0].prompt: expected a text, found 7`.
  * @param error of a parse with `reportInput`
  * @param known names of the arguments
  */
@@ -102,10 +102,27 @@ export function describeIssues(error: z.ZodError, known: readonly string[]): str
       const what =
         issue.code === "unrecognized_keys"
           ? describeUnknown(issue.keys, known, issue.input)
-          : issue.message + toFound(issue.input) + toBroken(issue);
+          : toExpected(issue) + toFound(issue.input) + toBroken(issue);
       return field === "" ? what : `${field.replace(/^\./, "")}: ${what}`;
     })
     .join("; ");
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  array: "a list",
+  boolean: "true or false",
+  number: "a number",
+  object: "an object",
+  record: "an object",
+  string: "a text",
+};
+
+/** What is allowed, in the words of whoever calls a tool where the schema has only its own. */
+function toExpected(issue: z.core.$ZodIssue): string {
+  const isOwn = issue.code === "invalid_type" && issue.message.startsWith("Invalid input: expected ");
+  const type = isOwn ? TYPES[issue.expected] : undefined;
+  if (type === undefined) return issue.message;
+  return issue.input === undefined ? `expected ${type}, and there is none` : `expected ${type}`;
 }
 
 /** Characters of a refused value that are shown. */

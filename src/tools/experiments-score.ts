@@ -20,7 +20,7 @@ const globs = () => z.array(z.string()).optional();
 const given = z.strictObject({
   command: text().describe('Shell command that measures and prints "METRIC name=value" once; SEED is the repeat.'),
   metric: text().describe("Name of the metric that ranks."),
-  direction: text().describe('Which values are better: "min" or "max".'),
+  direction: z.enum(["min", "max"]).optional().describe("Which values are better."),
   metrics: z
     .record(z.string(), z.string())
     .optional()

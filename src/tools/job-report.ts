@@ -20,7 +20,10 @@ const args = {
     .record(metricName, metricValue)
     .optional()
     .describe('Numbers by name, e.g. { "val_bpb": 2.31 }; the newest value of each name is shown.'),
-  step: z.number().optional().describe("Step, epoch or iteration the metrics belong to."),
+  step: z
+    .number({ error: "expected a number, such as 10" })
+    .optional()
+    .describe("Step, epoch or iteration the metrics belong to."),
 };
 
 export const jobReportTool = (deps: ToolDeps) =>
@@ -28,7 +31,10 @@ export const jobReportTool = (deps: ToolDeps) =>
     name: "job_report",
     description: JOB_REPORT,
     args,
-    parse: z.strictObject({ ...args, metrics: named(metricValue, undefined, metricName).optional() }),
+    parse: z.strictObject({
+      ...args,
+      metrics: named(metricValue, 'expected numbers by name, such as {"val_bpb": 2.31}', metricName).optional(),
+    }),
     async run({ status: given, metrics: numbers, step }, call) {
       const own = await findOwnJob(deps, call.sessionID, "job_report");
       // It needs no sandbox, so it waits for none that is being made.

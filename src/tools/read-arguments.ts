@@ -218,7 +218,7 @@ function readList(element: Schema, given: unknown, name: string): unknown {
   if (isObject(list) && list[name] !== undefined) return readList(element, list[name], name); // { tasks: { tasks: [] } }
   if (isObject(list) && Object.keys(list).every((key) => /^\d+$/.test(key))) list = Object.values(list);
   list = withoutName(list, element);
-  if (!Array.isArray(list)) list = isObject(list) || (isOfTexts && typeof list === "string") ? [list] : list;
+  if (!Array.isArray(list)) list = isObject(list) || typeof list === element._zod.def.type ? [list] : list;
   if (isOfValues) return toValues(list);
   if (!Array.isArray(list)) return given;
   if (!isOfTexts) return list.map((one) => readArgument(element, isPrompt(one, element) ? { prompt: one } : one));

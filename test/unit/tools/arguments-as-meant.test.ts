@@ -230,6 +230,7 @@ describe("only what has one meaning is changed:", () => {
     direction: z.enum(["min", "max"]).optional(),
     timeout_seconds: z.number().positive().max(100).default(50),
     step: z.number().optional(),
+    rungs: z.array(z.number()).optional(),
     background: z.boolean().default(false),
     gpu: z.string().optional(),
     paths: z.array(z.string()).optional(),
@@ -261,6 +262,7 @@ describe("only what has one meaning is changed:", () => {
     [{ direction: "Minimize" }, { direction: "min" }],
     [{ direction: "up" }, { direction: "up" }],
     [{ timeout_seconds: "0", step: "0" }, { step: 0 }],
+    [{ rungs: 100 }, { rungs: [100] }],
     [
       { timeout_seconds: "1,000", step: "1_000.5" },
       { timeout_seconds: 1000, step: 1000.5 },

@@ -9,8 +9,8 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
   ["agents_start", null, ["tasks"]],
   ["agents_start", { tasks: [] }, ["tasks", "at least one task"]],
   ["agents_start", { tasks: {} }, ["tasks", "at least one task"]],
-  ["agents_start", { tasks: "Count the words." }, ["tasks", "array", 'found "Count the words."']],
-  ["agents_start", { tasks: '[{"prompt": "cut off' }, ["tasks", "array"]],
+  ["agents_start", { tasks: "Count the words." }, ["tasks", "expected a list", 'found "Count the words."']],
+  ["agents_start", { tasks: '[{"prompt": "cut off' }, ["tasks", "expected a list"]],
   ["agents_start", { tasks: [{}], extra: 1 }, ["extra"]],
   ["agents_status", { jobs: true }, ["jobs", "found true"]],
   ["agents_status", { jobs: [7] }, ["jobs[0]", "found 7"]],
@@ -28,7 +28,7 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
   ["agents_cancel", { jobs: [] }, ["jobs", "name at least one job"]],
   ["agents_cancel", { jobs: ["", null] }, ["jobs", "name at least one job"]],
   ["agents_cancel", {}, ["jobs"]],
-  ["agents_message", { jobs: ["job_1", "job_2"], message: "x" }, ["job", "expected string"]],
+  ["agents_message", { jobs: ["job_1", "job_2"], message: "x" }, ["job", "expected a text"]],
   ["agents_collect", { job: "job_1", mode: "zip" }, ["mode", "branch"]],
   ["experiments_list", { direction: "up" }, ["direction", "min", "max", 'found "up"']],
   ["experiments_list", { limit: 5000 }, ["limit", "200", "found 5000"]],
@@ -48,7 +48,7 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
   ["sandbox_exec", { command: "  " }, ["command", "empty"]],
   ["sandbox_exec", { command: "ls", timeout_seconds: -1 }, ["timeout_seconds"]],
   ["sandbox_exec", { command: "ls", timeout: 5 }, ["timeout"]],
-  ["sandbox_process", {}, ["process", "expected string"]],
+  ["sandbox_process", {}, ["process: expected a text, and there is none"]],
   ["sandbox_process", { process: "1", signal: "SIGSEGV" }, ["signal", "SIGTERM"]],
   ["sandbox_process", { process: "1", wait_seconds: 3_601 }, ["wait_seconds", "3600"]],
   ["sandbox_read", { path: "a", offset: -1 }, ["offset", "found -1"]],
@@ -57,6 +57,8 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
   ["sandbox_write", { path: "a" }, ["content"]],
   ["sandbox_edit", { path: "a", old_string: "", new_string: "b" }, ["old_string", "sandbox_write"]],
   ["job_report", { metrics: { loss: "low" } }, ["metrics.loss", "number"]],
+  ["job_report", { metrics: "q=0.5" }, ["metrics: expected numbers by name", '{"val_bpb": 2.31}']],
+  ["job_report", { step: "10/20" }, ['step: expected a number, such as 10, found "10/20"']],
   ["job_report", { metrics: { loss: Number.NaN } }, ["metrics.loss"]],
 ];
 
@@ -81,6 +83,7 @@ test(
   "a bad task becomes a failed job that names the task and the field; the other tasks start",
   inWorld(async (world) => {
     const good = { description: "good", prompt: "say 1" };
+    const run = { description: "run", command: "make" };
     const bad = [
       { description: "x".repeat(81), prompt: 7, gpu: ["T4", "H100"] },
       { description: "no prompt" },
@@ -90,11 +93,24 @@ test(
       '{"prompt": "broken',
       null,
       { ...good, skills: ["golf", ["x", "y"]] },
+      { ...run, metrics: ["loss"] },
+      { ...run, stop: { metric: "loss", direction: "min" } },
+      { ...run, stop: { metric: "loss", direction: "min", rungs: "early" } },
+      { ...run, seeds: [1, 2] },
+      { ...run, repeats: 3 },
     ];
     const { metadata, title, output } = await openTools(world).call("agents_start", { tasks: [good, ...bad] });
     const jobs = metadata.jobs as JobView[];
     expect(jobs.map(({ state }) => state)).toEqual(["queued", ...bad.map(() => "failed" as const)]);
-    const fields = ["gpu", "prompt", "agent", "agnet", "timeout_minutes", "", "", "skills[1]"];
+    const seeds = 'for repeats do you mean "matrix": {"SEED": [1, 2, 3]}?';
+    const ofRuns = [
+      'metrics: expected for each metric the text that its number follows in the output, such as {"loss": "val_loss:"}',
+      "stop.rungs: expected a list of the steps at which runs are compared, such as [100, 300, 900]",
+      'stop.rungs[0]: expected a number, found "early"',
+      `there is no argument "seeds"; ${seeds}`,
+      `there is no argument "repeats"; ${seeds}`,
+    ];
+    const fields = ["gpu", "prompt", "agent", "agnet", "timeout_minutes", "", "", "skills[1]", ...ofRuns];
     for (const [index, field] of fields.entries()) {
       const { error } = jobs[index + 1] as JobView;
       expect(error?.code).toBe("invalid_task");

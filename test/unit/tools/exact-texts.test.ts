@@ -50,3 +50,11 @@ test("the texts that metrics follow, and the names of files, are those that were
   expect(read("agents_collect", { job: "job_1", paths: [" a "] })).toEqual({ job: "job_1", paths: [" a "] });
   expect(read("sandbox_exec", { command: "ls ", workdir: "a " })).toEqual({ command: "ls ", workdir: "a " });
 });
+
+test("the direction of a benchmark may be written out", () => {
+  const { benchmark } = read("experiments_score", {
+    jobs: ["job_1"],
+    benchmark: { command: "eval", direction: "maximize" },
+  }) as { benchmark: unknown };
+  expect(benchmark).toEqual({ command: "eval", direction: "max" });
+});

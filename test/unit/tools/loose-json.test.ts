@@ -43,7 +43,7 @@ test(
     }
     const broken = await call("agents_start", { tasks: "[{'prompt': 'x', 'gpu': None}]" });
     expect(errorOf(broken)?.message).toMatch(
-      /tasks: .*expected array.* \(a text that is not valid JSON: .*Single quotes.*give the value itself, not as text\)/,
+      /tasks: .*expected a list.* \(a text that is not valid JSON: .*Single quotes.*give the value itself, not as text\)/,
     );
   }),
 );
