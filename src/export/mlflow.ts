@@ -4,8 +4,11 @@ import { request, sendInParts, TrackerError } from "./request.ts";
 import { type TrackedRun, toStep } from "./runs.ts";
 import { type Sent, type SentNow, type SentRun, unsent, withSent } from "./sent.ts";
 
-/** @source MLflow, "REST API", Log Batch, Request Limits: 1,000 metrics, 100 params and 100 tags; a name has 250 characters, a param 500 in older versions */
-const MOST = { metrics: 1_000, params: 100, name: 250, value: 500 };
+/**
+ * @source MLflow, "REST API", Log Batch, Request Limits: 1,000 metrics, 100 params and 100 tags; a name has 250 characters, a
+ * param 6,000 since 2.8 (mlflow/mlflow#9709) and 500 before, as in servers of others that speak its language
+ */
+const MOST = { metrics: 1_000, params: 100, name: 250, value: 6_000, valueBefore: 500 };
 
 /**
  * Sends to an MLflow tracking server.
@@ -97,9 +100,16 @@ export function createMlflow(
 
   async function begin(run: TrackedRun, experimentID: string): Promise<SentRun> {
     const id = await findRun(run, experimentID);
-    const params = Object.entries(run.params).map(([key, value]) => ({ key: toMlflowName(key), value: String(value).slice(0, MOST.value) })); // biome-ignore format: one line
-    await sendInParts(params, MOST.params, async (part) => {
-      await post("runs/log-batch", { run_id: id, metrics: [], params: part, tags: [] });
+    await sendInParts(Object.entries(run.params), MOST.params, async (part) => {
+      const send = (most: number) => {
+        const params = part.map(([key, value]) => ({ key: toMlflowName(key), value: toMlflowValue(value, most) }));
+        return post("runs/log-batch", { run_id: id, metrics: [], params, tags: [] });
+      };
+      await send(MOST.value).catch((error) => {
+        const isLong = part.some(([, value]) => String(value).length > MOST.valueBefore);
+        if (!isLong || !(error instanceof TrackerError) || error.status === null || isGone(error)) throw error;
+        return send(MOST.valueBefore);
+      });
     });
     const begun = { id, newest: {}, state: "" };
     sent.save(run.job, begun);
@@ -146,6 +156,15 @@ export function toMlflowName(name: string): string {
   return allowed === name && name.length <= MOST.name
     ? name
     : `${allowed.slice(0, MOST.name - 9)}_${mark([name]).slice(0, 8)}`;
+}
+
+/** Says of one that is cut that it is, with a mark of the whole: of two prompts that begin alike, neither passes for the other. */
+export function toMlflowValue(value: string | number, most: number): string {
+  const text = String(value);
+  if (text.length <= most) return text;
+  const end = ` … [cut: ${text.length} characters, ${mark([text]).slice(0, 8)}]`;
+  // Half of a character of two units would be none.
+  return text.slice(0, most - end.length).replace(/[\ud800-\udbff]$/, "") + end;
 }
 
 function idOf(id: unknown, path: string): string {

@@ -61,6 +61,26 @@ test("tells MLflow again what a job has cost once that has changed, and only the
   expect(tracker.calls).toEqual([EXPERIMENT]);
 });
 
+test.each([6_000, 500])(
+  "a long parameter comes as whole as an MLflow server takes it that takes %d characters",
+  async (longest) => {
+    const made = serveMlflow(tracker);
+    made.longest = longest;
+    const params = { PROMPT: "p".repeat(5_000), ALL: "a".repeat(7_000), LR: 1 };
+    const job = tracker.world.add({ description: "long", params, metrics: { loss: 1 } }) as Job;
+    await tracker.keep(job);
+    expect(await tracker.report("--mlflow", tracker.url)).toMatchObject({ code: 0 });
+    const sent = Object.fromEntries(
+      ((made.of(job.id)?.params ?? []) as { key: string; value: string }[]).map(({ key, value }) => [key, value]),
+    );
+    expect(sent).toEqual({
+      PROMPT: longest === 6_000 ? params.PROMPT : expect.stringMatching(/^p+ … \[cut: 5000 characters/),
+      ALL: expect.stringMatching(/^a+ … \[cut: 7000 characters/),
+      LR: "1",
+    });
+  },
+);
+
 const everything = (made: ReturnType<typeof serveMlflow>) =>
   ["job_1", "job_2"].map((job) => made.of(job)?.metrics.map(({ key, value }) => [key, value]));
 

@@ -140,6 +140,8 @@ export function serveMlflow(tracker: Tracker) {
     experiment: "",
     id: "7",
     isExperimentDeleted: false,
+    /** Characters that a param may have. */
+    longest: 6_000,
     runs: new Map<string, MlflowRun>(),
     /** The server loses everything. */
     wipe() {
@@ -185,6 +187,7 @@ export function serveMlflow(tracker: Tracker) {
         if (!run) return [404, { error_code: "RESOURCE_DOES_NOT_EXIST" }];
         if (run.isDeleted) return [400, { error_code: "INVALID_PARAMETER_VALUE", message: `The run ${body.run_id} must be in the 'active' state. Current state is deleted.` }]; // biome-ignore format: one line
         if ([...metrics, ...params].some(({ key }) => !NAME.test(String(key)))) return [400, { error_code: "INVALID_PARAMETER_VALUE" }]; // biome-ignore format: one line
+        if (params.some(({ value }) => String(value).length > made.longest)) return [400, { error_code: "INVALID_PARAMETER_VALUE" }]; // biome-ignore format: one line
         if (metrics.some(({ value, timestamp, step }) => value === null || !Number.isInteger(timestamp) || !Number.isInteger(step))) return [400, {}]; // biome-ignore format: one line
         for (const metric of metrics) if (!run.metrics.some((one) => Bun.deepEquals(one, metric))) run.metrics.push(metric); // biome-ignore format: one line
         run.params.push(...params);
