@@ -13,13 +13,21 @@ const MOST_DECIMALS = 2;
 /** Ticks of one axis as text: all in the same unit, as short as tells each from the next. */
 export function tickLabels(ticks: readonly number[]): string[] {
   const largest = Math.max(...ticks.map(Math.abs));
-  const step = ticks.length > 1 ? Math.abs((ticks[1] as number) - (ticks[0] as number)) : largest;
+  const step = ticks.length > 1 ? Math.abs((ticks[1] as number) - (ticks[0] as number)) : lastDigitOf(largest);
   const [size, unit] = unitOf(largest, step);
   const decimals = Math.min(MOST_OF_A_DOUBLE, decimalsOf(step / size));
   return ticks.map((tick) => (tick === 0 ? "0" : `${(tick / size).toFixed(decimals).replace("-", "−")}${unit}`));
 }
 
 const MOST_OF_A_DOUBLE = 20;
+/** Digits of a tick that stands alone. */
+const ALONE = 6;
+
+/** 0.001 of 2.345: a tick without a next one is told from its neighbours by all of its digits. */
+function lastDigitOf(tick: number): number {
+  const [digits = "", power = ""] = Number(tick.toPrecision(ALONE)).toExponential().split("e");
+  return tick === 0 ? 0 : 10 ** (Number(power) - (digits.split(".")[1] ?? "").length);
+}
 
 function unitOf(largest: number, step: number): readonly [size: number, unit: string] {
   const power = Math.floor(Math.log10(largest));

@@ -225,6 +225,9 @@ describe("scales", () => {
     expect(tickLabels([12_345_700, 12_345_750])).toEqual(["12345700", "12345750"]);
     expect(tickLabels([-0.00002, 0, 0.00002])).toEqual(["−2e-5", "0", "2e-5"]);
     expect(tickLabels([2.3455, 2.346])).toEqual(["2.3455", "2.3460"]);
+    expect([2.345, 0.0345, -12_500_000, 1000, 0, 3e-7, 1 / 3].map((tick) => tickLabels([tick])[0])).toEqual(
+      ["2.345", "0.0345", "−12.5M", "1000", "0", "3e-7", "0.333333"], // biome-ignore format: one line
+    );
     const size = fc.double({ min: -1e12, max: 1e12, noNaN: true });
     fc.assert(
       fc.property(size, size, (from, to) => {

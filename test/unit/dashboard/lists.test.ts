@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { boundsOf, chooseJobs } from "../../../src/dashboard/page/layout/curves.ts";
+import { boundsOf, chooseJobs, createKeptCurves } from "../../../src/dashboard/page/layout/curves.ts";
 import { bestForCost, filterRows, orderRows, toRows } from "../../../src/dashboard/page/layout/ledger.ts";
 import { mixed, needsOf } from "../../../src/dashboard/page/layout/needs.ts";
 import { createLargeLab } from "../../support/large-lab.ts";
@@ -113,4 +113,29 @@ test("values that cannot be drawn do not spoil the bounds of the others", () => 
   expect(boundsOf([curve("NaN", 2, "Infinity", 4)])).toEqual({ x: [1, 3], y: [2, 4] });
   expect(boundsOf([curve("NaN")])).toBeNull();
   expect(boundsOf([curve(3)])).toEqual({ x: [-1, 1], y: [2, 4] });
+});
+
+test("a curve that could not be read is read again, and meanwhile the last one of the same metric stands", async () => {
+  const kept = createKeptCurves();
+  const asked: string[] = [];
+  const curve = (job: string, reports: number) => ({ job, reports, notFinite: {}, points: [] });
+  const wanted = (of: string, state: string) => ["a", "b"].map((job) => ({ job, of, state }));
+  const read =
+    (reports: number, failing = "") =>
+    async (job: string) => {
+      asked.push(job);
+      if (job === failing) throw new Error("the dashboard does not answer");
+      return curve(job, reports);
+    };
+  expect(await kept.read(wanted("loss", "1"), read(1, "b"))).toEqual({ curves: [curve("a", 1)], isWhole: false });
+  expect(await kept.read(wanted("loss", "1"), read(1))).toEqual({
+    curves: [curve("a", 1), curve("b", 1)],
+    isWhole: true,
+  });
+  expect(asked).toEqual(["a", "b", "b"]);
+  expect(await kept.read(wanted("loss", "2"), read(2, "b"))).toEqual({
+    curves: [curve("a", 2), curve("b", 1)],
+    isWhole: false,
+  });
+  expect(await kept.read(wanted("acc", "2"), read(3, "b"))).toEqual({ curves: [curve("a", 3)], isWhole: false });
 });

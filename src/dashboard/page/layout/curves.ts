@@ -47,3 +47,38 @@ export function chooseJobs<T extends { readonly id: string; readonly state: stri
   const running = having.filter(({ state }) => state === "running");
   return [...running, ...having.filter(({ state }) => state !== "running")].slice(0, most);
 }
+
+/** A curve to read. */
+export interface WantedCurve {
+  readonly job: string;
+  /** What it is a curve of. */
+  readonly of: string;
+  /** Changes with every new value. */
+  readonly state: string;
+}
+
+/** Remembers curves, so that each is read again only when it has a new value. */
+export function createKeptCurves() {
+  let kept = new Map<string, WantedCurve & { readonly curve: Curve }>();
+  return {
+    /**
+     * @param read rejects where the curve cannot be read now: the last one that is known stands for it
+     * @returns also whether all could be read
+     */
+    async read(wanted: readonly WantedCurve[], read: (job: string) => Promise<Curve>) {
+      const found = await Promise.all(
+        wanted.map(async (one) => {
+          const former = kept.get(one.job);
+          const known = former?.of === one.of ? former : undefined;
+          if (known?.state === one.state) return known;
+          const curve = await read(one.job).catch(() => null);
+          return curve ? { ...one, curve } : (known ?? null);
+        }),
+      );
+      const those = found.filter((one) => one !== null);
+      kept = new Map(those.map((one) => [one.job, one]));
+      const isWhole = found.every((one, index) => one?.state === wanted[index]?.state);
+      return { curves: those.map(({ curve }) => curve), isWhole };
+    },
+  };
+}

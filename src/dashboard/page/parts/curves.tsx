@@ -5,7 +5,7 @@ import { oneLine } from "../../../shared/plain-text.ts";
 import { formatNotFinite, formatValue } from "../../../views/numbers.ts";
 import { tickLabels } from "../../../views/tick-labels.ts";
 import { get } from "../api.ts";
-import { boundsOf, type Curve, chooseJobs, type SeriesPoint } from "../layout/curves.ts";
+import { boundsOf, type Curve, chooseJobs, createKeptCurves, type SeriesPoint } from "../layout/curves.ts";
 import { some } from "../layout/format.ts";
 import { toDots, toPath, toScale } from "../layout/scale.ts";
 import { ledger } from "../ledger.ts";
@@ -51,24 +51,21 @@ export function followCurves(): void {
     return JSON.stringify([fields.value.session, metric.value, values]);
   });
   let [isReading, isDue] = [false, false];
-  const kept = new Map<string, { readonly key: string; readonly curve: Curve }>();
+  const kept = createKeptCurves();
   const read = async () => {
     [isReading, isDue] = [true, false];
-    const [session, name] = [fields.peek().session, metric.peek()];
-    const found = await Promise.all(
-      drawn.peek().map(async ({ id, metrics }) => {
-        const key = JSON.stringify([session, name, metrics[name ?? ""]]);
-        const known = kept.get(id);
-        if (known?.key === key) return known.curve;
-        const told = await get<Told>(`/series/${id}`, session).catch(() => null);
-        const { points = [], reports = 0, notFinite = {} } = told?.series.find((one) => one.metric === name) ?? {};
-        const curve = { job: id, points, reports, notFinite };
-        kept.set(id, { key, curve });
-        return curve;
-      }),
+    const [session, name] = [fields.peek().session, metric.peek() ?? ""];
+    const of = JSON.stringify([session, name]);
+    const found = await kept.read(
+      drawn.peek().map(({ id, metrics }) => ({ job: id, of, state: JSON.stringify(metrics[name]) })),
+      async (job) => {
+        const { series } = await get<Told>(`/series/${job}`, session);
+        const { points = [], reports = 0, notFinite = {} } = series.find((one) => one.metric === name) ?? {};
+        return { job, points, reports, notFinite };
+      },
     );
-    curves.value = found;
-    for (const id of kept.keys()) if (!found.some(({ job }) => job === id)) kept.delete(id);
+    curves.value = found.curves;
+    if (!found.isWhole) isDue = true; // a job that has ended has no new value, which would be the next occasion
     systemClock.after(EVERY_MS, () => {
       isReading = false;
       if (isDue) void read();
