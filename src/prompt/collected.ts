@@ -5,7 +5,7 @@ import { nameList, oneLine, plainName } from "../shared/plain-text.ts";
 import type { BuiltCommits } from "../workspace/collect/build-commits.ts";
 import type { AutoLoadedFile } from "../workspace/collect/find-auto-loaded.ts";
 import type { MergePreview } from "../workspace/collect/preview-merge.ts";
-import type { LeftOut } from "../workspace/collect/select-files.ts";
+import { FILE_LIMITS, type LeftOut, tooLarge } from "../workspace/collect/select-files.ts";
 import { formatSize, toText } from "../workspace/paths.ts";
 import { toNotes } from "./job-list.ts";
 import { toFact, toQuoted } from "./quoted-text.ts";
@@ -168,8 +168,11 @@ export function renderFiles(collected: CollectedFiles, target: string, root: str
   const notes = collected.notes.map((note) => `Not among them: ${toFact(note, 2_000)}.`);
   const missing = unmatched.map((pattern) => toUnmatched(pattern, "Nothing is at"));
   const left = leftOut.map(toLeftLine);
+  const inParts = leftOut.some(({ why }) => why === tooLarge(FILE_LIMITS)) ? toInParts(job) : "";
   if (files.length === 0) {
-    const why = [...missing, ...notes, ...left.slice(0, SHOWN).map((one) => `Left out ${one}.`)];
+    const why = [...missing, ...notes, ...left.slice(0, SHOWN).map((one) => `Left out ${one}.`), inParts].filter(
+      Boolean,
+    );
     const nothing = why.length > 0 ? why.join(" ") : "It changed no files; name paths to take others.";
     throw new PluginError("collect_failed", `No files of ${job.id} were written. ${nothing}`, { retryable: false });
   }
@@ -181,6 +184,7 @@ export function renderFiles(collected: CollectedFiles, target: string, root: str
     ...shorten(files.map((file) => `${toName(file)}${toSize(file.bytes)}`)),
     ...toAttention(collected.attention, "move them to where they count"),
     ...(left.length > 0 ? [`Left out ${left.length}:`, ...shorten(left)] : []),
+    inParts,
     ...missing,
     ...notes,
     toJobNotes(job),
@@ -200,6 +204,9 @@ export function renderFiles(collected: CollectedFiles, target: string, root: str
     },
   };
 }
+
+const toInParts = ({ id }: Pick<Job, "id">): string =>
+  `A file that is too large comes in parts: start a run "from": "${id}" with the command "split -b 900M FILE FILE.part-", collect the parts of that run by twos, and put them together with cat.`;
 
 /** What was left out or altered when its files were taken, and limits that did not hold. */
 function toJobNotes(job: Pick<Job, "id" | "base" | "notes">): string {

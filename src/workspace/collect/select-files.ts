@@ -128,13 +128,17 @@ export function selectFiles(
 const BARE_REPOSITORY =
   "it is a repository, whose settings can make git run programs; have the job pack it into an archive";
 
+/** Why one file is left out that is larger than any may be. */
+export const tooLarge = ({ fileBytes }: Pick<FileLimits, "fileBytes">): string =>
+  `it is larger than ${formatSize(fileBytes)}`;
+
 function whyNot(file: ListedFile, limits: FileLimits): string | null {
   if (file.kind !== "long" && !isSafePath(file.path)) return "some file system takes its name for another place";
   if (file.kind === "closed") return "it is a folder that the job itself has no permission to read";
   if (file.kind === "long") return "paths below it are too long";
   if (file.kind === "other") return "it is a pipe, socket or device";
   if (file.kind === "link" && !staysWithin(file.path, file.to)) return "it is a link that may lead elsewhere";
-  return file.bytes > limits.fileBytes ? `it is larger than ${formatSize(limits.fileBytes)}` : null;
+  return file.bytes > limits.fileBytes ? tooLarge(limits) : null;
 }
 
 /**

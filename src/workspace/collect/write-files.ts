@@ -4,7 +4,7 @@ import { PluginError } from "../../shared/error-code.ts";
 import { absoluteIn, formatSize, toBytes } from "../paths.ts";
 import type { FetchedPiece } from "../sandbox/fetch-files.ts";
 import type { ListedFile } from "../sandbox/list-files.ts";
-import type { FileLimits, LeftOut, Selection } from "./select-files.ts";
+import { type FileLimits, type LeftOut, type Selection, tooLarge } from "./select-files.ts";
 import { openTarget } from "./target.ts";
 
 /*
@@ -79,12 +79,13 @@ async function writeAll({ selection, contents, limits }: WriteRequest, partial: 
       const { bytes, ok } = await receive(typeof handle === "string" ? null : handle).finally(async () => {
         if (typeof handle !== "string") await handle.close();
       });
-      const tooLarge = bytes > limits.fileBytes ? `it is larger than ${formatSize(limits.fileBytes)}` : null;
-      const why = typeof handle === "string" ? handle : (tooLarge ?? (ok ? null : "it could not be read"));
+      const isTooLarge = bytes > limits.fileBytes;
+      const problem = isTooLarge ? tooLarge(limits) : ok ? null : "it could not be read";
+      const why = typeof handle === "string" ? handle : problem;
       if (why === null) files.push({ path: file.path, bytes });
       else {
         if (typeof handle !== "string") await unlink(folder.at(file.path));
-        leftOut.push({ path: file.path, why, bytes: tooLarge === null ? file.bytes : null });
+        leftOut.push({ path: file.path, why, bytes: isTooLarge ? null : file.bytes });
       }
     }
   } finally {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { type CollectedChanges, renderCollected, renderFiles } from "../../../src/prompt/collected.ts";
+import { FILE_LIMITS, tooLarge } from "../../../src/workspace/collect/select-files.ts";
 
 const nothing = {
   job: { id: "job_1", base: null, notes: [] },
@@ -91,4 +92,14 @@ test("copied files are named with the root that their paths start from, and smal
 
 test("one commit is one", () => {
   expect(renderCollected(branchOn("b".repeat(40)), null).output).toContain("of job_1: 1 commit, 1 file, +1 -1.");
+});
+
+test("a file that is too large is left out with the way in which it comes", () => {
+  const leftOut = [{ path: "model.pt", why: tooLarge(FILE_LIMITS), bytes: 3 * 1024 ** 3 }];
+  const files = { ...nothing, files: [], leftOut, unmatched: [], attention: [], notes: [] };
+  const way = 'start a run "from": "job_1" with the command "split -b 900M';
+  expect(() => renderFiles(files, "out")).toThrow(way);
+  const some = { ...files, files: [{ path: "a.txt", bytes: 2 }] };
+  expect(renderFiles(some, "out").output).toContain(way);
+  expect(renderFiles({ ...some, leftOut: [] }, "out").output).not.toContain("in parts");
 });
