@@ -5,7 +5,14 @@ import type { Failure } from "../shared/error-code.ts";
 import type { ExecRequest, SandboxProcess } from "./command.ts";
 import type { StepListener } from "./creation-steps.ts";
 import type { LentPaths } from "./lent-paths.ts";
-import type { SandboxGpu, SandboxMemory, SandboxPort, SandboxProcessLimit, SandboxUsage } from "./sandbox-facts.ts";
+import type {
+  SandboxGpu,
+  SandboxMemory,
+  SandboxNetwork,
+  SandboxPort,
+  SandboxProcessLimit,
+  SandboxUsage,
+} from "./sandbox-facts.ts";
 
 export {
   type ExecRequest,
@@ -17,7 +24,14 @@ export {
   type SandboxProcess,
   type SandboxSignal,
 } from "./command.ts";
-export type { SandboxGpu, SandboxMemory, SandboxPort, SandboxProcessLimit, SandboxUsage } from "./sandbox-facts.ts";
+export type {
+  SandboxGpu,
+  SandboxMemory,
+  SandboxNetwork,
+  SandboxPort,
+  SandboxProcessLimit,
+  SandboxUsage,
+} from "./sandbox-facts.ts";
 
 /*
  * The port that every sandbox provider implements. What every provider must do is required; what only some can do is behind
@@ -243,6 +257,8 @@ export interface Sandbox {
   readonly memory: SandboxMemory | null;
   /** null where it is not known. */
   readonly processes: SandboxProcessLimit | null;
+  /** null where it has none, or cannot lose it alone. */
+  readonly network: SandboxNetwork | null;
   /** Reads the meter, which a sandbox that has ended may not have any more. null = there is none, or it does not say. Never rejects. */
   readonly usage: (() => Promise<SandboxUsage | null>) | null;
   /**

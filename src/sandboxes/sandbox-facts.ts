@@ -36,3 +36,11 @@ export interface SandboxProcessLimit {
   /** How many more the kernel has refused so far; null when it does not tell. */
   refusals(): number | null;
 }
+
+/** A network that a sandbox can lose and get again. */
+export interface SandboxNetwork {
+  /** How often it was lost so far. Connections do not survive that. */
+  losses(): number;
+  /** Why there is none now, as a clause; null = there is one. */
+  lost(): string | null;
+}

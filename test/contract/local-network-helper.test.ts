@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
 import { findNetworkTools } from "../../src/sandboxes/local/bubblewrap/network.ts";
+import type { Sandbox } from "../../src/sandboxes/port.ts";
 import { until } from "../support/wait.ts";
 import { descendants, leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
 import { sh } from "./sandbox-shell.ts";
@@ -18,38 +19,66 @@ const helpers = () =>
     .map(({ pid }) => pid);
 /** Its default route, and whether an address of clouds' metadata is blocked. */
 const NETWORK = "grep -q '^[^I]*\t00000000' /proc/net/route && ip route get 169.254.169.254 2>&1 | head -c 30";
+const FEW_FILES = 600;
 
 describe.skipIf(why !== null)(`the program that provides a sandbox's network${why ? ` (skipped: ${why})` : ""}`, () => {
-  test("is replaced when it ends by itself, five times, and then the loss is logged", async () => {
-    const rootDir = newRoot();
-    const logged: string[] = [];
-    const log = (_: string, message: string, facts?: object) =>
-      void logged.push(`${message}: ${JSON.stringify(facts)}`);
-    const provider = localProvider(rootDir, { log });
-    try {
-      const sandbox = await provider.create(localSpec({ network: "open" }));
+  test("is replaced each time it ends by itself, and the loss logged", () =>
+    withSandbox(async (sandbox, logged) => {
       const before = await sh(sandbox, NETWORK);
       expect(before.exit).toEqual({ kind: "exited", code: 0 });
-      let last = 0;
-      const next = async () => {
+      for (let ends = 1, last = 0; ends <= 3; ends += 1) {
         await until(() => helpers().some((pid) => pid !== last), { what: "there is a helper" });
         last = helpers().find((pid) => pid !== last) as number;
         await until(async () => (await sh(sandbox, NETWORK)).stdout === before.stdout, { what: "there is a network" });
-      };
-      await next();
-      for (let ended = 0; ended < 5; ended += 1) {
         process.kill(last, "SIGKILL");
-        await next();
+        await until(() => sandbox.network?.losses() === ends, { what: "the loss is counted" });
       }
-      process.kill(last, "SIGKILL");
-      const isLogged = () => logged.some((line) => /lost its network.*its helper ended 6 times/.test(line));
-      await until(isLogged, { what: "the loss is logged", seen: () => logged });
-      expect(helpers()).toEqual([]);
-      await sandbox.terminate();
-      await provider.close();
-      expect(await leftOf(rootDir)).toEqual([]);
-    } finally {
-      rmSync(rootDir, { recursive: true, force: true });
-    }
-  });
+      await until(() => sandbox.network?.lost() === null, { what: "there is a network again" });
+      expect(logged.filter((line) => line.includes("lost its network"))).toHaveLength(3);
+    }));
+
+  test("is ended while the host's addresses cannot be looked up for want of open files, and started again then", () =>
+    withSandbox(async (sandbox) => {
+      const before = await sh(sandbox, NETWORK);
+      const most = /^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+      const limitFiles = (to: unknown) => spawnSync("prlimit", ["--pid", String(process.pid), `--nofile=${to}:`]);
+      limitFiles(FEW_FILES);
+      const files = openAll();
+      try {
+        const { network } = sandbox;
+        await until(() => network?.lost(), { what: "the network is ended" });
+        expect(network?.lost()).toContain("EMFILE");
+      } finally {
+        for (const fd of files) closeSync(fd);
+        limitFiles(most);
+      }
+      await until(() => sandbox.network?.lost() === null, { what: "there is a network again" });
+      expect((await sh(sandbox, NETWORK)).stdout).toBe(before.stdout);
+    }));
 });
+
+async function withSandbox(use: (sandbox: Sandbox, logged: readonly string[]) => Promise<void>): Promise<void> {
+  const rootDir = newRoot();
+  const logged: string[] = [];
+  const log = (_: string, message: string, facts?: object) => void logged.push(`${message}: ${JSON.stringify(facts)}`);
+  const provider = localProvider(rootDir, { log });
+  try {
+    const sandbox = await provider.create(localSpec({ network: "open" }));
+    await use(sandbox, logged);
+    await sandbox.terminate();
+    await provider.close();
+    expect(await leftOf(rootDir)).toEqual([]);
+  } finally {
+    rmSync(rootDir, { recursive: true, force: true });
+  }
+}
+
+/** Opens as many files as this process may. */
+function openAll(): number[] {
+  const files: number[] = [];
+  try {
+    for (;;) files.push(openSync("/dev/null", "r"));
+  } catch {
+    return files;
+  }
+}

@@ -104,7 +104,7 @@ export function createMemoryMachine(): MemoryMachine {
     const sandbox: Sandbox = {
       id,
       ...{ workdir: spec.workdir, home: "/home/agent" },
-      notes: [],
+      ...{ notes: [], network: null },
       gpu: machine.devices && spec.machine?.gpu ? { granted: spec.machine.gpu, devices: machine.devices } : null,
       billedSince: null,
       ports: [],

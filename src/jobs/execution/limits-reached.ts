@@ -7,12 +7,12 @@ import type { ExitStatus, Sandbox } from "../../sandboxes/port.ts";
 /** Exit code with which shells report that a command of theirs was killed by SIGKILL. */
 const KILLED = 137;
 
-/** Explains how a command ended that lacked memory or processes, each in a line of its own; "" when there is nothing to say. */
+/** Explains how a command ended that lacked memory, processes or the network, each in a line of its own; "" when there is nothing to say. */
 export type ExplainEnd = (status: ExitStatus, isKilledByUs: boolean) => string;
 
 export interface WatchedLimits {
   readonly job: Job | undefined;
-  readonly sandbox: Pick<Sandbox, "memory" | "processes">;
+  readonly sandbox: Pick<Sandbox, "memory" | "processes" | "network">;
   readonly environments: Readonly<Record<string, Environment>>;
 }
 
@@ -20,7 +20,21 @@ export interface WatchedLimits {
 export function watchLimits(watched: WatchedLimits): ExplainEnd {
   const ofMemory = watchMemory(watched);
   const ofProcesses = watchProcesses(watched);
-  return (status, isKilledByUs) => ofMemory(status, isKilledByUs) + ofProcesses(status, isKilledByUs);
+  const ofNetwork = watchNetwork(watched);
+  return (status, isKilledByUs) =>
+    ofMemory(status, isKilledByUs) + ofProcesses(status, isKilledByUs) + ofNetwork(status, isKilledByUs);
+}
+
+function watchNetwork({ sandbox: { network } }: WatchedLimits): ExplainEnd {
+  const before = network?.losses() ?? 0;
+  return (status) => {
+    if (network === null || (status.kind === "exited" && status.code === 0)) return "";
+    const lost = network.lost();
+    if (lost !== null)
+      return `\n[The sandbox has lost its network, which is started again where that can help: ${lost}]`;
+    if (network.losses() === before) return "";
+    return "\n[The sandbox was without its network for a moment while this ran, and its connections were cut. It has it again]";
+  };
 }
 
 function watchProcesses({ sandbox: { processes } }: WatchedLimits): ExplainEnd {

@@ -29,8 +29,22 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       pending.delete(key);
     }
   };
-  const { id, workdir, home, notes, gpu, billedSince, ports, memory, processes, usage, ended, view, reloadVolumes } =
-    sandbox;
+  const {
+    id,
+    workdir,
+    home,
+    notes,
+    gpu,
+    billedSince,
+    ports,
+    memory,
+    processes,
+    network,
+    usage,
+    ended,
+    view,
+    reloadVolumes,
+  } = sandbox;
   return {
     sandbox: {
       id,
@@ -42,6 +56,7 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       ports,
       memory,
       processes,
+      network,
       usage,
       ended,
       view,

@@ -1,6 +1,6 @@
 import type { Failure } from "../../shared/error-code.ts";
 import type { LentPaths } from "../lent-paths.ts";
-import type { SandboxSignal } from "../port.ts";
+import type { SandboxNetwork, SandboxSignal } from "../port.ts";
 import type { LentGpus } from "./gpus/driver-files.ts";
 import type { SandboxDirs } from "./layout.ts";
 import type { CopyResult } from "./tree-copy.ts";
@@ -131,6 +131,8 @@ export interface Isolation {
   readonly memoryKills: (() => number | null) | null;
   /** Processes and threads that the kernel has refused so far because the sandbox had as many as it may; null where it does not tell. */
   readonly processRefusals: (() => number | null) | null;
+  /** null where it has none, or the host's own. */
+  readonly network: SandboxNetwork | null;
   /** Stops all processes; the returned function resumes those that ran. A process that cannot be stopped keeps running. */
   freeze(): Promise<() => Promise<void>>;
   /** Size of the deleted files that its processes still have open. @throws Error when it cannot be determined */

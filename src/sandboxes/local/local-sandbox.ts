@@ -48,6 +48,7 @@ export class LocalSandbox implements Sandbox {
   readonly reloadVolumes = null;
   readonly memory: Sandbox["memory"];
   readonly processes: Sandbox["processes"];
+  readonly network: Sandbox["network"];
   readonly usage = null;
   readonly billedSince = null;
   readonly #starting = new Set<Promise<unknown>>();
@@ -71,6 +72,7 @@ export class LocalSandbox implements Sandbox {
     const { memoryKills, processRefusals } = parts.isolation;
     this.memory = memoryKills && { limitMiB: parts.limits.memoryMiB, kills: memoryKills };
     this.processes = processRefusals && { limit: parts.limits.processes, refusals: processRefusals };
+    this.network = parts.isolation.network;
     this.#clock = parts.clock;
     this.#fifos = parts.fifos;
     this.#fifos.prepare();

@@ -87,6 +87,7 @@ export function processGroupIsolation(
     killLaunch: (spawned) => void signalGroup(spawned, "SIGKILL"),
     memoryKills: null,
     processRefusals: null,
+    network: null,
     // Without a namespace the job's processes cannot be told from others.
     freeze: async () => async () => {},
     deletedOpenFiles: async () => ({ bytes: 0, files: 0 }),

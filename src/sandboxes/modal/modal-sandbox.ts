@@ -37,6 +37,7 @@ export class ModalSandbox implements Sandbox {
   /** The kernel's counters are not visible in a container. */
   readonly memory = null;
   readonly processes = null;
+  readonly network = null;
   /** Modal offers no second namespace around the same files. */
   readonly view = null;
   readonly billedSince: number | null;

@@ -85,8 +85,8 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
   };
   const systemFolders = briefly(LOOK_UP_MS, () => readSystemFolders(placesWith([])));
   const programs = () => programArgs(systemFolders());
-  const etcOf = memoizeBriefly({ forMs: LOOK_UP_MS, clock }, String, (isOnline: boolean) =>
-    readEtc(isOnline ? resolver() : NO_RESOLVER, systemFolders().hidden),
+  const etcOf = memoizeBriefly({ forMs: LOOK_UP_MS, clock }, String, async (isOnline: boolean) =>
+    readEtc(isOnline ? await resolver() : NO_RESOLVER, systemFolders().hidden),
   );
   const networkTools = briefly(LOOK_UP_MS, findNetworkTools);
   const addresses = briefly(ADDRESSES_MS, hostAddresses);
@@ -114,7 +114,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
         removeOrphanCgroups(cgroupParents);
       }
       const hostPath = lookUp([plan.workdir, HOME]);
-      const etc = etcOf(plan.network === "open");
+      const etc = await etcOf(plan.network === "open");
       const etcFiles = makeFiles(etc.files);
       // A unique name, because the cgroup of an earlier attach to the same sandbox may still exist.
       const cgroup = createCgroup(cgroupParents, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
@@ -175,9 +175,9 @@ function changedAt(folder: string): number {
   }
 }
 
-function resolver(): Resolver {
+async function resolver(): Promise<Resolver> {
   try {
-    return reachableResolver([...NEVER_REACHABLE, ...hostAddresses()]);
+    return reachableResolver([...NEVER_REACHABLE, ...(await hostAddresses())]);
   } catch {
     return NO_RESOLVER; // the network will fail for the same reason, and the job is told why
   }

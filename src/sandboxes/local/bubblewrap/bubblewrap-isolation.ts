@@ -30,7 +30,7 @@ export interface BubblewrapPlan extends IsolationPlan {
   readonly files: SandboxFiles;
   readonly networkTools: () => NetworkTools | string;
   /** The host's addresses as they were read a moment ago, for all sandboxes that look at them every second. */
-  readonly addresses: () => ReadonlySet<string>;
+  readonly addresses: () => Promise<ReadonlySet<string>>;
   readonly insideEnv: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
   readonly clock: Clock;
@@ -81,7 +81,10 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
     };
     const made =
       plan.network === "open"
-        ? await setUpWithNetwork(setUp, plan.networkTools())
+        ? await setUpWithNetwork(setUp, plan.networkTools(), {
+            onLost: (error) => plan.log("warn", "A sandbox lost its network", { sandboxId: plan.id, error }),
+            onBack: () => plan.log("info", "A sandbox has its network again", { sandboxId: plan.id }),
+          })
         : { network: null, notes: await setUpAlone(setUp) };
     network = made.network;
     const notes = [...plan.notes, ...made.notes];
@@ -108,7 +111,6 @@ function toIsolation(
   { namespaces, processes, network }: Handles,
 ): Isolation {
   let alive = true;
-  let isNetworkLost = false;
   let survivors = 0;
   let reason: Failure | null | undefined;
   const ended = gone.then(async (how): Promise<Failure | null> => {
@@ -166,16 +168,9 @@ function toIsolation(
       return frozen ?? processes.freeze();
     },
     deletedOpenFiles: () => processes.deletedOpenFiles(plan.dirs.root),
+    network: network && { losses: network.losses, lost: network.lost },
     async maintain() {
-      if (!alive || !network) return;
-      await network.resync(plan.addresses).catch((error: unknown) => {
-        if (!alive || isNetworkLost) return;
-        isNetworkLost = true;
-        plan.log("warn", "A sandbox lost its network", {
-          sandboxId: plan.id,
-          error: String(error),
-        });
-      });
+      if (alive) await network?.resync(plan.addresses);
     },
     close,
   };

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 
 /*
  * The addresses by which this machine reaches itself. They are read from the kernel's routes and not from the list of
@@ -23,9 +23,16 @@ export const NEVER_REACHABLE: readonly string[] = [
 /** Azure's metadata service. It also is the name server of Azure's machines, so UDP stays open. */
 export const NO_TCP_TO = "168.63.129.16/32";
 
-/** The host's addresses as networks, such as `192.0.2.2/32`. @throws Error where /proc/net/fib_trie cannot be read */
-export function hostAddresses(): ReadonlySet<string> {
-  return localRoutes(readFileSync("/proc/net/fib_trie", "utf8"));
+/**
+ * The host's addresses as networks, such as `192.0.2.2/32`. Not read at once: for a machine with many thousand routes the
+ * kernel writes its tables for a tenth of a second.
+ * @throws Error where /proc/net/fib_trie cannot be read
+ */
+export async function hostAddresses(): Promise<ReadonlySet<string>> {
+  const fibTrie = await readFile("/proc/net/fib_trie", "utf8").catch((cause: Error) => {
+    throw new Error(`the host's addresses could not be read: ${cause.message}`, { cause });
+  });
+  return localRoutes(fibTrie);
 }
 
 /**
@@ -34,12 +41,12 @@ export function hostAddresses(): ReadonlySet<string> {
  */
 export function localRoutes(fibTrie: string): ReadonlySet<string> {
   const found = new Set<string>();
-  let address = "";
-  for (const line of fibTrie.split("\n")) {
-    address = /^\s*\|-- ([\d.]+)$/.exec(line)?.[1] ?? address;
-    const bits = /^\s*\/(\d+) \S+ (?:LOCAL|BROADCAST|ANYCAST|MULTICAST)\b/.exec(line)?.[1];
+  // From the few that are wanted back to their addresses, as there may be many thousand others.
+  for (const { 1: bits, index } of fibTrie.matchAll(/\/(\d+) \S+ (?:LOCAL|BROADCAST|ANYCAST|MULTICAST)\b/g)) {
+    const at = fibTrie.lastIndexOf("|-- ", index) + 4;
+    const address = fibTrie.slice(at, fibTrie.indexOf("\n", at));
     // A route of all addresses to the machine itself belongs to a transparent proxy, for packets that it marked.
-    if (bits !== undefined && bits !== "0" && !address.startsWith("127.")) found.add(`${address}/${bits}`);
+    if (bits !== "0" && !address.startsWith("127.")) found.add(`${address}/${bits}`);
   }
   return found;
 }

@@ -1,24 +1,31 @@
-import { existsSync } from "node:fs";
 import { findTool, runHostTool } from "../host-tools.ts";
-import { hostAddresses, NEVER_REACHABLE, NO_TCP_TO } from "./host-addresses.ts";
+import { hostAddresses, NEVER_REACHABLE } from "./host-addresses.ts";
 import { onHostChange } from "./host-changes.ts";
+import { KeptNetwork, type LookUp } from "./kept-network.ts";
 import type { Namespaces } from "./namespaces.ts";
+import { blockingLines, firstLines, toBatch } from "./network-rules.ts";
 import { type Helper, type SetUp, SetUpError, type SetUpResult, setUp } from "./set-up.ts";
 
 /*
  * A network for a sandbox through a user-mode helper, which cannot reach the host. W1: before any command runs, every
  * address of the host is unreachable inside, or there is no network at all. The helper connects as the user, so the job
- * can reach every address that the helper can reach: an address that is not listed here is not protected. W2: no address
- * is blocked by a route alone, because sockets bound to a device or sending to a group bypass routes.
+ * can reach every address that the helper can reach: an address that is not blocked is not protected.
  */
 
 export interface Network {
-  /**
-   * Blocks those of the host's addresses that it has got since the last call; also runs by itself as soon as the kernel
-   * reports a change. Rejects when blocking has failed, now or before, or no helper was left; the network is stopped then.
-   */
-  resync(addresses: () => ReadonlySet<string>): Promise<void>;
+  /** To be called about once a second. Never rejects. */
+  resync(addresses: LookUp): Promise<void>;
+  /** How often it was lost so far. */
+  losses(): number;
+  /** Why there is none now; null = there is one. */
+  lost(): string | null;
   stop(): void;
+}
+
+/** Told of what becomes of a network later. */
+export interface NetworkNews {
+  readonly onLost: (why: string) => void;
+  readonly onBack: () => void;
 }
 
 export interface NetworkHelper {
@@ -44,9 +51,6 @@ export function findNetworkTools(): NetworkTools | string {
     return "No network: `ip` (iproute2) is not installed, and without it the host's addresses cannot be blocked.";
   return { ip, helpers };
 }
-
-/** Helpers of one sandbox that are replaced by another when they end by themselves. */
-const MOST_REPLACED = 5;
 
 /**
  * Starts the candidates in order until one works; each has ended before the next is tried.
@@ -77,10 +81,11 @@ export async function startFirstWorking<T, U>(
 export async function setUpWithNetwork(
   plan: SetUp,
   tools: NetworkTools | string,
+  news: NetworkNews,
 ): Promise<{ network: Network | null; notes: string[] }> {
   if (typeof tools === "string") return { network: null, notes: [...(await setUpAlone(plan)), tools] };
   try {
-    const { network, unlimited } = await openNetwork(plan, tools);
+    const { network, unlimited } = await openNetwork(plan, tools, news);
     return { network, notes: unlimitedNotes(unlimited) };
   } catch (error) {
     return { network: null, notes: [...(await setUpAlone(plan)), `No network: ${(error as Error).message}.`] };
@@ -97,98 +102,44 @@ const unlimitedNotes = (why: string | null): string[] =>
 async function openNetwork(
   plan: SetUp,
   tools: NetworkTools,
+  news: NetworkNews,
 ): Promise<{ readonly network: Network; readonly unlimited: string | null }> {
-  const { namespaces, nsenter } = plan;
-  const blocked = new Set([...NEVER_REACHABLE, ...hostAddresses()]);
+  const { namespaces, nsenter, clock } = plan;
+  const blocked = new Set([...NEVER_REACHABLE, ...(await hostAddresses())]);
   // Runs the host's own `ip` as root of the outer user namespace, which owns the network.
   const enter = [nsenter, "--preserve-credentials", ...namespaces.enterArgs(["user", "net"]), "--", tools.ip];
   const block = async (networks: Iterable<string>) => {
     const fresh = [...networks].filter((network) => !blocked.has(network));
     if (fresh.length === 0) return;
-    const { code, stderr } = await runHostTool([...enter, "-batch", "-"], {
-      input: toBatch(fresh.flatMap(blockingLines)),
-    });
+    const { code, stderr } = await runHostTool([...enter, "-batch", "-"], { input: toBatch(blockingLines(fresh)) });
     if (code !== 0) throw new Error(`the host's addresses could not be blocked: ${stderr}`);
     for (const network of fresh) blocked.add(network);
   };
-  let stopHelper = () => {};
-  let isStopped = false;
-  let helpersEnded = 0;
-  let lost: Error | null = null;
-  // A failure here is reported by the next resync, about a second later.
-  const ignoreChanges = onHostChange(tools.ip, () => void resync(hostAddresses).catch(() => {}));
-  const stop = () => {
-    isStopped = true;
-    ignoreChanges();
-    stopHelper();
-  };
-  let last = Promise.resolve();
-  const resync = (addresses: () => ReadonlySet<string>) => {
-    // One after another, so that no address is blocked twice. After a failure there is no network.
-    last = last
-      .then(() => {
-        if (lost) throw lost;
-        return block(addresses());
-      })
-      .catch((error) => {
-        stop(); // W1
-        throw error;
-      });
-    return last;
-  };
-  // Before the helper starts, so that the host cannot be reached at any moment.
-  const lines = [...[...blocked].flatMap(blockingLines), blockPolicy(`${NO_TCP_TO} proto tcp`), ...ipv6Lines()];
+  const rules = toBatch(firstLines(blocked)); // before a helper starts, so that the host cannot be reached at any moment (W1)
   const start = async ({ name, path }: NetworkHelper) =>
-    setUp(plan, { ip: tools.ip, rules: toBatch(lines), helper: helperOf(name, path, namespaces) }).catch(
-      (error: Error) => {
-        if (error instanceof SetUpError) throw error;
-        throw new Error(`${name} did not come up${error.message && ` (${error.message})`}`);
-      },
-    );
-  const startHelper = async (): Promise<SetUpResult> => {
-    const started = await startFirstWorking(tools.helpers, start, (error) => error instanceof SetUpError);
-    stopHelper = started.stop;
-    if (isStopped) started.stop();
-    void started.gone.then(replaceHelper);
-    return started;
-  };
-  // One that ends by itself, as when the kernel kills it for want of memory, would take the network with it.
-  const replaceHelper = async () => {
-    if (isStopped) return;
-    helpersEnded += 1;
-    if (helpersEnded > MOST_REPLACED) lost = new Error(`its helper ended ${helpersEnded} times`);
-    else
-      await startHelper().catch((error: Error) => {
-        lost = error;
-      });
+    setUp(plan, { ip: tools.ip, rules, helper: helperOf(name, path, namespaces) }).catch((error: Error) => {
+      if (error instanceof SetUpError) throw error;
+      throw new Error(`${name} did not come up${error.message && ` (${error.message})`}`);
+    });
+  const startHelper = (): Promise<SetUpResult> =>
+    startFirstWorking(tools.helpers, start, (error) => error instanceof SetUpError);
+  const kept = new KeptNetwork({ block, startHelper, lookUp: hostAddresses, clock, ...news });
+  const ignoreChanges = onHostChange(tools.ip, clock, (addresses) => void kept.resync(addresses));
+  const stop = () => {
+    ignoreChanges();
+    kept.stop();
   };
   try {
-    const started = await startHelper();
-    // For addresses that came while the helper started, and whose blocking failed then.
-    await resync(hostAddresses);
-    return { network: { resync, stop }, unlimited: started.unlimited };
+    const { unlimited } = await kept.open();
+    return {
+      network: { resync: (addresses) => kept.resync(addresses), losses: kept.losses, lost: kept.lost, stop },
+      unlimited,
+    };
   } catch (error) {
     stop();
     throw error;
   }
 }
-
-const toBatch = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join("");
-
-/** Commands of `ip`: the policy that blocks (W2), and a route that makes programs fail at once. */
-const blockingLines = (network: string): string[] => [
-  blockPolicy(network),
-  ...(network.startsWith("127.") || network.startsWith("0.") ? [] : [`route replace unreachable ${network}`]),
-];
-
-/** An IPsec policy, which the kernel applies to every packet that leaves by a device, whichever way the device was chosen. */
-const blockPolicy = (selector: string): string => `xfrm policy update dst ${selector} dir out action block`;
-
-/** Blocks IPv6 except to the sandbox's own loopback, because the helpers speak IPv4 only. */
-const ipv6Lines = (): string[] =>
-  existsSync("/proc/net/if_inet6")
-    ? [`${blockPolicy("::/0")} priority 1`, "xfrm policy update dst ::1/128 dir out"]
-    : [];
 
 function helperOf(name: NetworkHelper["name"], path: string, namespaces: Namespaces): Helper {
   if (name === "slirp4netns") {
