@@ -53,13 +53,15 @@ describe.skipIf(why !== null)(
           await serve({ path: `\0${CANARY}${network}` });
           const other = await provider.create(localSpec({ network }));
           try {
+            const { stdout: route } = await sh(other, "ip -4 route show default");
+            const gateway = /via ([\d.]+)/.exec(route)?.[1] ?? "198.18.244.2";
             const targets = [
               ["127.0.0.1", loopback],
               ["127.0.0.1", any],
               ["localhost", any],
-              ["10.0.2.2", loopback],
-              ["10.0.2.2", any],
-              ["10.0.2.3", any],
+              [gateway, loopback],
+              [gateway, any],
+              [gateway.replace(/\d+$/, "3"), any],
               ["0.0.0.0", any],
               ["169.254.169.254", 80],
               ...hosts.map((host) => [host, any]),

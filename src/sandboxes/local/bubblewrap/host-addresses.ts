@@ -28,12 +28,13 @@ export const NO_TCP_TO = "168.63.129.16/32";
  * kernel writes its tables for a tenth of a second.
  * @throws Error where /proc/net/fib_trie cannot be read
  */
-export async function hostAddresses(): Promise<ReadonlySet<string>> {
-  const fibTrie = await readFile("/proc/net/fib_trie", "utf8").catch((cause: Error) => {
+export const hostAddresses = async (): Promise<ReadonlySet<string>> => localRoutes(await readRoutes());
+
+/** The host's routes: /proc/net/fib_trie. @throws Error */
+export const readRoutes = (): Promise<string> =>
+  readFile("/proc/net/fib_trie", "utf8").catch((cause: Error) => {
     throw new Error(`the host's addresses could not be read: ${cause.message}`, { cause });
   });
-  return localRoutes(fibTrie);
-}
 
 /**
  * Addresses and networks in /proc/net/fib_trie that lead to the machine itself or to all machines of a network. An entry

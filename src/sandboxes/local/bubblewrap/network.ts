@@ -1,9 +1,11 @@
 import { findTool, runHostTool } from "../host-tools.ts";
-import { hostAddresses, NEVER_REACHABLE } from "./host-addresses.ts";
+import { hostAddresses, NEVER_REACHABLE, readRoutes } from "./host-addresses.ts";
 import { onHostChange } from "./host-changes.ts";
 import { KeptNetwork, type LookUp } from "./kept-network.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { blockingLines, firstLines, toBatch } from "./network-rules.ts";
+import { chooseOwnNetwork } from "./own-network.ts";
+import { reachableResolver } from "./root-filesystem.ts";
 import { type Helper, type SetUp, SetUpError, type SetUpResult, setUp } from "./set-up.ts";
 
 /*
@@ -85,8 +87,8 @@ export async function setUpWithNetwork(
 ): Promise<{ network: Network | null; notes: string[] }> {
   if (typeof tools === "string") return { network: null, notes: [...(await setUpAlone(plan)), tools] };
   try {
-    const { network, unlimited } = await openNetwork(plan, tools, news);
-    return { network, notes: unlimitedNotes(unlimited) };
+    const { network, notes } = await openNetwork(plan, tools, news);
+    return { network, notes };
   } catch (error) {
     return { network: null, notes: [...(await setUpAlone(plan)), `No network: ${(error as Error).message}.`] };
   }
@@ -103,7 +105,7 @@ async function openNetwork(
   plan: SetUp,
   tools: NetworkTools,
   news: NetworkNews,
-): Promise<{ readonly network: Network; readonly unlimited: string | null }> {
+): Promise<{ readonly network: Network; readonly notes: string[] }> {
   const { namespaces, nsenter, clock } = plan;
   const blocked = new Set([...NEVER_REACHABLE, ...(await hostAddresses())]);
   // Runs the host's own `ip` as root of the outer user namespace, which owns the network.
@@ -116,11 +118,18 @@ async function openNetwork(
     for (const network of fresh) blocked.add(network);
   };
   const rules = toBatch(firstLines(blocked)); // before a helper starts, so that the host cannot be reached at any moment (W1)
-  const start = async ({ name, path }: NetworkHelper) =>
-    setUp(plan, { ip: tools.ip, rules, helper: helperOf(name, path, namespaces) }).catch((error: Error) => {
+  const notes: string[] = [];
+  const start = async ({ name, path }: NetworkHelper) => {
+    const own = chooseOwnNetwork(await readRoutes(), reachableResolver(NEVER_REACHABLE).nameservers);
+    const helper = name === "slirp4netns" ? slirp(path, namespaces, own.cidr) : pasta(path);
+    const started = await setUp(plan, { ip: tools.ip, rules, helper }).catch((error: Error) => {
       if (error instanceof SetUpError) throw error;
       throw new Error(`${name} did not come up${error.message && ` (${error.message})`}`);
     });
+    if (name === "slirp4netns" && !own.isFree)
+      notes.push(`Addresses in ${own.cidr} of your network cannot be reached.`);
+    return started;
+  };
   const startHelper = (): Promise<SetUpResult> =>
     startFirstWorking(tools.helpers, start, (error) => error instanceof SetUpError);
   const kept = new KeptNetwork({ block, startHelper, lookUp: hostAddresses, clock, ...news });
@@ -133,7 +142,7 @@ async function openNetwork(
     const { unlimited } = await kept.open();
     return {
       network: { resync: (addresses) => kept.resync(addresses), losses: kept.losses, lost: kept.lost, stop },
-      unlimited,
+      notes: [...unlimitedNotes(unlimited), ...notes],
     };
   } catch (error) {
     stop();
@@ -141,16 +150,18 @@ async function openNetwork(
   }
 }
 
-function helperOf(name: NetworkHelper["name"], path: string, namespaces: Namespaces): Helper {
-  if (name === "slirp4netns") {
-    const argv = [
-      path, "--configure", "--mtu=65520", "--disable-host-loopback", "--ready-fd=5", "--exit-fd=0",
-      // Its resolver forwards all ports, not 53 alone, to the host's resolver: see reachableNameservers.
-      "--disable-dns",
-      `--userns-path=${namespaces.path("user")}`, "--netns-type=path", namespaces.path("net"), "tap0",
-    ]; // biome-ignore format: one line per purpose
-    return { argv, isSelfGuarding: true };
-  }
+function slirp(path: string, namespaces: Namespaces, cidr: string): Helper {
+  const argv = [
+    path, "--configure", "--mtu=65520", `--cidr=${cidr}`, "--disable-host-loopback", "--ready-fd=5", "--exit-fd=0",
+    // Its resolver forwards all ports, not 53 alone, to the host's resolver: see reachableResolver.
+    "--disable-dns",
+    `--userns-path=${namespaces.path("user")}`, "--netns-type=path", namespaces.path("net"), "tap0",
+  ]; // biome-ignore format: one line per purpose
+  return { argv, isSelfGuarding: true };
+}
+
+/** Its sandbox has the host's own addresses, and needs no network of its own. */
+function pasta(path: string): Helper {
   const argv = [
     path, "--foreground", "--quiet", "--config-net", "--ipv4-only", "--no-map-gw", "--no-dhcp", "--no-ra",
     "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none",
