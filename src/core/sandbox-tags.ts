@@ -1,3 +1,4 @@
+import { toProcessName } from "../shared/process-identity.ts";
 import type { Job } from "./job.ts";
 
 /*
@@ -27,7 +28,7 @@ export const toWarmTags = (warmID: string, identity: string): Record<string, str
  */
 export const toBurstTags = (job: Owner, identity: string, usdPerHour: number): Record<string, string> => ({
   ...toTags(job, identity),
-  burst: String(process.pid),
+  burst: toProcessName(""),
   ...toCostTags(usdPerHour),
 });
 
@@ -37,7 +38,7 @@ export const toBurstTags = (job: Owner, identity: string, usdPerHour: number): R
  */
 export const toCostTags = (usdPerHour: number): Record<string, string> => ({
   usd_per_hour: String(usdPerHour),
-  maker: String(process.pid),
+  maker: toProcessName(""),
 });
 
 /** What a sandbox costs at most, as its tags say, USD per hour; 0 where they do not. */
@@ -46,5 +47,5 @@ export const rateOf = (tags: Readonly<Record<string, string>>): number => Number
 /** Tags of a sandbox that this process makes to read a job's files, and terminates afterwards. No job names it. */
 export const toReaderTags = (job: Owner, identity: string): Record<string, string> => ({
   ...toTags(job, identity),
-  reader: String(process.pid),
+  reader: toProcessName(""),
 });

@@ -25,10 +25,14 @@ export function hasEnded(name: string): boolean | null {
 }
 
 /** Whether its process may be taken for dead. Other containers keep what they hold by renewing it. */
-export function isNotAlive(name: string): boolean {
-  const isOfEarlierVersion = name.split(":").length < 4;
-  return isOfEarlierVersion ? isProcessDead(Number.parseInt(name, 10)) : hasEnded(name) === true;
-}
+export const isNotAlive = (name: string): boolean =>
+  isOfEarlierVersion(name) ? isProcessDead(Number.parseInt(name, 10)) : hasEnded(name) === true;
+
+const isOfEarlierVersion = (name: string): boolean => name.split(":").length < 4;
+
+/** Whether its process is not known to live. */
+export const mayHaveEnded = (name: string): boolean =>
+  isOfEarlierVersion(name) ? isNotAlive(name) : hasEnded(name) !== false;
 
 /** Where process ids mean what they mean here; null where the system does not say. */
 function placeOf(): string | null {

@@ -6,6 +6,7 @@ import type { ListedSandbox, Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
+import type { PoolStore } from "../store/pool-store.ts";
 
 /** What sandboxes cost that are no job's present one, until they have ended. */
 export interface Charges {
@@ -23,11 +24,12 @@ export interface Charges {
 
 export interface ChargesDeps {
   readonly limits: Pick<Limits, "rates">;
+  readonly pool: Pick<PoolStore, "claimLastCharge">;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-export function createCharges({ limits, clock, log }: ChargesDeps): Charges {
+export function createCharges({ limits, pool, clock, log }: ChargesDeps): Charges {
   /** Terminations that were accepted: what records their end. */
   const ending = new Set<() => void>();
 
@@ -35,7 +37,8 @@ export function createCharges({ limits, clock, log }: ChargesDeps): Charges {
     const { billedSince } = sandbox;
     if (billedSince === null) return;
     const job = sessionJobs.get(jobID);
-    if (job) addCost(sessionJobs, jobID, sandbox, limits.rates(job, gpu).most, billedSince);
+    if (job && pool.claimLastCharge(sandbox.id))
+      addCost(sessionJobs, jobID, sandbox, limits.rates(job, gpu).most, billedSince);
   }
 
   function addSince(

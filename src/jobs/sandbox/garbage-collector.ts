@@ -8,9 +8,8 @@ import { rateOf } from "../../core/sandbox-tags.ts";
 import { hasExpired } from "../../core/snapshot-expiry.ts";
 import type { ListedSandbox, SandboxProvider } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { isProcessDead } from "../../shared/is-process-dead.ts";
 import type { Log } from "../../shared/log.ts";
-import { isNotAlive } from "../../shared/process-identity.ts";
+import { isNotAlive, mayHaveEnded } from "../../shared/process-identity.ts";
 import type { Environments } from "../environments/environments.ts";
 import type { SessionJobs } from "../session/session-jobs.ts";
 import type { SessionRegistry } from "../session/session-registry.ts";
@@ -150,8 +149,8 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
   }
 
   /** Whether the process that made a sandbox for single commands may be alive: it records it as soon as it has it. */
-  function isBurstAlive(id: string, pid: string | undefined, createdAt: number | null): boolean {
-    if ((pid !== undefined && isProcessDead(Number(pid))) || pool.isSandboxAbandoned(id)) return false;
+  function isBurstAlive(id: string, maker: string | undefined, createdAt: number | null): boolean {
+    if ((maker !== undefined && isNotAlive(maker)) || pool.isSandboxAbandoned(id)) return false;
     const isRecorded = pool.sandboxes().some((row) => row.id === id);
     return isRecorded || createdAt === null || clock.now() - createdAt < deps.creationMs;
   }
@@ -159,7 +158,8 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
   /** Of one whose process died before it recorded it. A process that lives charges what it ends by itself. */
   function uncountedCost({ id, tags, billedSince }: Owned, job: Job): SandboxCost | null {
     const maker = tags.maker ?? tags.burst; // earlier versions name no maker
-    const isOfDead = maker !== undefined && isProcessDead(Number(maker));
+    // That of another container may live, and charges what it has made and recorded: see `claimLastCharge`.
+    const isOfDead = maker !== undefined && mayHaveEnded(maker);
     const isNamed = job.burst?.sandboxID === id || (job.sandbox.kind === "live" && job.sandbox.id === id);
     const isCounted = isNamed || pool.sandboxes().some((row) => row.id === id);
     if (!isOfDead || isCounted || billedSince == null) return null;
@@ -190,7 +190,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       const { parkAfterMs, creationMs } = deps;
       const built = tags.environment === undefined ? null : pool.environment(tags.environment);
       const isBuilding = built && isBuildingIn(built, id, { now, isDead: isNotAlive });
-      const isReader = tags.reader !== undefined && !isProcessDead(Number(tags.reader));
+      const isReader = tags.reader !== undefined && !isNotAlive(tags.reader);
       const named = job?.sandbox.kind === "live" ? job.sandbox.id : null;
       const recordedAt = (sandboxID: string | null) =>
         pool.sandboxes().find((row) => row.id === sandboxID)?.createdAt ?? null;
@@ -224,7 +224,8 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       }
       const cost = pool.sandboxCost(id) ?? (job && uncountedCost(sandbox, job));
       await provider.terminate(id);
-      if (cost) {
+      // Another process may end it too, at this very moment.
+      if (cost && pool.claimLastCharge(id)) {
         const usd = usdOver(cost.usdPerHour, clock.now() - cost.chargedTo);
         if (job) sessionJobs?.update(jobID, (one) => ({ ...one, compute: addUsd(one.compute, usd) }));
         else addToWarm(pool, jobID, usd, now);

@@ -102,7 +102,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     const charge = (sandbox: Sandbox, gpu: GpuRequest | null) => liveSandboxes.charge(sessionJobs, jobID, sandbox, gpu);
     const chargeLeft = (left: ListedSandbox) => {
       const isCounted = deps.pool.sandboxes().some(({ id }) => id === left.id);
-      if (!isCounted) liveSandboxes.chargeLeft(sessionJobs, jobID, left);
+      if (!isCounted && deps.pool.claimLastCharge(left.id)) liveSandboxes.chargeLeft(sessionJobs, jobID, left);
     };
     const onStep = (step: CreationStep) => noteStep(sessionJobs, jobID, step);
     const sources = { ...deps, charge, chargeLeft, onStep, onOldFiles };

@@ -31,6 +31,7 @@ import {
 } from "./lineage-store.ts";
 import { damage, type RowReader, type RowSchema } from "./rows.ts";
 import {
+  CHARGED_TABLE,
   checkSandboxCostRows,
   createSandboxCostStore,
   SANDBOX_COST_TABLE,
@@ -67,6 +68,7 @@ export interface PoolStore
     WarmStore,
     WarmUseStore {
   insertSandbox(id: string, provider: ProviderName, jobID: string, orchestrator: string, now: number): void;
+  /** It has ended, and what it has cost is charged. */
   deleteSandbox(id: string): void;
   /** Records that this process parks the sandbox once its job has ended. */
   ownSandbox(id: string, owner: string): void;
@@ -163,6 +165,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
       CREATION_RATE_TABLE,
       ...ENVIRONMENT_TABLES,
       SANDBOX_COST_TABLE,
+      CHARGED_TABLE,
       SESSION_PROJECT_TABLE,
       ...WARM_TABLES,
       WARM_USE_TABLE,
@@ -180,6 +183,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
   });
   const identity = () => database.get(identityRow, SELECT_IDENTITY)?.id ?? "";
   keepIdentity(identityFile, identity());
+  const costs = createSandboxCostStore(database, clock);
   return {
     ...createLeaseStore(database),
     ...createLabelStore(database),
@@ -188,7 +192,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
     ...createSnapshotUseStore(database),
     ...createCreationRateStore(database),
     ...createEnvironmentStore(database),
-    ...createSandboxCostStore(database),
+    ...costs,
     ...createSessionProjectStore(database),
     ...createWarmStore(database),
     ...createWarmUseStore(database),
@@ -203,6 +207,7 @@ export async function openPoolStore(stateDir: string, clock: Pick<Clock, "now"> 
       ),
     deleteSandbox: (id) =>
       database.transaction(() => {
+        costs.claimLastCharge(id);
         database.run("DELETE FROM sandboxes WHERE id = ?", id);
         database.run("DELETE FROM sandbox_owners WHERE sandbox = ?", id);
         database.run("DELETE FROM sandbox_origins WHERE sandbox = ?", id);
