@@ -10,10 +10,25 @@ export const TEMPORARY_FOLDERS: readonly string[] = ["/dev/shm", tmpdir()];
  * Opens a nameless file with this content for a child process, which reads it from the beginning. Not a pipe, because Bun
  * (1.3.14) closes pipes beyond descriptor 2 twice; by the second time the number may belong to another file, such as a
  * namespace. @returns the descriptor, which the caller closes
+ * @throws Error naming every folder in which there was no place for it
  */
-export function openAnonymousFile(content: Uint8Array): number {
-  const fd = openNameless();
+export function openAnonymousFile(content: Uint8Array, folders: readonly string[] = TEMPORARY_FOLDERS): number {
+  const reasons: string[] = [];
+  for (const folder of folders) {
+    try {
+      return openIn(folder, content);
+    } catch (error) {
+      reasons.push(`${folder}: ${(error as Error).message}`);
+    }
+  }
+  throw new Error(`no temporary file could be made (${reasons.join("; ")})`);
+}
+
+function openIn(folder: string, content: Uint8Array): number {
+  const path = join(folder, randomId("opa"));
+  const fd = openSync(path, "wx+", 0o600);
   try {
+    unlinkSync(path);
     // At explicit positions, because the child shares the offset.
     for (let at = 0; at < content.length; ) at += writeSync(fd, content, at, content.length - at, at);
     return fd;
@@ -31,19 +46,4 @@ export function withAnonymousFiles<T>(contents: readonly Uint8Array[], use: (fds
   } finally {
     for (const fd of fds) closeSync(fd);
   }
-}
-
-function openNameless(): number {
-  let failure: unknown;
-  for (const folder of TEMPORARY_FOLDERS) {
-    const path = join(folder, randomId("opa"));
-    try {
-      const fd = openSync(path, "wx+", 0o600);
-      unlinkSync(path);
-      return fd;
-    } catch (error) {
-      failure = error;
-    }
-  }
-  throw failure;
 }

@@ -1,6 +1,7 @@
-import { closeSync, constants, openSync, rmSync } from "node:fs";
+import { closeSync, constants, openSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { randomId } from "../../shared/ids.ts";
+import { isNotAlive, toProcessName } from "../../shared/process-identity.ts";
 import { TEMPORARY_FOLDERS } from "./anonymous-file.ts";
 import { findTool, runHostTool } from "./host-tools.ts";
 
@@ -10,6 +11,8 @@ export interface Fifo {
   readonly writeEnd: number;
 }
 
+/** Of their names, for as long as they have some; the name of the process that makes them follows. */
+const PREFIX = "opa-fifo-";
 /** FIFOs made at a time. Neither runtime can make one itself, so each batch costs the run of a program. */
 const BATCH = 24;
 /** The pool is refilled when it holds this many FIFOs or fewer. */
@@ -25,6 +28,12 @@ export class FifoPool {
   readonly #ready: Fifo[] = [];
   #filling: Promise<void> | null = null;
   #closed = false;
+  #isTidy = false;
+  readonly #folders: readonly string[];
+
+  constructor(folders: readonly string[] = TEMPORARY_FOLDERS) {
+    this.#folders = folders;
+  }
 
   /** @throws Error when none can be made */
   async takePair(): Promise<readonly [Fifo, Fifo]> {
@@ -46,7 +55,9 @@ export class FifoPool {
   }
 
   #fill(): Promise<void> {
-    this.#filling ??= makeFifos()
+    if (!this.#isTidy) for (const folder of this.#folders) removeLeft(folder);
+    this.#isTidy = true;
+    this.#filling ??= makeFifos(this.#folders)
       .then((made) => {
         if (this.#closed) for (const fifo of made) closeBoth(fifo);
         else this.#ready.push(...made);
@@ -59,29 +70,56 @@ export class FifoPool {
   }
 }
 
-async function makeFifos(): Promise<Fifo[]> {
+async function makeFifos(folders: readonly string[]): Promise<Fifo[]> {
   const mkfifo = findTool("mkfifo");
   if (mkfifo === null) throw new Error("mkfifo is not installed");
-  let reason = "";
-  for (const folder of TEMPORARY_FOLDERS) {
-    const prefix = join(folder, `${randomId("opa")}-`);
-    const paths = Array.from({ length: BATCH }, (_, at) => `${prefix}${at}`);
-    const made: Fifo[] = [];
+  const reasons: string[] = [];
+  for (const folder of folders) {
+    const prefix = join(folder, `${PREFIX}${toProcessName(randomId("batch"))}`);
+    const paths = Array.from({ length: BATCH }, (_, at) => `${prefix}-${at}`);
     try {
       const { code, stderr } = await runHostTool([mkfifo, "-m", "600", ...paths]);
-      if (code === 0) {
-        for (const path of paths) made.push(openBoth(path));
-        return made;
-      }
-      reason = stderr;
+      if (code === 0) return openAll(paths);
+      reasons.push(`${folder}: ${stderr.slice(0, 300)}`);
     } catch (error) {
-      for (const fifo of made) closeBoth(fifo);
-      throw error;
+      reasons.push(`${folder}: ${(error as Error).message}`);
     } finally {
-      for (const path of paths) rmSync(path, { force: true });
+      for (const path of paths) removeIfPossible(path);
     }
   }
-  throw new Error(`no FIFO could be made: ${reason.slice(0, 300)}`);
+  throw new Error(`no FIFO could be made (${reasons.join("; ")})`);
+}
+
+/** Removes the FIFOs of processes that were killed while they made them. */
+function removeLeft(folder: string): void {
+  const left = (name: string) => {
+    const maker = name.startsWith(PREFIX) ? /^(.+)-\d+$/.exec(name.slice(PREFIX.length))?.[1] : undefined;
+    return maker !== undefined && isNotAlive(maker);
+  };
+  try {
+    for (const name of readdirSync(folder).filter(left)) removeIfPossible(join(folder, name));
+  } catch {
+    // Whoever makes a file in the folder is told why it cannot be used.
+  }
+}
+
+function removeIfPossible(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Of another user, or in a file system that is read-only, where there is none.
+  }
+}
+
+function openAll(paths: readonly string[]): Fifo[] {
+  const made: Fifo[] = [];
+  try {
+    for (const path of paths) made.push(openBoth(path));
+    return made;
+  } catch (error) {
+    for (const fifo of made) closeBoth(fifo);
+    throw error;
+  }
 }
 
 function openBoth(path: string): Fifo {

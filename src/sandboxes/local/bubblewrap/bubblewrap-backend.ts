@@ -157,7 +157,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
           insideEnv, notes, networkTools, addresses, clock, log: deps.log,
         }); // biome-ignore format: one argument
       } catch (error) {
-        throw new PluginError("isolation_unavailable", explain((error as Error).message), {
+        throw new PluginError("isolation_unavailable", explainFailure((error as Error).message), {
           cause: error,
           retryable: false,
         });
@@ -198,12 +198,12 @@ function notLent({ refused }: HostPath, asked: readonly string[]): string[] {
 }
 
 /** bwrap's own message with the remedy for it. */
-function explain(message: string): string {
+export function explainFailure(message: string): string {
   const remedy = /SECCOMP|seccomp/.test(message)
     ? " The kernel accepts no system-call filter here (CONFIG_SECCOMP_FILTER is needed, and OpenCode must not run where seccomp is forbidden)."
     : /uid map|Permission denied|Operation not permitted|No permissions to creat/i.test(message)
       ? " Unprivileged user namespaces seem to be restricted: allow them for bwrap (sysctl kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile, kernel.unprivileged_userns_clone=1)."
-      : /No space left|max_user_namespaces/i.test(message)
+      : /namespace.*(?:No space left|ENOSPC)/i.test(message)
         ? " User namespaces seem to be used up or disabled: raise sysctl user.max_user_namespaces."
         : "";
   return `bubblewrap could not isolate a sandbox: ${message}.${remedy}`;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { alignedPause } from "../../../../src/sandboxes/local/aligned-pause.ts";
+import { explainFailure } from "../../../../src/sandboxes/local/bubblewrap/bubblewrap-backend.ts";
 import { refuseWorkdir } from "../../../../src/sandboxes/local/bubblewrap/bwrap-args.ts";
 import { startFirstWorking } from "../../../../src/sandboxes/local/bubblewrap/network.ts";
 import { isSandboxID, isSnapshotID, sandboxDirs, snapshotDir } from "../../../../src/sandboxes/local/layout.ts";
@@ -122,4 +123,16 @@ describe("pauses between looks at a command", () => {
       }),
     );
   });
+});
+
+test("no remedy for user namespaces is given where a disk is full", () => {
+  const asked = (message: string) => /user.max_user_namespaces/.test(explainFailure(message));
+  expect(
+    [
+      "bwrap: Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)",
+      "bwrap: Creating new namespace failed: No space left on device",
+      "no temporary file could be made (/dev/shm: ENOSPC: no space left on device, write)",
+      "bwrap: Can't write data to file /run/.first: No space left on device",
+    ].map(asked),
+  ).toEqual([true, true, false, false]);
 });
