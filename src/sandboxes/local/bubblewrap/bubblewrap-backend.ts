@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { homedir } from "node:os";
+import { join } from "node:path";
 import { withOwnPath } from "../../../config/own-path.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import { PluginError } from "../../../shared/error-code.ts";
@@ -22,6 +23,7 @@ import { readSystemFolders } from "./lent/system-folders.ts";
 import { findNetworkTools } from "./network.ts";
 import { processLimits, unenforcedLimits } from "./process-limits.ts";
 import { entryProgram, firstProgram } from "./programs/sandbox-programs.ts";
+import { createResolverFile } from "./resolver-file.ts";
 import { NO_RESOLVER, programArgs, type Resolver, reachableResolver, readEtc } from "./root-filesystem.ts";
 import { createSharedFiles } from "./shared-files.ts";
 
@@ -34,6 +36,8 @@ export interface BubblewrapDeps {
   readonly ids: () => string;
 }
 
+/** For how long sandboxes keep the name servers of a network that the host has left, at most. */
+const RESOLVER_MS = 5_000;
 /** Less than the time between two looks of a sandbox. */
 const ADDRESSES_MS = 500;
 /** Looking takes tens of milliseconds, in which OpenCode does nothing else. */
@@ -85,6 +89,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
   };
   const systemFolders = briefly(LOOK_UP_MS, () => readSystemFolders(placesWith([])));
   const programs = () => programArgs(systemFolders());
+  const resolver = briefly(RESOLVER_MS, readResolver);
   const etcOf = memoizeBriefly({ forMs: LOOK_UP_MS, clock }, String, async (isOnline: boolean) =>
     readEtc(isOnline ? await resolver() : NO_RESOLVER, systemFolders().hidden),
   );
@@ -116,6 +121,9 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
       const hostPath = lookUp([plan.workdir, HOME]);
       const etc = await etcOf(plan.network === "open");
       const etcFiles = makeFiles(etc.files);
+      const resolverFile =
+        plan.network === "open" ? createResolverFile(join(plan.dirs.root, "resolver"), resolver) : null;
+      await resolverFile?.follow();
       // A unique name, because the cgroup of an earlier attach to the same sandbox may still exist.
       const cgroup = createCgroup(cgroupParents, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
       const notes = notesOf(
@@ -153,8 +161,8 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
       };
       try {
         return await openIsolation({
-          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, files, args: bwrapArgs(plan, programs(), hostPath, etc, etcFiles, cgroup, options),
-          insideEnv, notes, networkTools, addresses, clock, log: deps.log,
+          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, files, args: bwrapArgs(plan, programs(), hostPath, etc, etcFiles, resolverFile?.folder ?? null, cgroup, options),
+          insideEnv, notes, networkTools, addresses, resolverFile, clock, log: deps.log,
         }); // biome-ignore format: one argument
       } catch (error) {
         throw new PluginError("isolation_unavailable", explainFailure((error as Error).message), {
@@ -175,7 +183,7 @@ function changedAt(folder: string): number {
   }
 }
 
-async function resolver(): Promise<Resolver> {
+async function readResolver(): Promise<Resolver> {
   try {
     return reachableResolver([...NEVER_REACHABLE, ...(await hostAddresses())]);
   } catch {

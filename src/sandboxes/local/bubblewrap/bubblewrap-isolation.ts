@@ -11,6 +11,7 @@ import { enterLaunch } from "./enter.ts";
 import { Namespaces } from "./namespaces.ts";
 import { type Network, type NetworkTools, setUpAlone, setUpWithNetwork } from "./network.ts";
 import { UP } from "./programs/sandbox-programs.ts";
+import type { ResolverFile } from "./resolver-file.ts";
 import { SandboxProcesses } from "./sandbox-processes.ts";
 import { type BwrapProcess, readReport, type SandboxFiles, startBwrap } from "./start-bwrap.ts";
 import { userLimits } from "./user-limits.ts";
@@ -31,6 +32,8 @@ export interface BubblewrapPlan extends IsolationPlan {
   readonly networkTools: () => NetworkTools | string;
   /** The host's addresses as they were read a moment ago, for all sandboxes that look at them every second. */
   readonly addresses: () => Promise<ReadonlySet<string>>;
+  /** null where there is no network. */
+  readonly resolverFile: ResolverFile | null;
   readonly insideEnv: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
   readonly clock: Clock;
@@ -170,7 +173,9 @@ function toIsolation(
     deletedOpenFiles: () => processes.deletedOpenFiles(plan.dirs.root),
     network: network && { losses: network.losses, lost: network.lost },
     async maintain() {
-      if (alive) await network?.resync(plan.addresses);
+      if (!alive) return;
+      await network?.resync(plan.addresses);
+      await plan.resolverFile?.follow().catch(() => {}); // tried again in a second
     },
     close,
   };

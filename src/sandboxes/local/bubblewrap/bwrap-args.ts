@@ -60,6 +60,7 @@ export function bwrapArgs(
   hostPath: HostPath,
   etc: Etc,
   etcFiles: string,
+  resolver: string | null,
   cgroup: Cgroup | null,
   options: BwrapOptions,
 ): string[] {
@@ -70,7 +71,7 @@ export function bwrapArgs(
     "--cap-drop", "ALL", "--clearenv", "--info-fd", String(DESCRIPTOR.report),
   ]; // biome-ignore format: a table
   if (options.disableUserns) args.push("--disable-userns");
-  args.push("--setenv", "PATH", "/usr/bin:/bin", ...programs, ...etcArgs(etc, etcFiles));
+  args.push("--setenv", "PATH", "/usr/bin:/bin", ...programs, ...etcArgs(etc, etcFiles, resolver));
   for (const path of hostPath.visible.binds) args.push("--ro-bind-try", path, path);
   for (const { at, to } of [...hostPath.visible.links, ...hostPath.links]) args.push("--symlink", to, at);
   args.push(...gpuFileArgs(gpus), ...procArgs(gpus), "--dev", "/dev", ...gpuNodeArgs(gpus));

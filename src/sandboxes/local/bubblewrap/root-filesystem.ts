@@ -60,6 +60,7 @@ const MAX_COPIED_FILES = 20;
 const MAX_COPIED_BYTES = 16_384;
 /** Where the files of /etc lie inside. */
 const ETC_FILES = "/run/.etc";
+const RESOLVER = "/run/.resolver";
 
 /**
  * The host's files are copied, and reached through links: a mount for each would be as safe, but bwrap reads the table of
@@ -110,11 +111,16 @@ function folder(from: string, at: string, hidden: readonly string[]): Pick<Etc, 
   };
 }
 
-/** bwrap's arguments for it. @param made the host's folder in which its files are */
-export function etcArgs({ files, binds, links }: Etc, made: string): string[] {
-  const linkTo = (name: string) => `${"../".repeat(name.split("/").length)}${ETC_FILES.slice(1)}/${name}`;
+/**
+ * bwrap's arguments for it.
+ * @param made the host's folder in which its files are
+ * @param resolver the one in which its resolv.conf is; null = it is among the files
+ */
+export function etcArgs({ files, binds, links }: Etc, made: string, resolver: string | null): string[] {
+  const folderOf = (name: string) => (resolver !== null && name === "resolv.conf" ? RESOLVER : ETC_FILES);
+  const linkTo = (name: string) => `${"../".repeat(name.split("/").length)}${folderOf(name).slice(1)}/${name}`;
   return [
-    "--dir", "/etc", "--ro-bind", made, ETC_FILES,
+    "--dir", "/etc", "--ro-bind", made, ETC_FILES, ...(resolver === null ? [] : ["--ro-bind", resolver, RESOLVER]),
     ...files.flatMap(({ name }) => ["--symlink", linkTo(name), `/etc/${name}`]),
     ...binds.flatMap(({ from, at }) => ["--ro-bind", from, at]),
     ...links.flatMap(({ at, to }) => ["--symlink", to, at]),
@@ -159,7 +165,7 @@ function readable(name: string): EtcFile[] {
 }
 
 /** Files of /etc with content of ours in place of the host's. */
-function synthesizedFiles({ nameservers, settings, hosts }: Resolver): EtcFile[] {
+function synthesizedFiles(resolver: Resolver): EtcFile[] {
   const nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin";
   return [
     {
@@ -167,15 +173,18 @@ function synthesizedFiles({ nameservers, settings, hosts }: Resolver): EtcFile[]
       content: `root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/sh\n${nobody}\n`,
     },
     { name: "group", content: "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n" },
-    { name: "hosts", content: toLines(["127.0.0.1 localhost sandbox", "::1 localhost", ...hosts]) },
+    { name: "hosts", content: toLines(["127.0.0.1 localhost sandbox", "::1 localhost", ...resolver.hosts]) },
     { name: "hostname", content: "sandbox\n" },
-    { name: "resolv.conf", content: toLines([...nameservers.map((address) => `nameserver ${address}`), ...settings]) },
+    { name: "resolv.conf", content: resolvConf(resolver) },
     {
       name: "nsswitch.conf",
       content: "passwd: files\ngroup: files\nhosts: files dns\nprotocols: files\nservices: files\n",
     },
   ];
 }
+
+export const resolvConf = ({ nameservers, settings }: Resolver): string =>
+  toLines([...nameservers.map((address) => `nameserver ${address}`), ...settings]);
 
 const toLines = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join("");
 

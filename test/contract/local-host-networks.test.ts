@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findNetworkTools } from "../../src/sandboxes/local/bubblewrap/network.ts";
-import { attackAs, USERS } from "./attack-users.ts";
+import { attackAs, HOST, USERS } from "./attack-users.ts";
 import { whyNoIsolation } from "./local-support.ts";
 
 const PYTHON = "/usr/bin/python3";
@@ -49,4 +49,29 @@ describe.skipIf(why !== null)(`a sandbox on a machine${why ? ` (skipped: ${why})
         rmSync(folder, { recursive: true });
       }
     });
+
+  test("that moves to another network asks the name servers there", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "opa-test-"));
+    const file = join(folder, "resolv.conf");
+    writeFileSync(file, "nameserver 192.0.2.53\nsearch home.example\n");
+    const mount = 'mount --bind "$1" "$(readlink -f /etc/resolv.conf)"; shift; exec "$@"';
+    const before = ["unshare", "-m", "sh", "-c", mount, "machine", file];
+    const change = `printf 'nameserver 203.0.113.53\\nsearch work.example\\n' > ${file}`;
+    const look = "for i in $(seq 100); do grep -q 203 /etc/resolv.conf && break; sleep 0.2; done; cat /etc/resolv.conf";
+    const steps = [
+      [0, "cat /etc/resolv.conf; echo x 2>&- > /etc/resolv.conf || echo kept"],
+      [HOST, change],
+      [0, look],
+    ];
+    try {
+      const attack = { sandboxes: 1, network: "open", steps: steps as [number, string][] } as const;
+      const { said } = await attackAs(USERS[0] as (typeof USERS)[0], attack, { before });
+      expect([said[0]?.stdout, said[2]?.stdout]).toEqual([
+        "nameserver 192.0.2.53\nsearch home.example\nkept\n",
+        "nameserver 203.0.113.53\nsearch work.example\n",
+      ]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
