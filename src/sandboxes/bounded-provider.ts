@@ -3,6 +3,7 @@ import { type ErrorCode, PluginError } from "../shared/error-code.ts";
 import { whyImpossible } from "../shared/possible-path.ts";
 import { DeadlineError, within } from "../shared/time-limit.ts";
 import { boundProcess } from "./bounded-process.ts";
+import { factsOf } from "./facts-of.ts";
 import { FileError, type Sandbox, type SandboxProcess, type SandboxProvider } from "./port.ts";
 
 /*
@@ -121,27 +122,12 @@ export function boundProvider(provider: SandboxProvider, clock: Clock, snapshotM
 }
 
 function boundSandbox(sandbox: Sandbox, clock: Clock): Sandbox {
-  const {
-    id,
-    workdir,
-    home,
-    notes,
-    gpu,
-    billedSince,
-    ports,
-    memory,
-    processes,
-    network,
-    usage,
-    ended,
-    view,
-    reloadVolumes,
-  } = sandbox;
+  const { id, usage, view, reloadVolumes } = sandbox;
   const limited = <T>(call: Promise<T>, limitMs: number, doing: string): Promise<T> =>
     inTime(call, { clock, limitMs, doing: `${doing} in sandbox ${id}` }, "sandbox_lost");
   const fileMs = (bytes: number) => FILE_MS + (Math.min(bytes, 1024 ** 3) / BYTES_PER_SECOND) * 1000;
   return {
-    id, workdir, home, notes, gpu, billedSince, ports, memory, processes, network, ended,
+    ...factsOf(sandbox),
     usage: usage && (() => orNull(usage.call(sandbox), `Asking what sandbox ${id} has used`, clock)),
     async start(request) {
       requirePossible(request.workdir ?? "");

@@ -186,7 +186,7 @@ export function keysOf(experiment: Experiment): ExperimentKeys {
   };
 }
 
-/** The same for experiments that only the project's files tell apart; null where a job started from something else. */
+/** A key that experiments share when they differ in the project's files alone; null for agents, and for a job that started from a snapshot or from no project. */
 export const keyWithoutFiles = (experiment: Experiment): string | null =>
   experiment.kind === "agent" || experiment.baseTree === null || experiment.fromSnapshot !== null
     ? null

@@ -1,3 +1,4 @@
+import { factsOf } from "../../sandboxes/facts-of.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
 import type { Clock } from "../../shared/clock.ts";
 
@@ -29,36 +30,11 @@ export function trackRequests(sandbox: Sandbox, clock: Clock): TrackedSandbox {
       pending.delete(key);
     }
   };
-  const {
-    id,
-    workdir,
-    home,
-    notes,
-    gpu,
-    billedSince,
-    ports,
-    memory,
-    processes,
-    network,
-    usage,
-    ended,
-    view,
-    reloadVolumes,
-  } = sandbox;
+  const { usage, view, reloadVolumes } = sandbox;
   return {
     sandbox: {
-      id,
-      workdir,
-      home,
-      notes,
-      gpu,
-      billedSince,
-      ports,
-      memory,
-      processes,
-      network,
+      ...factsOf(sandbox),
       usage,
-      ended,
       view,
       reloadVolumes,
       start: (request) => timed(() => start(request)),
