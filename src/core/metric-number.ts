@@ -22,10 +22,12 @@ const GROUPED = /[+-]?[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})/y;
 const MAYBE_GROUPED = /[+-]?[1-9]\d{0,2},\d{3}(?![.:,-]?\d|[_#])/y;
 /** Fortran writes `1.5D+03`. */
 const DIGITS = /[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+|[dD][+-]\d+)?/y;
-/** What follows shows that the digits are something else: 1.2.3, 12:30, 0,5, 2026-01-02, 1_000, 0x1F, 1.#INF. */
-const MORE = /(?:[.:,-]?\d|_|#|[xX][\da-fA-F])/y;
+/** What follows shows that the digits are something else: 1.2.3, 12:30, 0,5, 2026-01-02, 1_000, 0x1F, 1.#INF, 1'234, 1\u202f234. */
+const MORE = /(?:[.:,-]?\d|_|#|[xX][\da-fA-F]|['\u2019\u00a0\u2009\u202f]\d{3}(?!\d))/y;
 /** In a list such as `0.5,0.7` the first number is plain. */
 const LISTED = /,[+-]?[\d.]/y;
+/** In many countries `1.234,56` is 1234.56. */
+const MAYBE_LOCAL = /[+-]?[1-9]\d{0,2}\.\d{3},\d+(?![\d.])/y;
 
 /**
  * Reads the number that begins at `at`, in the notations in which programs print numbers: `-1.5`, `+.5`, `1.`, `1e-3`,
@@ -40,7 +42,8 @@ export function readNumber(text: string, at: number): FoundNumber | null {
   const digits = (grouped ?? matchAt(DIGITS, start, 0))?.[0];
   if (digits === undefined) return null;
   const end = at + digits.length;
-  const isListed = digits.includes(".") && matchAt(LISTED, start, digits.length) !== null;
+  const isListed =
+    digits.includes(".") && matchAt(LISTED, start, digits.length) !== null && !matchAt(MAYBE_LOCAL, start, 0);
   if (digits.length > LONGEST) return { value: null, end };
   if (!isListed && matchAt(MORE, start, digits.length)) {
     const maybe = matchAt(MAYBE_GROUPED, start, 0)?.[0];

@@ -5,9 +5,12 @@ const ATTACHED = /(?!(?:st|nd|rd|th)\b)\p{L}+(?:\/\p{L}+)?/uy;
 /** Units that programs change with the size of the number, also behind a space. */
 const SCALED = "(?:[kKMGTP]i?)?B|[num\u00b5\u03bc]?s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?";
 const SPACED = new RegExp(`[ \\t](?:${SCALED}|[kKMGT])(?:/\\p{L}+)?(?![\\p{L}\\p{N}_:=(.])`, "uy");
+/** A single letter behind a space names the next column where a number or another name follows: `D 0.69 G 0.70`. */
+const COLUMN = /[ \t]\p{L}(?=[ \t]+(?:[+-]?\.?\d|\p{L}+[ \t]*[:=]|\p{L}[ \t]))/uy;
 const IS_SCALED = new RegExp(`^(?:${SCALED}|[kKMGT]\\p{L}+)(?:/|$)`, "u");
-/** `2m30s` and `1h 5min` go on. */
-const GOES_ON = /[ \t]?\d+(?:\.\d+)?[ \t]?(?:h|m|min|s|ms)(?!\p{L})/uy;
+/** `2m30s` and `1h 5min` go on with a smaller unit, unlike `1.2ms 3.4ms`. */
+const GOES_ON = /[ \t]?\d+(?:\.\d+)?[ \t]?(h|min|m|s|ms)(?!\p{L})/uy;
+const FROM_LARGEST = [/^d(?:ays?)?$/, /^h(?:(?:ou)?rs?)?$/, /^m(?:in(?:ute)?s?)?$/, /^s(?:ec(?:ond)?s?)?$/, /^ms$/];
 const POWERS: Readonly<Record<string, number>> = { k: 3, K: 3, M: 6, G: 9, T: 12 };
 
 /**
@@ -15,11 +18,12 @@ const POWERS: Readonly<Record<string, number>> = { k: 3, K: 3, M: 6, G: 9, T: 12
  * @param line where the number stands
  */
 export function withUnit(number: FoundNumber, line: string): FoundNumber {
-  const behind = matchAt(ATTACHED, line, number.end) ?? matchAt(SPACED, line, number.end);
+  const spaced = () => (matchAt(COLUMN, line, number.end) ? undefined : matchAt(SPACED, line, number.end)?.[0]);
+  const behind = matchAt(ATTACHED, line, number.end)?.[0] ?? spaced();
   if (!behind) return number;
   const unit = behind.trim();
   const end = number.end + behind.length;
-  if (IS_SCALED.test(unit) && matchAt(GOES_ON, line, end)) return { value: null, end };
+  if (Number.isInteger(number.value) && goesOn(unit, matchAt(GOES_ON, line, end)?.[1])) return { value: null, end };
   const power = /^[kKMGT](?:\/|$)/.test(unit) ? POWERS[unit.charAt(0)] : undefined;
   if (power === undefined) return { ...number, unit };
   const { value, ifGrouped, ...rest } = number;
@@ -30,6 +34,11 @@ export function withUnit(number: FoundNumber, line: string): FoundNumber {
   };
 }
 
+const goesOn = (unit: string, next: string | undefined): boolean =>
+  next !== undefined && rankOf(unit) >= 0 && rankOf(unit) < rankOf(next);
+
+const rankOf = (unit: string): number => FROM_LARGEST.findIndex((names) => names.test(unit));
+
 /** Whether a program may print another unit where the number is larger or smaller. */
 export const isScaled = (unit: string): boolean => IS_SCALED.test(unit);
 
@@ -39,7 +48,7 @@ function times(value: number, power: number): number {
   return Number.isNaN(exact) ? value * 10 ** power : exact;
 }
 
-function matchAt(pattern: RegExp, text: string, at: number): string | undefined {
+function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
   pattern.lastIndex = at;
-  return pattern.exec(text)?.[0];
+  return pattern.exec(text);
 }

@@ -27,7 +27,19 @@ test.each([
   ["x: 1.1B\nx: 900M", "x=1.1"],
   ["x: 2m30s\nx: 1h 5min\nx: 45s", "x=45"],
   ["x: 1st\nx: 2nd\nx: 3rd\nx: 4th\nx: 5", "x=1 x=2 x=3 x=4 x=5"],
+  ["x: 1.2ms 1.3ms 1.4 ms\nx: 2 ms 3 ms\nx: 1.5 s 1.6 s", "x=1.2 x=2"],
+  [
+    "x: 0.69 G 0.70\nx: 2.31 M params: 12\nx: 210 k 3\nx: 12 d 3\nx: 1.5 D 2 G 3\nx: 13",
+    "x=0.69 x=2.31 x=210 x=12 x=1.5 x=13",
+  ],
   ["x: 5 s: 3\nx: 6 K=2\nx: 7 more\nx: 8%\nx: 9", "x=5 x=6 x=7 x=8 x=9"],
 ])("numbers of one text count in the unit of the first: %j", (output, expected) => {
   expect(show(output, { x: "x:" })).toBe(expected);
+});
+
+test("numbers in the notation of another country do not count", () => {
+  const written = ["1.234,56", "12.345,6", "1'234.5", "1\u2019234", "1\u00a0234", "1\u202f234", "1\u2009234 ms"];
+  for (const number of written)
+    expect([number, show(`x: ${number}\nMETRIC y=${number}`, { x: "x:" })]).toEqual([number, ""]);
+  expect(show("x: 0.512,0.734\nx: 1.234,0.5\nx: 0.123,4\nx: 1 234", { x: "x:" })).toBe("x=0.512 x=1.234 x=0.123 x=1");
 });
