@@ -12,7 +12,7 @@ const PROXIES = [
   "PIP_PROXY",
   "YARN_HTTPS_PROXY",
   "YARN_HTTP_PROXY",
-];
+].flatMap((name) => [...new Set([name, name.toUpperCase(), name.toLowerCase()])]);
 
 /**
  * What a job should know of the proxy through which this machine reaches the network, without the proxy's address: it may
@@ -41,10 +41,7 @@ function missingNote(names: readonly string[], isLocal: boolean): string {
     : `${fact} If the job finds no network without it, name ${names.join(" and ")} in its environment's "hostEnv".`;
 }
 
-const namesIn = (env: Env): string[] =>
-  PROXIES.flatMap((name) => [...new Set([name, name.toUpperCase(), name.toLowerCase()])]).filter(
-    (name) => (env[name] ?? "") !== "",
-  );
+const namesIn = (env: Env): string[] => PROXIES.filter((name) => (env[name] ?? "") !== "");
 
 const isLoopback = (url: string): boolean =>
   /^(?:[a-z0-9]+:\/\/)?(?:[^@/]*@)?(?:localhost|127(?:\.\d+){3}|0\.0\.0\.0|\[?::1\]?)(?:[:/]|$)/i.test(url.trim());

@@ -9,8 +9,14 @@ import { isProcessDead } from "./is-process-dead.ts";
  */
 
 /** Names this process, with an id of the caller's. */
-export const toProcessName = (id: string): string =>
-  [process.pid, id, placeOf() ?? "", startOf(process.pid) ?? ""].join(":");
+export const toProcessName = (id: string): string => {
+  const found = own ?? { place: placeOf(), start: startOf(process.pid) };
+  if (found.place !== null && found.start !== null) own = found;
+  return [process.pid, id, found.place ?? "", found.start ?? ""].join(":");
+};
+
+/** Of this process, which has them for as long as it lives; null while they could not be read. */
+let own: { readonly place: string | null; readonly start: string | null } | null = null;
 
 /**
  * Whether the named process has ended; null where that cannot be known from here: it runs in another container or on

@@ -13,8 +13,16 @@ const MINIMUM = 512;
 export const processLimit = (processors: number, machine: number): number =>
   Math.max(MINIMUM, Math.min(Math.max(USUAL, PER_PROCESSOR * processors), Math.floor(machine / PARTS)));
 
-/** The limit on this machine. */
-export const machineProcessLimit = (): number => processLimit(availableParallelism(), Math.min(...machineLimits(read)));
+/** The limit on this machine, as it was when it could first be read: its files are read for no sandbox again. */
+export function machineProcessLimit(): number {
+  if (known !== null) return known;
+  const machine = machineLimits(read);
+  const limit = processLimit(availableParallelism(), Math.min(...machine));
+  if (machine.length > 0) known = limit;
+  return limit;
+}
+
+let known: number | null = null;
 
 /** What limits all processes of this one's kind together: the kernel, and the cgroups that it is in (a container, a login session). */
 export function machineLimits(read: (path: string) => string): number[] {

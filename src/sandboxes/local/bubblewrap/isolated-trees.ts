@@ -40,7 +40,7 @@ export function createIsolatedTrees(bwrap: string, filter: Uint8Array, programs:
       if (!isRealFolder(path)) return; // bwrap would follow a link and empty its target
       // `rm` follows no links, and needs no sandbox for what this user may remove. Where it fails or lies elsewhere, the
       // sandbox below says what is wrong.
-      const removed = await runHostTool(["/bin/rm", "-rf", "--", path]).catch(() => null);
+      const removed = await runHostTool(["/bin/rm", "-rf", "--", path], { quiet: true }).catch(() => null);
       if (removed?.code === 0) return;
       await run(
         ["--bind", path, "/tree"],
@@ -68,7 +68,7 @@ async function copyAtRest(pairs: readonly TreePair[], signal?: AbortSignal): Pro
   if (into === undefined || !isOneTree) return false;
   const sources = pairs.map(({ from }) => from);
   const argv = ["/bin/cp", "-a", "--no-preserve=ownership", "--reflink=auto", "--", ...sources, `${into}/`];
-  return (await runHostTool(argv, { signal })).code === 0;
+  return (await runHostTool(argv, { signal, quiet: true })).code === 0;
 }
 
 // Changing into the directory pins what was checked. A path that leads out is refused before anything is copied. Each pair
