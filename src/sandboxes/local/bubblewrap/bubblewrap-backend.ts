@@ -62,7 +62,9 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
   const filter = filterProgram(processor);
   const first = firstProgram(processor);
   const { bwrap, nsenter, setpriv } = tools as { bwrap: string; nsenter: string; setpriv: string };
-  const help = spawnSync(bwrap, ["--help"], { env: { ...HOST_ENV }, encoding: "utf8" }).stdout ?? "";
+  const asked = spawnSync(bwrap, ["--help"], { env: { ...HOST_ENV }, encoding: "utf8" });
+  if (asked.error) return `bwrap could not be asked for what it can do: ${asked.error.message}`;
+  const help = asked.stdout;
   const options: BwrapOptions = {
     disableUserns: help.includes("--disable-userns"),
     sizedTmpfs: help.includes("--size "),

@@ -47,33 +47,36 @@ const CLOSE_MS = 20_000;
 
 /** Starts bwrap and opens its namespaces. @throws Error with bwrap's own words when the isolation cannot be set up */
 export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
-  const bwrap = startBwrap({ ...plan, bwrap: plan.tools.bwrap, cgroupProcs: plan.cgroup?.procsFiles ?? [] });
+  let bwrap: BwrapProcess | null = null;
+  let processes: SandboxProcesses | null = null;
   let namespaces: Namespaces | null = null;
   let network: Network | null = null;
   let isLate = false;
   const cancelLimit = plan.clock.after(OPEN_MS, () => {
     isLate = true;
-    bwrap.child.kill("SIGKILL");
+    bwrap?.giveUp();
   });
   const undo = async () => {
     network?.stop();
-    bwrap.child.kill("SIGKILL");
-    await bwrap.gone;
+    bwrap?.giveUp();
+    await bwrap?.gone;
+    await processes?.gone();
     namespaces?.close();
-    await plan.cgroup?.remove();
+    await removeCgroup(plan);
   };
   try {
+    bwrap = startBwrap({ ...plan, bwrap: plan.tools.bwrap, cgroupProcs: plan.cgroup?.procsFiles ?? [] });
     const report = await readReport(bwrap.output);
     // bwrap waits for descriptor 5 in the outer user namespace. Once it goes on, only the inner one can be opened.
     const first = report["child-pid"] as number;
     namespaces = Namespaces.of(first, report);
-    const processes = new SandboxProcesses(
+    processes = new SandboxProcesses(
       report["pid-namespace"] as number,
       first,
       plan.clock,
       () => plan.cgroup?.pids() ?? null,
     );
-    bwrap.child.stdin?.end();
+    bwrap.open();
     // Until this line arrives the new root is half built, with the host's root still beneath it: nobody may enter yet.
     await bwrap.output(UP);
     const setUp = {
@@ -95,10 +98,17 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
   } catch (error) {
     await undo();
     const late = isLate ? `bwrap was not up within ${OPEN_MS / 1000} s` : "";
-    throw new Error(late || bwrap.stderr() || (error as Error).message, { cause: error });
+    throw new Error(late || bwrap?.stderr() || (error as Error).message, { cause: error });
   } finally {
     cancelLimit();
   }
+}
+
+/** Never rejects: what it was made for has failed or ended, and that is what people should be told. */
+async function removeCgroup({ cgroup, log, id }: BubblewrapPlan): Promise<void> {
+  await cgroup
+    ?.remove()
+    .catch((error: unknown) => log("warn", "A cgroup could not be removed", { sandboxId: id, error: String(error) }));
 }
 
 /** What is kept of a running isolation. */
@@ -110,7 +120,7 @@ interface Handles {
 
 function toIsolation(
   plan: BubblewrapPlan,
-  { child, gone }: BwrapProcess,
+  { kill, gone }: BwrapProcess,
   { namespaces, processes, network }: Handles,
 ): Isolation {
   let alive = true;
@@ -121,18 +131,14 @@ function toIsolation(
     network?.stop();
     survivors = await processes.gone();
     if (survivors === 0) namespaces.close();
-    await plan.cgroup
-      ?.remove()
-      .catch((error: unknown) =>
-        plan.log("warn", "A cgroup could not be removed", { sandboxId: plan.id, error: String(error) }),
-      );
+    await removeCgroup(plan);
     if (reason !== undefined) return reason;
     return { code: "sandbox_lost", message: `The sandbox's first process ended (${how}).`, retryable: true };
   });
   const close = async (why: Failure | null) => {
     if (alive && reason === undefined) reason = why;
     alive = false;
-    child.kill("SIGKILL");
+    kill();
     const doing = `Ending sandbox ${plan.id}`;
     const isRetry = survivors > 0;
     await within(ended, { clock: plan.clock, limitMs: CLOSE_MS, doing }).catch(() => {

@@ -31,7 +31,11 @@ export interface BwrapCommand {
 }
 
 export interface BwrapProcess {
-  readonly child: ChildProcess;
+  /** Lets the process that bwrap made go on. */
+  readonly open: () => void;
+  readonly kill: () => void;
+  /** Kills it and what it has made so far: to be called while the sandbox is being made, not later. */
+  readonly giveUp: () => void;
   /** Resolves with how bwrap ended. Never rejects. */
   readonly gone: Promise<string>;
   /** Resolves with all output so far once it contains `mark`; rejects when bwrap ends before. */
@@ -59,7 +63,27 @@ export function startBwrap({ bwrap, args, files, cgroupProcs }: BwrapCommand): B
     child.once("error", (error) => resolve(error.message));
     child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
-  return { child, gone, output: listen(child.stdout as Readable, gone), stderr: tail(child.stderr as Readable) };
+  return {
+    gone,
+    kill: () => void child.kill("SIGKILL"),
+    giveUp: () => giveUp(child),
+    open: () => child.stdin?.end(),
+    output: listen(child.stdout, gone),
+    stderr: tail(child.stderr),
+  };
+}
+
+/**
+ * Kills bwrap's process group. The process that bwrap made does not die with bwrap before it has been let through the gate,
+ * and it would go through when the gate's other end is closed.
+ */
+function giveUp(child: ChildProcess): void {
+  if (child.pid === undefined) return; // it could not be started
+  try {
+    process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // All have ended.
+  }
 }
 
 /** bwrap's report (`--info-fd`): the first process's host pid and the inode numbers of its namespaces, by bwrap's names. */
@@ -69,10 +93,11 @@ export async function readReport(output: BwrapProcess["output"]): Promise<Record
   return report;
 }
 
-function listen(stream: Readable, gone: Promise<string>): BwrapProcess["output"] {
+/** @param stream null where bwrap could not be started */
+function listen(stream: Readable | null | undefined, gone: Promise<string>): BwrapProcess["output"] {
   let all = "";
   let check = () => {};
-  stream.on("data", (bytes) => {
+  stream?.on("data", (bytes) => {
     // Bounded, because a job can get hold of this pipe.
     if (all.length < 65_536) all += String(bytes);
     check();
@@ -85,9 +110,9 @@ function listen(stream: Readable, gone: Promise<string>): BwrapProcess["output"]
     });
 }
 
-function tail(stream: Readable): () => string {
+function tail(stream: Readable | null | undefined): () => string {
   let text = "";
-  stream.on("data", (bytes) => {
+  stream?.on("data", (bytes) => {
     text = (text + String(bytes)).slice(-1000);
   });
   return () => text.trim();
