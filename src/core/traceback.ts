@@ -1,11 +1,24 @@
 /** Lines that may follow: what CUDA and launchers add to an error. */
 const MOST_BEHIND = 20;
-const HEADER = "Traceback (most recent call last):";
-/** Launchers of several processes say whose line it is. */
-const RANK = /^(?:\[(?:default|rank)?\d+\]:\s?)+/;
+/** Launchers of several processes say whose line it is: torchrun, Ray, and srun. */
+const PROCESS = /^(?:(?:\[(?:default|rank)?\d+\]:\s?)+|\((?:\S+ )?pid=\d+(?:, ip=[\d.]+)?\) | *\d+: )/;
+/** Of one exception, of a group of them with its margin, and Rich's. */
+const HEADER =
+  /^(?: +[|+] )?(?:Exception Group )?Traceback \(most recent call last\):$|^[╭┌+][─-]+ Traceback \(most recent call last\) [─-]+[╮┐+]$/;
+/** What stands between a header and its error: places in the code, or the frame that Rich draws around them. */
+const PLACE = /^[\s│╰└|+]|^$/;
 const EXCEPTION = /^(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?::\s|$)/;
-/** Before tracebacks of errors that end nothing. */
-const HARMLESS = /^(?:Exception ignored in|--- Logging error ---)/;
+const ERROR = String.raw`(?:Traceback \(most recent call last\):\n(?:[ \t].*\n)*)?.*(?:\n|$)`;
+/**
+ * Errors that end nothing, with all that Python prints of each: in a finalizer, and of a message that could not be
+ * logged. Finalizers run after the error that ends the program, so theirs is often the last.
+ */
+const HARMLESS = new RegExp(
+  String.raw`^(?:Exception ignored\b|--- Logging error ---).*\n${ERROR}` +
+    String.raw`(?:\n(?:During handling of the above|The above exception was).*\n\n${ERROR})*` +
+    String.raw`(?:Call stack:\n(?:[ \t].*\n)*)?(?:Message: .*\nArguments: .*(?:\n|$))?`,
+  "gm",
+);
 
 /**
  * The error with which a Python program has probably ended, whatever the exit code of its command.
@@ -14,13 +27,17 @@ const HARMLESS = /^(?:Exception ignored in|--- Logging error ---)/;
  */
 export function findTraceback(end: string): string | null {
   const lines = end
-    .trimEnd()
     .split("\n")
-    .map((line) => line.replace(RANK, "").trimEnd());
-  const header = lines.lastIndexOf(HEADER);
-  if (header < 0 || HARMLESS.test(lines[header - 1] ?? "")) return null;
-  const behind = lines.slice(header + 1);
-  const at = behind.findIndex((line) => line !== "" && !/^\s/.test(line));
+    .map((line) => line.replace(PROCESS, "").trimEnd())
+    .join("\n")
+    .replace(HARMLESS, "")
+    .trimEnd()
+    .split("\n");
+  const header = lines.findLastIndex((line) => HEADER.test(line));
+  if (header < 0) return null;
+  const hasMargin = lines[header]?.startsWith(" ");
+  const behind = lines.slice(header + 1).map((line) => (hasMargin ? line.replace(/^ +\| /, "") : line));
+  const at = behind.findIndex((line) => !PLACE.test(line));
   const error = behind[at];
   if (error === undefined || !EXCEPTION.test(error)) return null;
   const rest = behind.slice(at + 1);
