@@ -1,3 +1,5 @@
+/** Newest lines of an output to look at: deep models and Rich have tracebacks of hundreds. */
+export const LINES_TO_SEARCH = 500;
 /** Lines that may follow: what CUDA and launchers add to an error. */
 const MOST_BEHIND = 20;
 /** Launchers of several processes say whose line it is: torchrun, Ray, and srun. */

@@ -6,7 +6,7 @@ import { type Measured, type MeasuredNumbers, MeasuredValue } from "../../core/m
 import { createOutputWindow } from "../../core/output-window.ts";
 import type { Measurement, RunTask } from "../../core/run-task.ts";
 import { RUN_VARIABLE } from "../../core/run-variable.ts";
-import { findTraceback, hidesFailures } from "../../core/traceback.ts";
+import { findTraceback, hidesFailures, LINES_TO_SEARCH } from "../../core/traceback.ts";
 import {
   describeCommandFailure,
   describeKill,
@@ -153,7 +153,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
     const measured = run.measures && measuring ? judge(run.measures, measuring.end(), last) : null;
     const unclear = measured?.numbers?.unclear ?? [];
     if (unclear.length > 0) notes = [...notes, unclearNote(unclear)];
-    const error = findTraceback(last);
+    const error = findTraceback(window.tail(LINES_TO_SEARCH));
     if (error !== null) notes = [...notes, tracebackNote(error, hidesFailures(run.command))];
     return { failure: measured?.failure ?? null, exitCode, result, measured: measured?.numbers, notes };
   }

@@ -84,6 +84,19 @@ describe("the output of a run", () => {
   );
 
   test(
+    "that ends with a traceback longer than what is shown of it is noted",
+    inWorld(async (world) => {
+      const { id, process } = await begin(world, {});
+      process.print(
+        `Traceback (most recent call last):\n${'  File "model.py", line 3, in forward\n'.repeat(100)}ValueError: x\n`,
+      );
+      process.end(exited(0));
+      const { notes } = await world.reaches(id, "completed");
+      expect(notes).toEqual([expect.stringContaining('the traceback of "ValueError: x"')]);
+    }),
+  );
+
+  test(
     "of an agent's commands is not read",
     inWorld(async (world) => {
       const [id = ""] = (await startIn(world.runtime, ORCHESTRATOR, "echo METRIC loss=1")).map((job) => job.id);
