@@ -20,9 +20,13 @@ export interface LinkedRequest {
   readonly list: (roots: readonly string[]) => Promise<readonly ListedFile[]>;
 }
 
+export interface LinkToNothing extends ListedFile {
+  readonly why: string;
+}
+
 export interface LinkedSelection extends Selection {
   /** Links of the selection that lead to nothing of it. */
-  readonly nowhere: readonly ListedFile[];
+  readonly nowhere: readonly LinkToNothing[];
   /** All files that were looked at. */
   readonly listed: ReadonlyMap<string, ListedFile>;
 }
@@ -47,21 +51,34 @@ export async function selectLinked(asked: LinkedRequest): Promise<LinkedSelectio
   await list(request.roots);
   let selection = selectFiles([...listed.values()], request, limits, isInstructionAtTarget);
   const tried = new Set<string>();
+  let untried = `what it leads to was not looked for: links lead to more than ${MOST_ENDS} places, or over more than ${MOST_ROUNDS} links`;
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const there = placesOf(selection);
     const isNew = (end: string | null): end is string => end !== null && !there.has(end) && !tried.has(end);
     const ends = [...new Set(selection.links.map(endOf))].filter(isNew).slice(0, MOST_ENDS - tried.size);
     if (ends.length === 0) break;
     const unseen = ends.filter((end) => !request.roots.some((root) => root === "" || isAt(end, root)));
-    if (unseen.length > 0 && !(await tryToList(unseen))) break;
+    if (unseen.length > 0 && !(await tryToList(unseen))) {
+      untried = "what it leads to was not taken: what links lead to could not be listed, or is too many files to list";
+      break;
+    }
     for (const end of ends) {
       tried.add(end);
       selection = withPlace(selection, end);
     }
   }
   const there = placesOf(selection);
-  const nowhere = selection.links.filter((link) => !there.has(endOf(link) ?? NOWHERE));
+  const existing = placesOf({ files: [...listed.values()], links: [] });
+  const nowhere = selection.links
+    .filter((link) => !there.has(endOf(link) ?? NOWHERE))
+    .map((link) => ({ ...link, why: whyNot(endOf(link)) }));
   return { ...selection, nowhere, listed };
+
+  function whyNot(end: string | null): string {
+    if (end !== null && !tried.has(end)) return untried;
+    if (end !== null && existing.has(end)) return "what it leads to was left out, or is more than there was room for";
+    return "it is a link that leads nowhere";
+  }
 
   /** What links lead to may be too much to list, as a data set. */
   async function tryToList(roots: readonly string[]): Promise<boolean> {
@@ -93,7 +110,7 @@ const NO_TOTAL = { files: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFIN
 const isAt = (path: string, place: string): boolean => path === place || path.startsWith(`${place}/`);
 
 /** Its files and links, and all folders above them. "" = the folder that holds all. */
-function placesOf({ files, links }: Selection): ReadonlySet<string> {
+function placesOf({ files, links }: Pick<Selection, "files" | "links">): ReadonlySet<string> {
   const paths = [...files, ...links].map(({ path }) => path);
   return new Set(["", ...paths, ...paths.flatMap(foldersAbove).map((folder) => folder.slice(0, -1))]);
 }

@@ -59,10 +59,7 @@ export async function fetchArtifacts(request: ArtifactRequest): Promise<Artifact
     isInstructionAtTarget: () => false,
     list: (roots) => listFiles(sandbox, roots, { clock, limitMs: LIST_LIMIT_MS }),
   });
-  const left = [
-    ...leftOut,
-    ...nowhere.map(({ path }) => ({ path, why: "it is a link that leads nowhere", bytes: null })),
-  ];
+  const left = [...leftOut, ...nowhere.map(({ path, why }) => ({ path, why, bytes: null }))];
   const kept: {
     readonly path: string;
     readonly mode: string;
@@ -95,7 +92,8 @@ export async function fetchArtifacts(request: ArtifactRequest): Promise<Artifact
     await file.close();
   }
   if (at < files.length) throw new Error("its sandbox sent fewer files than were asked for");
-  for (const { path, to } of links.filter((link) => !nowhere.includes(link))) {
+  const unusable = new Set(nowhere.map(({ path }) => path));
+  for (const { path, to } of links.filter((link) => !unusable.has(link.path))) {
     const place = fileOf(++at);
     await writeFile(place, toBytes(to), { flag: "wx", mode: 0o600 });
     kept.push({ path, mode: "120000", file: place, target: to });

@@ -48,6 +48,7 @@ async function collect(
     links: links.map(({ path, to }) => `${path} -> ${to}`).sort(),
     leftOut: leftOut.map(({ path }) => path).sort(),
     nowhere: nowhere.map(({ path }) => path),
+    why: nowhere.map(({ why }) => why),
   };
 }
 
@@ -60,7 +61,8 @@ const CHECKPOINTS = {
   "ckpt/best.pt": "-> latest/model.pt",
   "ckpt/last.pt": "-> /workspace/ckpt/step-1/model.pt",
 };
-const NOTHING = { files: [], links: [], leftOut: [], nowhere: [] };
+const LEFT_OUT = "what it leads to was left out, or is more than there was room for";
+const NOTHING = { files: [], links: [], leftOut: [], nowhere: [], why: [] };
 
 test("what a link leads to comes with it: a file, a folder, over other links, and by an absolute path", async () => {
   expect(await collect(CHECKPOINTS, ["ckpt/best.pt"])).toEqual({
@@ -106,6 +108,7 @@ test("a link that leads to nothing that was taken is named, and one that leads o
     links: ["a/above -> ../a", "a/gone -> none", "a/loop -> loop", "a/over -> out"],
     leftOut: ["a/git", "a/out", "a/up"],
     nowhere: ["a/gone", "a/loop", "a/over"],
+    why: Array(3).fill("it is a link that leads nowhere"),
   });
 });
 
@@ -122,7 +125,33 @@ test("what there is no room for does not keep back what was asked for", async ()
   expect(await collect(tree, ["x/own", "x/big", "x/small"], { bytes: 1_000 })).toMatchObject({
     files: ["small", "x/own"],
     nowhere: ["x/big"],
+    why: [LEFT_OUT],
   });
-  expect(await collect(tree, ["x/own", "x/data"])).toMatchObject({ files: ["x/own"], nowhere: ["x/data"] });
-  expect(await collect(tree, ["x/big"], { fileBytes: 100 })).toMatchObject({ leftOut: ["big/1"], nowhere: ["x/big"] });
+  expect(await collect(tree, ["x/own", "x/data"])).toMatchObject({
+    files: ["x/own"],
+    nowhere: ["x/data"],
+    why: [expect.stringContaining("too many files to list")],
+  });
+  expect(await collect(tree, ["x/big"], { fileBytes: 100 })).toMatchObject({
+    leftOut: ["big/1"],
+    nowhere: ["x/big"],
+    why: [LEFT_OUT],
+  });
+});
+
+test("a link whose target was not looked for is not said to lead nowhere", async () => {
+  const all = Array.from({ length: 502 }, (_, n) => n);
+  const files = Object.fromEntries(
+    all.flatMap((n) => [
+      [`to/${n}`, "x"],
+      [`x/${n}`, `-> ../to/${n}`],
+    ]),
+  );
+  const { nowhere, why } = await collect(files, ["x"]);
+  expect([nowhere, why]).toEqual([["x/500", "x/501"], Array(2).fill(expect.stringContaining("more than 500 places"))]);
+  const chain = Object.fromEntries(all.slice(0, 7).flatMap((n) => [[`${n}/next`, `-> ../${n + 1}`]]));
+  expect(await collect(chain, ["0"])).toMatchObject({
+    nowhere: ["5/next"],
+    why: [expect.stringContaining("more than 5 links")],
+  });
 });
