@@ -5,8 +5,8 @@ const ATTACHED = /(?!(?:st|nd|rd|th)\b)\p{L}+(?:\/\p{L}+)?/uy;
 /** Units that programs change with the size of the number, also behind a space. */
 const SCALED = "(?:[kKMGTP]i?)?B|[num\u00b5\u03bc]?s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?";
 const SPACED = new RegExp(`[ \\t](?:${SCALED}|[kKMGT])(?:/\\p{L}+)?(?![\\p{L}\\p{N}_:=(.])`, "uy");
-/** A single letter behind a space names the next column where a number or another name follows: `D 0.69 G 0.70`. */
-const COLUMN = /[ \t]\p{L}(?=[ \t]+(?:[+-]?\.?\d|\p{L}+[ \t]*[:=]|\p{L}[ \t]))/uy;
+/** A single letter behind a space names the next column where a number follows: `D 0.69 G 0.70`, but not `1.2 s loss: 0.5`. */
+const COLUMN = /[ \t]\p{L}(?=[ \t]+[+-]?\.?\d)/uy;
 const IS_SCALED = new RegExp(`^(?:${SCALED}|[kKMGT]\\p{L}+)(?:/|$)`, "u");
 /** `2m30s` and `1h 5min` go on with a smaller unit, unlike `1.2ms 3.4ms`. */
 const GOES_ON = /[ \t]?\d+(?:\.\d+)?[ \t]?(h|min|m|s|ms)(?!\p{L})/uy;
