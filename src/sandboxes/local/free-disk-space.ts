@@ -1,4 +1,5 @@
 import { statfs } from "node:fs/promises";
+import { PluginError } from "../../shared/error-code.ts";
 
 /** What is free on a file system. */
 export interface DiskSpace {
@@ -44,3 +45,11 @@ export function shortage(
 }
 
 export const toMiB = (bytes: number): string => `${Math.ceil(bytes / (1024 * 1024))} MiB`;
+
+/** Refuses to create a sandbox where the host would have too little left. @throws PluginError `sandbox_create_failed` */
+export function refuseShortage(name: string, rootDir: string, free: DiskSpace, reserve: HostReserve): void {
+  const short = shortage(free, reserve);
+  if (short === null) return;
+  const message = `Could not create sandbox ${name} on the file system of ${rootDir}: ${short}. Free some space there.`;
+  throw new PluginError("sandbox_create_failed", message, { retryable: true });
+}

@@ -25,6 +25,8 @@ export interface ResourceLimits {
 export interface IsolationPlan {
   readonly id: string;
   readonly dirs: SandboxDirs;
+  /** Where `dirs` still are while the isolation is opened; null = in their place. */
+  readonly making: DirsInMaking | null;
   readonly workdir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly network: "open" | "blocked";
@@ -33,6 +35,13 @@ export interface IsolationPlan {
   readonly gpus: LentGpus | null;
   /** A second isolation, around the directories of a sandbox that is live. */
   readonly isView?: boolean;
+}
+
+/** The directories of a new sandbox, which take their own names once its isolation is open. */
+export interface DirsInMaking {
+  readonly dirs: SandboxDirs;
+  /** Resolves when they have all their files. What needs none of them may be set up meanwhile. */
+  readonly filled: Promise<unknown>;
 }
 
 export interface TreePair {
@@ -75,7 +84,7 @@ export interface IsolationBackend {
   /** What its sandboxes can read of this machine; null where they can read too much to list. */
   readonly lent: (() => LentPaths) | null;
   readonly trees: TreeTools;
-  /** @throws PluginError `isolation_unavailable`, `sandbox_create_failed` */
+  /** @throws PluginError `isolation_unavailable`, `sandbox_create_failed`; and why they were not filled */
   open(plan: IsolationPlan): Promise<Isolation>;
 }
 

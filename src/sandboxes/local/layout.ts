@@ -92,20 +92,31 @@ export const isComplete = (dirs: SandboxDirs): boolean =>
   [dirs.root, ...PARTS.map((part) => dirs[part])].every(isRealFolder) &&
   !readdirSync(dirs.root, { withFileTypes: true }).some((entry) => entry.isSymbolicLink());
 
-/** Makes `root` with its parts under a temporary name, lets `fill` complete it, then gives it its final name (L2). */
-export async function createAtomically(
+/**
+ * Makes `root` with its parts under a temporary name, lets `fill` complete it, then gives it its final name (L2).
+ * @param undo what `fill` did beside that, where the final name cannot be given
+ * @returns what `fill` returned
+ */
+export async function createAtomically<T>(
   root: string,
   meta: SandboxMeta | SnapshotMeta,
-  fill: (dirs: SandboxDirs) => Promise<void>,
-): Promise<void> {
+  fill: (dirs: SandboxDirs) => Promise<T>,
+  undo: (filled: T) => Promise<void> = async () => {},
+): Promise<T> {
   const temporary = temporaryPathOf(root);
   mkdirSync(dirname(root), { recursive: true, mode: 0o700 });
   mkdirSync(temporary, { mode: 0o700 }); // fails if something is there already
   const dirs = dirsAt(temporary);
   for (const part of PARTS) mkdirSync(dirs[part], { mode: 0o700 });
   writeMeta(temporary, meta);
-  await fill(dirs);
-  renameSync(temporary, root);
+  const filled = await fill(dirs);
+  try {
+    renameSync(temporary, root);
+  } catch (error) {
+    await undo(filled);
+    throw error;
+  }
+  return filled;
 }
 
 // Synchronous, like the folders above: handing each of them to another thread takes several times as long.

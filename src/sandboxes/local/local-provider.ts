@@ -6,14 +6,22 @@ import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
 import { isRealFolder } from "../../shared/private-files.ts";
-import type { ListedSandbox, Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
+import type { ListedSandbox, Sandbox, SandboxGpu, SandboxProvider, SandboxSpec } from "../port.ts";
 import { HOME } from "./bubblewrap/bwrap-args.ts";
 import { endOrphans } from "./bubblewrap/orphans.ts";
 import { DiskWatch } from "./disk-watch.ts";
+import { endIfLate } from "./end-if-late.ts";
 import { FifoPool } from "./fifo-pool.ts";
-import { type HostReserve, readFreeSpace, readReserve, shortage } from "./free-disk-space.ts";
+import { type HostReserve, readFreeSpace, readReserve, refuseShortage } from "./free-disk-space.ts";
 import type { LocalGpus } from "./gpus/machine-gpus.ts";
-import type { IsolationBackend, IsolationKind, IsolationPlan, LendingRules } from "./isolation.ts";
+import type {
+  DirsInMaking,
+  Isolation,
+  IsolationBackend,
+  IsolationKind,
+  IsolationPlan,
+  LendingRules,
+} from "./isolation.ts";
 import {
   abandonedDirectories,
   createAtomically,
@@ -23,16 +31,18 @@ import {
   makeFolders,
   moveAside,
   readMeta,
+  type SandboxDirs,
   type SandboxMeta,
   sandboxDirs,
   temporaryPathOf,
 } from "./layout.ts";
 import { diskLimits, hostFreeMiB, type LocalLimits, resourceLimits } from "./local-limits.ts";
-import { LocalSandbox } from "./local-sandbox.ts";
+import { LocalSandbox, toLocal } from "./local-sandbox.ts";
 import { createLocalSnapshots, restoreSnapshot, toNotes } from "./local-snapshots.ts";
+import { type Fill, openWhileFilling } from "./open-while-filling.ts";
 import { probeIsolation, requireIsolation } from "./probe.ts";
 import { type CopyResult, NOTHING_LEFT_OUT } from "./tree-copy.ts";
-import { refuseUnsupportedMachine } from "./unsupported-machine.ts";
+import { refuseUnsupported } from "./unsupported-spec.ts";
 
 export interface LocalProviderDeps {
   /** Absolute path; made on first use with mode 0700. */
@@ -59,8 +69,14 @@ interface GrantedGpus {
   readonly devices: readonly string[];
 }
 
+interface Opened {
+  readonly plan: IsolationPlan;
+  readonly isolation: Isolation;
+  readonly gpu: SandboxGpu | null;
+}
+
 /*
- * P1: a sandbox in `#live` has a running isolation. P2: its directory is complete before its isolation starts and is
+ * P1: a sandbox in `#live` has a running isolation. P2: its directory is complete before anything runs in its isolation and is
  * removed only after the isolation has ended.
  */
 class LocalProvider implements SandboxProvider {
@@ -101,7 +117,7 @@ class LocalProvider implements SandboxProvider {
       ...deps,
       backend: this.#backend,
       reserve,
-      ours: (sandbox) => this.#ours(sandbox),
+      ours: toLocal,
       lost: (sandboxID) => this.#lost.get(sandboxID) ?? null,
     });
     this.#watch = new DiskWatch({
@@ -115,44 +131,16 @@ class LocalProvider implements SandboxProvider {
 
   create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
     const made = this.#create(spec, signal);
-    if (!signal) return made;
-    return new Promise((resolve, reject) => {
-      const abort = () => {
-        reject(new PluginError("cancelled", `Cancelled while creating sandbox ${spec.name}.`, { retryable: false }));
-        // Nobody owns a sandbox that arrives after this.
-        made
-          .then((late) => late.terminate())
-          .catch((error: unknown) =>
-            this.#deps.log("debug", "A cancelled creation ended", { name: spec.name, error: String(error) }),
-          );
-      };
-      if (signal.aborted) return abort();
-      signal.addEventListener("abort", abort, { once: true });
-      made.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-    });
+    return signal ? endIfLate(made, spec.name, signal, this.#deps.log) : made;
   }
 
   async #create(spec: SandboxSpec, signal?: AbortSignal): Promise<LocalSandbox> {
     if (this.#closed)
       throw new PluginError("sandbox_create_failed", "The local provider is closed.", { retryable: false });
-    if (typeof spec.network === "object") {
-      throw new PluginError(
-        "sandbox_create_failed",
-        'A network limited to domains or CIDRs is not supported by the local provider; use "open" or "blocked".',
-        { retryable: false },
-      );
-    }
-    refuseUnsupportedMachine(spec);
+    refuseUnsupported(spec);
     const backend = await this.#backend();
     const free = await readFreeSpace(this.#deps.rootDir);
-    const short = shortage(free, await this.#reserve());
-    if (short !== null) {
-      throw new PluginError(
-        "sandbox_create_failed",
-        `Could not create sandbox ${spec.name} on the file system of ${this.#deps.rootDir}: ${short}. Free some space there.`,
-        { retryable: true },
-      );
-    }
+    refuseShortage(spec.name, this.#deps.rootDir, free, await this.#reserve());
     const id = `sbx_${this.#deps.ids()}`;
     const { root } = sandboxDirs(this.#deps.rootDir, id);
     const meta: SandboxMeta = {
@@ -165,17 +153,17 @@ class LocalProvider implements SandboxProvider {
       network: spec.network,
       createdAt: this.#deps.clock.now(),
     };
-    let restored: CopyResult = NOTHING_LEFT_OUT;
+    const granted = { request: spec.machine?.gpu ?? null, devices: spec.machine?.devices ?? [] };
     try {
-      await createAtomically(root, meta, async (dirs) => {
-        const { snapshotID } = spec;
-        if (snapshotID !== null)
-          restored = await this.#restoring(() =>
-            restoreSnapshot(backend, this.#deps.rootDir, snapshotID, dirs, signal),
-          );
-      });
-      const granted = { request: spec.machine?.gpu ?? null, devices: spec.machine?.devices ?? [] };
-      return await this.#isolate(backend, meta, spec.env, granted, restored);
+      const fill = (dirs: SandboxDirs) =>
+        openWhileFilling(
+          this.#filler(backend, spec.snapshotID, dirs),
+          (filled) => this.#open(backend, meta, spec.env, granted, { dirs, filled }),
+          signal,
+        );
+      const undo = ({ opened }: { readonly opened: Opened }) => opened.isolation.close(null);
+      const { opened, copied } = await createAtomically(root, meta, fill, undo);
+      return await this.#toLive(backend, opened, copied);
     } catch (error) {
       for (const path of [temporaryPathOf(root), root]) await backend.trees.remove(path);
       if (error instanceof PluginError) throw error;
@@ -187,34 +175,53 @@ class LocalProvider implements SandboxProvider {
     }
   }
 
-  /** Starts the isolation of a sandbox whose directory is complete (P2). */
-  async #isolate(
+  #filler(backend: IsolationBackend, id: string | null, dirs: SandboxDirs): Fill {
+    if (id === null) return async () => NOTHING_LEFT_OUT;
+    const { rootDir } = this.#deps;
+    return (begin, signal) =>
+      this.#restoring(() => {
+        begin();
+        return restoreSnapshot(backend, rootDir, id, dirs, signal);
+      });
+  }
+
+  /** @param making null = its directory is complete */
+  async #open(
     backend: IsolationBackend,
     meta: SandboxMeta,
     env: Readonly<Record<string, string>>,
     granted: GrantedGpus,
-    restored = NOTHING_LEFT_OUT,
-  ): Promise<LocalSandbox> {
+    making: DirsInMaking | null,
+  ): Promise<Opened> {
     const given = granted.devices.length === 0 ? null : await this.#lendGpus(granted.devices);
     const dirs = sandboxDirs(this.#deps.rootDir, meta.id);
     const limits = resourceLimits(meta, this.#deps.limits);
     const network = meta.network === "open" ? "open" : "blocked";
     const gpus = given?.lent ?? null;
-    const plan: IsolationPlan = { id: meta.id, dirs, workdir: meta.workdir, env, network, limits, gpus };
-    const isolation = await backend.open(plan);
-    const { clock } = this.#deps;
+    const plan: IsolationPlan = { id: meta.id, dirs, making, workdir: meta.workdir, env, network, limits, gpus };
     const gpu = given && { granted: granted.request, devices: given.names };
-    const parts = { id: meta.id, dirs, limits, notes: toNotes(restored, isolation), clock, fifos: this.#fifos };
+    return { plan, gpu, isolation: await backend.open(plan) };
+  }
+
+  /** Its directory must be complete (P2). @param copied the files that it was made from */
+  async #toLive(
+    backend: IsolationBackend,
+    { plan, isolation, gpu }: Opened,
+    copied: CopyResult,
+  ): Promise<LocalSandbox> {
+    const { id, dirs, limits } = plan;
+    const parts = { id, dirs, limits, notes: toNotes(copied, isolation), clock: this.#deps.clock, fifos: this.#fifos };
     const openView = async () => {
-      const view = await backend.open({ ...plan, env: {}, network: "blocked", gpus: null, isView: true });
+      const asView = { making: null, env: {}, network: "blocked", gpus: null, isView: true } as const;
+      const view = await backend.open({ ...plan, ...asView });
       return new LocalSandbox({ ...parts, isolation: view, terminate: () => view.close(null), openView: null });
     };
-    const sandbox = new LocalSandbox({ ...parts, isolation, gpu, terminate: () => this.terminate(meta.id), openView });
-    this.#live.set(meta.id, sandbox);
+    const sandbox = new LocalSandbox({ ...parts, isolation, gpu, terminate: () => this.terminate(id), openView });
+    this.#live.set(id, sandbox);
     void sandbox.ended.then((failure) => {
-      if (this.#live.get(meta.id) !== sandbox) return;
-      this.#live.delete(meta.id); // P1
-      if (failure) this.#lost.set(meta.id, sandbox);
+      if (this.#live.get(id) !== sandbox) return;
+      this.#live.delete(id); // P1
+      if (failure) this.#lost.set(id, sandbox);
     });
     if (this.#closed) {
       await sandbox.halt(null);
@@ -247,7 +254,9 @@ class LocalProvider implements SandboxProvider {
       const what = meta === null ? "no longer exists" : "is damaged: its record or one of its folders was replaced";
       throw new PluginError("sandbox_lost", `Sandbox ${sandboxID} ${what}.`, { retryable: false });
     }
-    return this.#isolate(await this.#backend(), meta, env, { request: null, devices });
+    const backend = await this.#backend();
+    const opened = await this.#open(backend, meta, env, { request: null, devices }, null);
+    return this.#toLive(backend, opened, NOTHING_LEFT_OUT);
   }
 
   async terminate(sandboxID: string): Promise<void> {
@@ -286,10 +295,5 @@ class LocalProvider implements SandboxProvider {
     const { gpus } = this.#deps;
     if (gpus) return gpus.lend(devices);
     throw new PluginError("no_capacity", "Local sandboxes have no GPUs here.", { retryable: false });
-  }
-
-  #ours(sandbox: Sandbox): LocalSandbox {
-    if (sandbox instanceof LocalSandbox) return sandbox;
-    throw new PluginError("snapshot_failed", `Sandbox ${sandbox.id} is not a local sandbox.`, { retryable: false });
   }
 }

@@ -214,3 +214,9 @@ async function openTopFolders(dirs: SandboxDirs): Promise<() => Promise<void>> {
     for (const [path, mode] of locked) await chmod(path, mode);
   };
 }
+
+/** @throws PluginError `snapshot_failed` */
+export function toLocal(sandbox: Sandbox): LocalSandbox {
+  if (sandbox instanceof LocalSandbox) return sandbox;
+  throw new PluginError("snapshot_failed", `Sandbox ${sandbox.id} is not a local sandbox.`, { retryable: false });
+}

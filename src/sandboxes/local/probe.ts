@@ -92,6 +92,7 @@ async function tryBackend(backend: IsolationBackend, deps: IsolationDeps): Promi
     const isolation = await backend.open({
       id: "probe",
       dirs,
+      making: null,
       workdir: "/workspace",
       env: {},
       network: "blocked",

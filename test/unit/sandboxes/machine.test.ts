@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { environmentSchema } from "../../../src/config/environment.ts";
 import { toMachineSpec, toSandboxSpec } from "../../../src/sandboxes/environment.ts";
-import { refuseUnsupportedMachine } from "../../../src/sandboxes/local/unsupported-machine.ts";
+import { refuseUnsupported } from "../../../src/sandboxes/local/unsupported-spec.ts";
 
 const specOf = (recipe: object) =>
   toSandboxSpec(environmentSchema.parse(recipe), {}, { name: "job_1", tags: {}, snapshotID: null });
@@ -14,7 +14,7 @@ describe("the machine of an environment", () => {
   });
 
   test("is refused by local sandboxes when it asks for what this computer cannot give", () => {
-    expect(() => refuseUnsupportedMachine(specOf({}))).not.toThrow();
+    expect(() => refuseUnsupported(specOf({}))).not.toThrow();
     for (const [recipe, name] of [
       [{ image: "python:3.12" }, "image"],
       [{ secrets: ["s"] }, "secrets"],
@@ -25,11 +25,11 @@ describe("the machine of an environment", () => {
       [{ proxy: "p" }, "proxy"],
       [{ runtime: "vm" }, "runtime"],
     ] as const) {
-      expect(() => refuseUnsupportedMachine(specOf(recipe))).toThrow(`cannot have ${name};`);
+      expect(() => refuseUnsupported(specOf(recipe))).toThrow(`cannot have ${name};`);
     }
     const spec = specOf({});
     const gpu = { type: "T4", count: 1, exact: false };
     const machine = { ...toMachineSpec(environmentSchema.parse({})), gpu };
-    expect(() => refuseUnsupportedMachine({ ...spec, machine })).toThrow("cannot have gpu;");
+    expect(() => refuseUnsupported({ ...spec, machine })).toThrow("cannot have gpu;");
   });
 });

@@ -1,7 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
 import { withOwnPath } from "../../../config/own-path.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import { PluginError } from "../../../shared/error-code.ts";
@@ -23,7 +22,7 @@ import { readSystemFolders } from "./lent/system-folders.ts";
 import { findNetworkTools } from "./network.ts";
 import { processLimits, unenforcedLimits } from "./process-limits.ts";
 import { entryProgram, firstProgram } from "./programs/sandbox-programs.ts";
-import { createResolverFile } from "./resolver-file.ts";
+import { createResolverFile, resolverFolder } from "./resolver-file.ts";
 import { NO_RESOLVER, programArgs, type Resolver, reachableResolver, readEtc } from "./root-filesystem.ts";
 import { createSharedFiles } from "./shared-files.ts";
 
@@ -123,9 +122,9 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
       const hostPath = lookUp([plan.workdir, HOME]);
       const etc = await etcOf(plan.network === "open");
       const etcFiles = makeFiles(etc.files);
-      const resolverFile =
-        plan.network === "open" ? createResolverFile(join(plan.dirs.root, "resolver"), resolver) : null;
-      await resolverFile?.follow();
+      const resolverFile = plan.network === "open" ? createResolverFile(resolver) : null;
+      const folder = resolverFile && resolverFolder((plan.making ?? plan).dirs);
+      if (folder !== null) await resolverFile?.follow(folder);
       // A unique name, because the cgroup of an earlier attach to the same sandbox may still exist.
       const cgroup = createCgroup(cgroupParents, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
       const notes = notesOf(
@@ -163,7 +162,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
       };
       try {
         return await openIsolation({
-          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, files, args: bwrapArgs(plan, programs(), hostPath, etc, etcFiles, resolverFile?.folder ?? null, cgroup, options),
+          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, files, args: bwrapArgs(plan, programs(), hostPath, etc, etcFiles, folder, cgroup, options),
           insideEnv, notes, networkTools, addresses, resolverFile, clock, log: deps.log,
         }); // biome-ignore format: one argument
       } catch (error) {

@@ -4,6 +4,7 @@ import { type Failure, PluginError } from "../../../shared/error-code.ts";
 import type { Log } from "../../../shared/log.ts";
 import { within } from "../../../shared/time-limit.ts";
 import type { Isolation, IsolationPlan } from "../isolation.ts";
+import { awaitLoopback } from "./await-loopback.ts";
 import { HOME } from "./bwrap-args.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { freezeCgroup } from "./cgroup-freezer.ts";
@@ -11,7 +12,7 @@ import { enterLaunch } from "./enter.ts";
 import { Namespaces } from "./namespaces.ts";
 import { type Network, type NetworkTools, setUpAlone, setUpWithNetwork } from "./network.ts";
 import { UP } from "./programs/sandbox-programs.ts";
-import type { ResolverFile } from "./resolver-file.ts";
+import { type ResolverFile, resolverFolder } from "./resolver-file.ts";
 import { SandboxProcesses } from "./sandbox-processes.ts";
 import { type BwrapProcess, readReport, type SandboxFiles, startBwrap } from "./start-bwrap.ts";
 import { userLimits } from "./user-limits.ts";
@@ -40,7 +41,7 @@ export interface BubblewrapPlan extends IsolationPlan {
   readonly log: Log;
 }
 
-/** Time limit for bwrap to be up. A loaded machine needs a few seconds at most. */
+/** Time limit for bwrap to be up, beside the time that the files take. A loaded machine needs a few seconds at most. */
 const OPEN_MS = 60_000;
 /** Time limit for closing, longer than the limits of all its steps together. */
 const CLOSE_MS = 20_000;
@@ -52,10 +53,12 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
   let namespaces: Namespaces | null = null;
   let network: Network | null = null;
   let isLate = false;
-  const cancelLimit = plan.clock.after(OPEN_MS, () => {
-    isLate = true;
-    bwrap?.giveUp();
-  });
+  const limit = () =>
+    plan.clock.after(OPEN_MS, () => {
+      isLate = true;
+      bwrap?.giveUp();
+    });
+  let cancelLimit = limit();
   const undo = async () => {
     network?.stop();
     bwrap?.giveUp();
@@ -76,24 +79,22 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
       plan.clock,
       () => plan.cgroup?.pids() ?? null,
     );
-    bwrap.open();
-    // Until this line arrives the new root is half built, with the host's root still beneath it: nobody may enter yet.
-    await bwrap.output(UP);
-    const setUp = {
-      namespaces,
-      nsenter: plan.tools.nsenter,
-      userLimits: userLimits(),
-      clock: plan.clock,
-    };
-    const made =
-      plan.network === "open"
-        ? await setUpWithNetwork(setUp, plan.networkTools(), {
-            onLost: (error) => plan.log("warn", "A sandbox lost its network", { sandboxId: plan.id, error }),
-            onBack: () => plan.log("info", "A sandbox has its network again", { sandboxId: plan.id }),
-          })
-        : { network: null, notes: await setUpAlone(setUp) };
-    network = made.network;
-    const notes = [...plan.notes, ...made.notes];
+    cancelLimit();
+    const up = letThrough(plan, bwrap).then(({ output }) => {
+      cancelLimit = limit();
+      // Until this line arrives the new root is half built, with the host's root still beneath it: nobody may enter yet.
+      return output(UP);
+    });
+    const outside = setUpOutside(plan, namespaces).then((made) => {
+      network = made.network;
+      return made.notes;
+    });
+    const [, more] = await Promise.all([up, outside]).catch(async (error) => {
+      bwrap?.giveUp();
+      await Promise.allSettled([up, outside]);
+      throw error;
+    });
+    const notes = [...plan.notes, ...more];
     return toIsolation({ ...plan, notes }, bwrap, { namespaces, processes, network });
   } catch (error) {
     await undo();
@@ -102,6 +103,29 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
   } finally {
     cancelLimit();
   }
+}
+
+/** Lets bwrap go on when the sandbox has its files. @throws Error when it has ended before */
+async function letThrough({ making }: BubblewrapPlan, bwrap: BwrapProcess): Promise<BwrapProcess> {
+  const end = bwrap.gone.then((how) => Promise.reject(new Error(`bwrap ended at once (${how})`)));
+  await Promise.race([making?.filled, end]);
+  bwrap.open();
+  return bwrap;
+}
+
+/** What concerns neither files nor mounts, and is done meanwhile: the user's limits and the network. */
+async function setUpOutside(
+  plan: BubblewrapPlan,
+  namespaces: Namespaces,
+): Promise<Awaited<ReturnType<typeof setUpWithNetwork>>> {
+  const { clock } = plan;
+  await awaitLoopback(namespaces, clock);
+  const setUp = { namespaces, nsenter: plan.tools.nsenter, userLimits: userLimits(), clock };
+  if (plan.network === "blocked") return { network: null, notes: await setUpAlone(setUp) };
+  return setUpWithNetwork(setUp, plan.networkTools(), {
+    onLost: (error) => plan.log("warn", "A sandbox lost its network", { sandboxId: plan.id, error }),
+    onBack: () => plan.log("info", "A sandbox has its network again", { sandboxId: plan.id }),
+  });
 }
 
 /** Never rejects: what it was made for has failed or ended, and that is what people should be told. */
@@ -181,7 +205,7 @@ function toIsolation(
     async maintain() {
       if (!alive) return;
       await network?.resync(plan.addresses);
-      await plan.resolverFile?.follow().catch(() => {}); // tried again in a second
+      await plan.resolverFile?.follow(resolverFolder(plan.dirs)).catch(() => {}); // tried again in a second
     },
     close,
   };

@@ -4,7 +4,7 @@ import type { Cgroup } from "./cgroup.ts";
 import type { HostPath } from "./host-path.ts";
 import { gpuFileArgs, gpuNodeArgs, procArgs } from "./kernel-files.ts";
 import { ENTRY, FIRST } from "./programs/sandbox-programs.ts";
-import { type Etc, etcArgs } from "./root-filesystem.ts";
+import { type Etc, etcArgs, resolverArgs } from "./root-filesystem.ts";
 import { DESCRIPTOR } from "./start-bwrap.ts";
 
 export const HOME = "/home/agent";
@@ -64,62 +64,34 @@ export function bwrapArgs(
   cgroup: Cgroup | null,
   options: BwrapOptions,
 ): string[] {
-  const { dirs, workdir, limits, gpus } = plan;
+  const { making, workdir, limits, gpus } = plan;
+  const { dirs } = making ?? plan;
   const args = [
     "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
     "--unshare-cgroup-try", "--hostname", "sandbox", "--die-with-parent", "--as-pid-1", "--new-session",
     "--cap-drop", "ALL", "--clearenv", "--info-fd", String(DESCRIPTOR.report),
   ]; // biome-ignore format: a table
   if (options.disableUserns) args.push("--disable-userns");
-  args.push("--setenv", "PATH", "/usr/bin:/bin", ...programs, ...etcArgs(etc, etcFiles, resolver));
+  args.push("--setenv", "PATH", "/usr/bin:/bin", ...programs, ...etcArgs(etc, etcFiles, resolver !== null));
   for (const path of hostPath.visible.binds) args.push("--ro-bind-try", path, path);
   for (const { at, to } of [...hostPath.visible.links, ...hostPath.links]) args.push("--symlink", to, at);
   args.push(...gpuFileArgs(gpus), ...procArgs(gpus), "--dev", "/dev", ...gpuNodeArgs(gpus));
   for (const { from, at } of cgroup?.shown ?? []) args.push("--ro-bind-try", from, at);
-  if (options.sizedTmpfs)
-    args.push(
-      "--size",
-      String(Math.max(64, Math.floor(limits.memoryMiB / 2)) * 1024 * 1024),
-      "--perms",
-      "1777",
-      "--tmpfs",
-      "/dev/shm",
-    );
-  else args.push("--bind", dirs.tmp, "/dev/shm");
-  args.push(
-    "--remount-ro",
-    "/dev",
-    "--perms",
-    "0755",
-    "--dir",
-    "/home",
-    "--bind",
-    dirs.home,
-    HOME,
-    "--bind",
-    dirs.tmp,
-    "/tmp",
-  );
-  args.push(
-    "--dir",
-    "/var",
-    "--symlink",
-    "../tmp",
-    "/var/tmp",
-    "--dir",
-    "/run",
-    "--ro-bind",
-    dirs.logs,
-    "/run/logs",
-    "--bind",
-    dirs.workspace,
-    workdir,
-  );
+  if (options.sizedTmpfs) {
+    const bytes = Math.max(64, Math.floor(limits.memoryMiB / 2)) * 1024 * 1024;
+    args.push("--size", String(bytes), "--perms", "1777", "--tmpfs", "/dev/shm");
+  }
+  args.push("--perms", "0755", "--dir", "/home", "--dir", "/var", "--symlink", "../tmp", "/var/tmp", "--dir", "/run");
   // In the root itself, which is in memory: the state directory may be mounted noexec.
   const ours = { [FIRST]: DESCRIPTOR.first, [ENTRY]: DESCRIPTOR.entry };
   for (const [at, from] of Object.entries(ours)) args.push("--perms", "0555", "--file", String(from), at);
   args.push("--seccomp", String(DESCRIPTOR.filter));
-  // Reading this file blocks bwrap until we have opened the namespaces and closed our end of the gate.
-  args.push("--file", String(DESCRIPTOR.gate), "/run/.gate", "--remount-ro", "/");
+  // Reading this file blocks bwrap until we have opened the namespaces, filled the directories and closed our end of the gate.
+  args.push("--file", String(DESCRIPTOR.gate), "/run/.gate");
+  if (!options.sizedTmpfs) args.push("--bind", dirs.tmp, "/dev/shm");
+  args.push(
+    "--bind", dirs.home, HOME, "--bind", dirs.tmp, "/tmp", "--ro-bind", dirs.logs, "/run/logs", "--bind", dirs.workspace, workdir,
+    ...resolverArgs(resolver), "--remount-ro", "/dev", "--remount-ro", "/",
+  ); // biome-ignore format: one line per purpose
   return args;
 }

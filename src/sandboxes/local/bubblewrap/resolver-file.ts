@@ -1,21 +1,22 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { ensurePrivateFolder, writePrivateFile } from "../../../shared/private-files.ts";
+import type { SandboxDirs } from "../layout.ts";
 import { type Resolver, resolvConf } from "./root-filesystem.ts";
 
 /** The resolv.conf of one sandbox, which changes as the host moves to another network. */
 export interface ResolverFile {
-  /** The folder that it is in. Mounted as a whole, as a file that was mounted would stay when another takes its place. */
-  readonly folder: string;
-  /** Writes it if it is another by now. */
-  follow(): Promise<void>;
+  /** Writes it if it is another by now. @param folder where its folder is now, which is made if need be */
+  follow(folder: string): Promise<void>;
 }
 
-export function createResolverFile(folder: string, resolver: () => Promise<Resolver>): ResolverFile {
+/** The folder of a sandbox's directory that it is in. Mounted as a whole, as a file that was mounted would stay when another takes its place. */
+export const resolverFolder = ({ root }: SandboxDirs): string => join(root, "resolver");
+
+export function createResolverFile(resolver: () => Promise<Resolver>): ResolverFile {
   let written: string | null = null;
   return {
-    folder,
-    async follow() {
+    async follow(folder) {
       const text = resolvConf(await resolver());
       if (text === written) return;
       ensurePrivateFolder(folder);

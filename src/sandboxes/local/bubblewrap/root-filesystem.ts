@@ -114,18 +114,22 @@ function folder(from: string, at: string, hidden: readonly string[]): Pick<Etc, 
 /**
  * bwrap's arguments for it.
  * @param made the host's folder in which its files are
- * @param resolver the one in which its resolv.conf is; null = it is among the files
+ * @param hasResolver its resolv.conf is in a folder of its own, see `resolverArgs`
  */
-export function etcArgs({ files, binds, links }: Etc, made: string, resolver: string | null): string[] {
-  const folderOf = (name: string) => (resolver !== null && name === "resolv.conf" ? RESOLVER : ETC_FILES);
+export function etcArgs({ files, binds, links }: Etc, made: string, hasResolver: boolean): string[] {
+  const folderOf = (name: string) => (hasResolver && name === "resolv.conf" ? RESOLVER : ETC_FILES);
   const linkTo = (name: string) => `${"../".repeat(name.split("/").length)}${folderOf(name).slice(1)}/${name}`;
   return [
-    "--dir", "/etc", "--ro-bind", made, ETC_FILES, ...(resolver === null ? [] : ["--ro-bind", resolver, RESOLVER]),
+    "--dir", "/etc", "--ro-bind", made, ETC_FILES,
     ...files.flatMap(({ name }) => ["--symlink", linkTo(name), `/etc/${name}`]),
     ...binds.flatMap(({ from, at }) => ["--ro-bind", from, at]),
     ...links.flatMap(({ at, to }) => ["--symlink", to, at]),
   ]; // biome-ignore format: one line per purpose
 }
+
+/** bwrap's arguments for the host's folder in which the sandbox's resolv.conf is; null = it has none of its own. */
+export const resolverArgs = (folder: string | null): string[] =>
+  folder === null ? [] : ["--ro-bind", folder, RESOLVER];
 
 /** What the host's programs need of /etc to run at all. */
 export const leastEtcArgs = (): string[] =>

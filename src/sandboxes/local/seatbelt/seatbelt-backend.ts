@@ -1,6 +1,8 @@
 import { existsSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
+import { basename, dirname, join } from "node:path";
 import type { IsolationBackend } from "../isolation.ts";
+import { dirsAt } from "../layout.ts";
 import { NO_LIMITS, processGroupIsolation } from "../no-isolation.ts";
 import { plainTrees } from "../plain-trees.ts";
 import { seatbeltProfile } from "./seatbelt-profile.ts";
@@ -21,13 +23,8 @@ export function createSeatbeltBackend(rootDir: string, hostPath: string): Isolat
     lent: null,
     trees: plainTrees,
     async open(plan) {
-      const dirs = {
-        root: realpathSync(plan.dirs.root),
-        workspace: realpathSync(plan.dirs.workspace),
-        home: realpathSync(plan.dirs.home),
-        tmp: realpathSync(plan.dirs.tmp),
-        logs: realpathSync(plan.dirs.logs),
-      };
+      const { root } = plan.dirs; // it may not be there yet
+      const dirs = dirsAt(join(realpathSync(dirname(root)), basename(root)));
       const home = realpathSync(homedir());
       const readable = hostPath
         .split(":")

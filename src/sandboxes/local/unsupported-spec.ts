@@ -2,7 +2,14 @@ import { PluginError } from "../../shared/error-code.ts";
 import type { SandboxSpec } from "../port.ts";
 
 /** Refuses, rather than ignores, whatever a spec asks for that a sandbox on this computer cannot have. @throws PluginError `sandbox_create_failed` */
-export function refuseUnsupportedMachine({ machine }: SandboxSpec): void {
+export function refuseUnsupported({ machine, network }: SandboxSpec): void {
+  if (typeof network === "object") {
+    throw new PluginError(
+      "sandbox_create_failed",
+      'A network limited to domains or CIDRs is not supported by the local provider; use "open" or "blocked".',
+      { retryable: false },
+    );
+  }
   if (!machine) return;
   const asked = {
     image: machine.image !== null,
