@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FifoPool } from "../../src/sandboxes/local/fifo-pool.ts";
 import type { Isolation, IsolationBackend, IsolationPlan } from "../../src/sandboxes/local/isolation.ts";
@@ -44,9 +44,6 @@ describe.skipIf(why !== null)(
       await until(isolating, { what: "bwrap has been started" });
       await pause(500);
       expect(isOpen).toBe(false);
-      // As a copy does that has to begin again.
-      rmSync(making.workspace, { recursive: true });
-      mkdirSync(making.workspace);
       writeFileSync(join(making.workspace, "late"), "here\n");
       filling.resolve();
       const isolation = await opening;

@@ -103,8 +103,8 @@ describe.skipIf(!canDescribe)(`copies of trees, as ${who}`, () => {
                 (await (trees as TreeTools).measure(from)).files,
               );
             }
-            await (trees as TreeTools).remove(from);
-            await (trees as TreeTools).remove(to);
+            await (trees as TreeTools).remove([from]);
+            await (trees as TreeTools).remove([to]);
             expect([existsSync(from), existsSync(to)]).toEqual([false, false]);
           }),
           // An ordinary user may leave something out of every random tree, and nothing of this one.

@@ -64,8 +64,8 @@ export interface TreeTools {
    * @param options.isAtRest no process of a job can write to them any more, and each `to` is empty and only ours
    */
   copy(pairs: readonly TreePair[], options?: CopyOptions): Promise<CopyResult>;
-  /** Removes a directory with all its contents, whatever their modes and depth. No-op if it does not exist. */
-  remove(path: string): Promise<void>;
+  /** Removes directories with all their contents, whatever their modes and depth, as far as they exist. */
+  remove(paths: readonly string[]): Promise<void>;
   /** @throws Error when the size could not be determined */
   measure(path: string, signal?: AbortSignal): Promise<TreeSize>;
 }

@@ -13,7 +13,7 @@ import { DiskWatch } from "./disk-watch.ts";
 import { endIfLate } from "./end-if-late.ts";
 import { FifoPool } from "./fifo-pool.ts";
 import { type HostReserve, readFreeSpace, readReserve, refuseShortage } from "./free-disk-space.ts";
-import type { LocalGpus } from "./gpus/machine-gpus.ts";
+import { type LocalGpus, lendFrom } from "./gpus/machine-gpus.ts";
 import type {
   DirsInMaking,
   Isolation,
@@ -41,6 +41,7 @@ import { LocalSandbox, toLocal } from "./local-sandbox.ts";
 import { createLocalSnapshots, restoreSnapshot, toNotes } from "./local-snapshots.ts";
 import { type Fill, openWhileFilling } from "./open-while-filling.ts";
 import { probeIsolation, requireIsolation } from "./probe.ts";
+import { Removals } from "./removals.ts";
 import { type CopyResult, NOTHING_LEFT_OUT } from "./tree-copy.ts";
 import { refuseUnsupported } from "./unsupported-spec.ts";
 
@@ -88,6 +89,7 @@ class LocalProvider implements SandboxProvider {
   readonly place;
   readonly #deps: LocalProviderDeps;
   readonly #watch: DiskWatch;
+  readonly #removals: Removals;
   readonly #reserve: () => Promise<HostReserve>;
   readonly #live = new Map<string, LocalSandbox>();
   /** Sandboxes that have ended by themselves and whose files are still there. */
@@ -109,7 +111,8 @@ class LocalProvider implements SandboxProvider {
     this.#deps = deps;
     const reserve = () => readReserve(deps.rootDir, hostFreeMiB(deps.limits));
     this.#reserve = reserve;
-    const { isolation } = deps;
+    const { isolation, clock, log } = deps;
+    this.#removals = new Removals(async (paths) => (await this.#backend()).trees.remove(paths), clock, log);
     // Without namespaces each has folders of this machine of its own.
     this.place =
       isolation === "auto" || isolation === "bubblewrap" ? (workdir: string) => ({ workdir, home: HOME }) : null;
@@ -165,7 +168,7 @@ class LocalProvider implements SandboxProvider {
       const { opened, copied } = await createAtomically(root, meta, fill, undo);
       return await this.#toLive(backend, opened, copied);
     } catch (error) {
-      for (const path of [temporaryPathOf(root), root]) await backend.trees.remove(path);
+      await backend.trees.remove([temporaryPathOf(root), root]);
       if (error instanceof PluginError) throw error;
       throw new PluginError(
         "sandbox_create_failed",
@@ -193,7 +196,7 @@ class LocalProvider implements SandboxProvider {
     granted: GrantedGpus,
     making: DirsInMaking | null,
   ): Promise<Opened> {
-    const given = granted.devices.length === 0 ? null : await this.#lendGpus(granted.devices);
+    const given = granted.devices.length === 0 ? null : await lendFrom(this.#deps.gpus, granted.devices);
     const dirs = sandboxDirs(this.#deps.rootDir, meta.id);
     const limits = resourceLimits(meta, this.#deps.limits);
     const network = meta.network === "open" ? "open" : "blocked";
@@ -270,13 +273,14 @@ class LocalProvider implements SandboxProvider {
       this.#ending.delete(sandboxID);
     }
     const { root } = sandboxDirs(this.#deps.rootDir, sandboxID);
-    if (isRealFolder(root)) await (await this.#backend()).trees.remove(moveAside(root)); // P2
+    if (isRealFolder(root)) this.#removals.add(moveAside(root)); // P2
   }
 
   /** Also removes the directories that dead processes left half made, because no sandbox owns them. */
   async list(): Promise<readonly ListedSandbox[]> {
     await endOrphans();
-    for (const path of await abandonedDirectories(this.#deps.rootDir)) await (await this.#backend()).trees.remove(path);
+    const abandoned = await abandonedDirectories(this.#deps.rootDir);
+    if (abandoned.length > 0) await (await this.#backend()).trees.remove(abandoned);
     return listSandboxes(this.#deps.rootDir, (id, folder) =>
       this.#deps.log("warn", "The record of a sandbox is damaged: only its id is known", { sandboxID: id, folder }),
     );
@@ -289,11 +293,6 @@ class LocalProvider implements SandboxProvider {
     for (const { reason } of halted.filter((each) => each.status === "rejected"))
       this.#deps.log("warn", "A sandbox could not be ended", { reason: String(reason) });
     this.#fifos.close();
-  }
-
-  #lendGpus(devices: readonly string[]): ReturnType<LocalGpus["lend"]> {
-    const { gpus } = this.#deps;
-    if (gpus) return gpus.lend(devices);
-    throw new PluginError("no_capacity", "Local sandboxes have no GPUs here.", { retryable: false });
+    await this.#removals.finish();
   }
 }

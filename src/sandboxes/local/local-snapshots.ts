@@ -81,7 +81,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
         const { bytes, files } = await trees.measure(root);
         return { id, sizeBytes: bytes, files, leftOut, expiresAt: null };
       } catch (error) {
-        await trees.remove(temporaryPathOf(root));
+        await trees.remove([temporaryPathOf(root)]);
         throw new PluginError(
           "snapshot_failed",
           `Could not take a snapshot of sandbox ${sandbox.id}: ${(error as Error).message}`,
@@ -119,7 +119,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
     },
     async remove(snapshotID) {
       if (!isSnapshotID(snapshotID)) return;
-      await (await deps.backend()).trees.remove(moveAside(snapshotDir(deps.rootDir, snapshotID)));
+      await (await deps.backend()).trees.remove([moveAside(snapshotDir(deps.rootDir, snapshotID))]);
     },
     async orphans() {
       const folder = folderOf(deps.rootDir, "snapshots");

@@ -31,9 +31,10 @@ export const plainTrees: TreeTools = {
       leftOutCount: results.reduce((sum, { leftOutCount }) => sum + leftOutCount, 0),
     };
   },
-  async remove(path) {
-    if (!isRealFolder(path)) return;
-    const { code, stderr } = await runHostTool(["/bin/sh", "-c", REMOVE, "remove", path]);
+  async remove(paths) {
+    const folders = paths.filter(isRealFolder);
+    if (folders.length === 0) return;
+    const { code, stderr } = await runHostTool(["/bin/sh", "-c", REMOVE, "remove", ...folders]);
     if (code !== 0) throw new Error(`rm failed: ${stderr.slice(-500)}`);
   },
   async measure(path, signal) {
@@ -49,5 +50,5 @@ const COPY =
 
 // Folders are made writable first, because nothing can be removed from a folder that cannot be written to.
 const REMOVE = `
-find "$1" -type d ! -perm -700 -exec chmod u+rwx {} ';' 2>/dev/null
-rm -rf -- "$1"`;
+find "$@" -type d ! -perm -700 -exec chmod u+rwx {} ';' 2>/dev/null
+rm -rf -- "$@"`;

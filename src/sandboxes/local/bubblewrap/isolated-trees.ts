@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { chmod, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { isRealFolder } from "../../../shared/private-files.ts";
 import { runHostTool } from "../host-tools.ts";
@@ -22,32 +22,35 @@ export function createIsolatedTrees(bwrap: string, filter: Uint8Array, programs:
     if (code !== 0) throw new Error(`${argv[0]} failed: ${stderr.slice(-500)}`);
     return stdout;
   };
+  /** The directory itself is there all the time: a sandbox may be starting around it. */
+  const empty = async (path: string) => {
+    await chmod(path, 0o700);
+    await run(["--bind", path, "/tree"], ["/bin/sh", "-c", "find /tree -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +"]);
+  };
   return {
     async copy(pairs, { below = ".", isAtRest = false, signal } = {}) {
       if (isAtRest) {
         if (await copyAtRest(pairs, signal)) return NOTHING_LEFT_OUT;
-        for (const { to } of pairs) {
-          await this.remove(to);
-          await mkdir(to, { mode: 0o700 });
-        }
+        for (const { to } of pairs) await empty(to);
       }
       const binds = pairs.flatMap(({ from, to }, at) => ["--ro-bind", from, `/from/${at}`, "--bind", to, `/to/${at}`]);
       const env = Object.entries(COPY_ENV).flatMap(([name, value]) => ["--setenv", name, value]);
       const argv = inSandbox([...binds, ...PROC, ...env], ["/bin/sh", "-c", COPY_BELOW, "copy", below]);
       return runCopy(argv, { signal, file: filter });
     },
-    async remove(path) {
-      if (!isRealFolder(path)) return; // bwrap would follow a link and empty its target
+    async remove(paths) {
+      const folders = paths.filter(isRealFolder); // bwrap would follow a link and empty its target
+      if (folders.length === 0) return;
       // `rm` follows no links, and needs no sandbox for what this user may remove. Where it fails or lies elsewhere, the
       // sandbox below says what is wrong.
-      const removed = await runHostTool(["/bin/rm", "-rf", "--", path], { quiet: true }).catch(() => null);
+      const removed = await runHostTool(["/bin/rm", "-rf", "--", ...folders], { quiet: true }).catch(() => null);
       if (removed?.code === 0) return;
-      await run(
-        ["--bind", path, "/tree"],
-        ["/bin/sh", "-c", "find /tree -mindepth 1 -maxdepth 1 -exec rm -rf -- {} +"],
-      );
-      // Contains nothing of the job's any more, only directories that the host made.
-      await rm(path, { recursive: true, force: true });
+      const failures: unknown[] = [];
+      for (const path of folders.filter(isRealFolder))
+        await empty(path)
+          .then(() => rm(path, { recursive: true, force: true })) // nothing of the job's any more
+          .catch((error) => failures.push(error));
+      if (failures.length > 0) throw failures[0];
     },
     async measure(path, signal) {
       return parseMeasure(

@@ -57,6 +57,15 @@ export function createLocalGpus(deps: LocalGpusDeps): LocalGpus {
   };
 }
 
+/** @param gpus undefined = sandboxes have none here @throws PluginError `no_capacity` */
+export function lendFrom(
+  gpus: Pick<LocalGpus, "lend"> | undefined,
+  devices: readonly string[],
+): ReturnType<LocalGpus["lend"]> {
+  if (gpus) return gpus.lend(devices);
+  throw new PluginError("no_capacity", "Local sandboxes have no GPUs here.", { retryable: false });
+}
+
 /** Of the GPUs that were found, those that jobs may use. */
 export function choose(
   { gpus, why }: DriverReading,
