@@ -93,15 +93,6 @@ describe.skipIf(!canTry)("setting a sandbox up", () => {
     await until(() => helpers().length === before, { what: "the helper has ended" });
   });
 
-  test("ends a helper that is up where the host's addresses could not be blocked meanwhile", async () => {
-    const before = helpers().length;
-    const up = selfGuarding("/bin/sh", "-c", "printf 1 >&5; exec sleep 61");
-    const failed = setUp(await plan(), { ...up, rules: "no such command\n" });
-    await expect(failed).rejects.toBeInstanceOf(SetUpError);
-    await expect(failed).rejects.toThrow(/^the host's addresses could not be blocked: .*unknown/);
-    await until(() => helpers().length === before, { what: "the helper has ended" });
-  });
-
   test.each([
     ["that guards itself", selfGuarding],
     ["that is guarded", (...argv: string[]) => network("", ...argv)],

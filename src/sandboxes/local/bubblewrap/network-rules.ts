@@ -8,7 +8,7 @@ import { NO_TCP_TO } from "./host-addresses.ts";
 
 export const toBatch = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join("");
 
-/** Of a new network. @param blocked networks that the sandbox must not reach */
+/** Before there is a helper. @param blocked networks that the sandbox must not reach */
 export const firstLines = (blocked: Iterable<string>): string[] => [
   ...blockingLines(blocked),
   blockPolicy(`${NO_TCP_TO} proto tcp`),

@@ -117,7 +117,7 @@ async function openNetwork(
     if (code !== 0) throw new Error(`the host's addresses could not be blocked: ${stderr}`);
     for (const network of fresh) blocked.add(network);
   };
-  const rules = toBatch(firstLines(blocked)); // obeyed before any command runs, and never taken back (W1)
+  const rules = toBatch(firstLines(blocked)); // before a helper starts, so that the host cannot be reached at any moment (W1)
   const notes: string[] = [];
   const start = async ({ name, path }: NetworkHelper) => {
     const own = chooseOwnNetwork(await readRoutes(), reachableResolver(NEVER_REACHABLE).nameservers);

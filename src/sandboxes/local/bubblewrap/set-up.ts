@@ -23,7 +23,7 @@ export interface SetUp {
 export interface NetworkSetUp {
   /** Absolute path of the host's `ip`. */
   readonly ip: string;
-  /** Lines for `ip -batch`, obeyed before the network is said to be up. */
+  /** Lines for `ip -batch`, obeyed before the helper starts. */
   readonly rules: string;
   readonly helper: Helper;
 }
@@ -58,8 +58,7 @@ export interface SetUpResult {
 const LIMIT = `
 ip=$1; shift
 limit() { while [ $# -gt 0 ]; do echo "$2" > "/proc/sys/user/$1" || return; shift 2; done; }
-limit "$@" 2>/dev/null || said=$(limit "$@" 2>&1) || echo "
-@unlimited \${said%%
+limit "$@" 2>/dev/null || said=$(limit "$@" 2>&1) || echo "@unlimited \${said%%
 *}"
 [ -z "$ip" ] || exec "$ip" -batch - <&3`;
 const LIMIT_FAILED = 42;
@@ -67,24 +66,17 @@ const LIMIT_FAILED = 42;
 // The helper finds the namespaces at descriptors 8 and 9, and takes the place of this shell where it guards itself.
 const SCRIPT = `
 nsenter=$1 user=$2 net=$3 routes=$4 limits=$5 ip=$6; shift 6
-limit() { "$nsenter" --preserve-credentials --user="$user" --net="$net" -- /bin/sh -c "$LIMIT" limit "$ip" $limits </dev/null; }
-[ -n "$ip" ] || { limit || exit ${LIMIT_FAILED}; exit 0; }
-eval "$RUN_HELPER"`;
-/**
- * Starts the helper meanwhile, as no command runs before both are done. Each says so on standard output, the helper without
- * ending its line. What waits for the limits is no child of the helper, which would leave it a zombie.
- */
-const RUN_SELF_GUARDING = `
-( (if said=$(limit 2>&1 >&4); then said=@limited; else said="@failed $said"; fi; printf '\\n%s\\n' "$said" >&4) & ) 4>&1
+"$nsenter" --preserve-credentials --user="$user" --net="$net" -- /bin/sh -c "$LIMIT" limit "$ip" $limits </dev/null ||
+  exit ${LIMIT_FAILED}
+[ -n "$ip" ] || exit 0
 exec 3<&- 8<"$user" 9<"$net"
-exec "$@" 5>&1 >/dev/null`;
+eval "$RUN_HELPER"`;
+const RUN_SELF_GUARDING = 'exec "$@" 5>&1 >/dev/null';
 /**
  * Kills the helper when the host process closes its end of stdin, on purpose or by dying. A parent-death signal would not do,
  * because helpers change their credentials, which cancels it. The network is up once the namespace has a default route.
  */
 const RUN_GUARDED = `
-limit || exit ${LIMIT_FAILED}
-exec 3<&- 8<"$user" 9<"$net"
 exec 4<&0 </dev/null
 "$@" 4<&- >/dev/null & p=$!
 { read -r _ <&4; kill -9 $p; } >/dev/null 8<&- 9<&- & r=$!
@@ -98,8 +90,6 @@ done
 [ "$code" != 0 ] || echo 1
 exec 4<&-; wait $p; kill -9 $r
 exit $code`;
-const LIMITED = /^@limited$/m;
-const UNLIMITED = /^@failed (.*)$/ms;
 /** From the start of a set-up until the helper is up. A loaded machine needs some of it for the rest. */
 const SET_UP_MS = 30_000;
 
@@ -144,8 +134,7 @@ export function setUp(
     const cancelLimit = clock.after(SET_UP_MS, stop);
     child.stdout?.on("data", (bytes) => {
       if (output.length < 65_536) output += String(bytes);
-      if (UNLIMITED.test(output)) stop();
-      if (!network || !/^1$/m.test(output) || (isSelfGuarding && !LIMITED.test(output))) return;
+      if (!network || !/^1$/m.test(output)) return;
       cancelLimit();
       resolve(result());
     });
@@ -157,14 +146,11 @@ export function setUp(
     child.once("exit", release);
     child.once("close", (code) => {
       cancelLimit();
-      const why = toLine(said);
+      const why = said.trim().replaceAll(/\s+/g, " ").slice(-300);
       if (code === 0 && !network) resolve(result());
       else if (code === LIMIT_FAILED) reject(new SetUpError(`${failed}: ${why}`));
-      else if (UNLIMITED.test(output)) reject(new SetUpError(`${failed}: ${toLine(UNLIMITED.exec(output)?.[1])}`));
       else if (network && code !== LAUNCHER_FAILED) reject(new Error(why));
       else reject(new SetUpError(`its set-up ended with ${code ?? "a signal"}: ${why}`));
     });
   });
 }
-
-const toLine = (text = ""): string => text.trim().replaceAll(/\s+/g, " ").slice(-300);
