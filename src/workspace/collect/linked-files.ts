@@ -3,7 +3,8 @@ import { PluginError } from "../../shared/error-code.ts";
 import { followPath } from "../links.ts";
 import { foldersAbove, fromText } from "../paths.ts";
 import type { ListedFile } from "../sandbox/list-files.ts";
-import { type FileLimits, type FileRequest, isWithin, type Selection, selectFiles } from "./select-files.ts";
+import { followRoots, isAt, linksUsed, throughLinks } from "./linked-roots.ts";
+import { type FileLimits, type FileRequest, type Selection, selectFiles, sizeOf } from "./select-files.ts";
 
 /*
  * What the links of a selection lead to comes with them: training programs keep `best.pt -> step-400/model.pt`, of which the
@@ -33,8 +34,8 @@ export interface LinkedSelection extends Selection {
 
 /** A link may lead to a folder with further links. */
 const MOST_ROUNDS = 5;
-/** Places that are looked for; each is compared with every file. */
-const MOST_ENDS = 500;
+/** Places that are listed by their paths. With more, all of the work directory is. */
+const MOST_LISTED = 500;
 
 /**
  * Selects files, and what links among them lead to in the work directory, as far as the limits allow.
@@ -44,27 +45,37 @@ export async function selectLinked(asked: LinkedRequest): Promise<LinkedSelectio
   const { request, limits, isInstructionAtTarget } = asked;
   const workdir = fromText(asked.workdir);
   const listed = new Map<string, ListedFile>();
+  let sorted: readonly string[] = [];
   const list = async (roots: readonly string[]) => {
     for (const file of await asked.list(roots)) listed.set(file.path, withRelativeLink(file, workdir));
+    sorted = [...listed.keys()].sort();
   };
-  const endOf = ({ path }: ListedFile) => followPath(path, (one) => listed.get(one)?.to || undefined, workdir).end;
+  const wayOf = (path: string) => followPath(path, (one) => listed.get(one)?.to || undefined, workdir);
+  const endOf = ({ path }: ListedFile) => wayOf(path).end;
   await list(request.roots);
-  let selection = selectFiles([...listed.values()], request, limits, isInstructionAtTarget);
+  const linked = await followRoots({ roots: request.roots, listed, wayOf, list: tryToList, mostRounds: MOST_ROUNDS });
+  const first = selectFiles([...listed.values()], throughLinks(request, linked), limits, isInstructionAtTarget);
+  const selection = { ...first, files: [...first.files], links: [...first.links], leftOut: [...first.leftOut] };
+  const known = new Set([...first.files, ...first.links, ...first.leftOut].map(({ path }) => path));
+  let bytes = sizeOf(first.files);
+  take(linksUsed(request, linked, first.files));
+  take(request.roots.filter((root) => listed.get(root)?.to && wayOf(root).end === null)); // named as left out
   const tried = new Set<string>();
-  let untried = `what it leads to was not looked for: links lead to more than ${MOST_ENDS} places, or over more than ${MOST_ROUNDS} links`;
+  let untried = `what it leads to was not looked for: links lead over more than ${MOST_ROUNDS} links`;
   for (let round = 0; round < MOST_ROUNDS; round++) {
+    take(selection.links.flatMap(({ path }) => wayOf(path).links));
     const there = placesOf(selection);
     const isNew = (end: string | null): end is string => end !== null && !there.has(end) && !tried.has(end);
-    const ends = [...new Set(selection.links.map(endOf))].filter(isNew).slice(0, MOST_ENDS - tried.size);
+    const ends = [...new Set(selection.links.map(endOf))].filter(isNew);
     if (ends.length === 0) break;
-    const unseen = ends.filter((end) => !request.roots.some((root) => root === "" || isAt(end, root)));
+    const unseen = ends.filter((end) => !request.roots.some((root) => isAt(end, root)));
     if (unseen.length > 0 && !(await tryToList(unseen))) {
       untried = "what it leads to was not taken: what links lead to could not be listed, or is too many files to list";
       break;
     }
     for (const end of ends) {
       tried.add(end);
-      selection = withPlace(selection, end);
+      take(below(end));
     }
   }
   const there = placesOf(selection);
@@ -80,10 +91,10 @@ export async function selectLinked(asked: LinkedRequest): Promise<LinkedSelectio
     return "it is a link that leads nowhere";
   }
 
-  /** What links lead to may be too much to list, as a data set. */
+  /** @returns whether it could be listed: what links lead to may be too much, as a data set */
   async function tryToList(roots: readonly string[]): Promise<boolean> {
     try {
-      await list(roots);
+      await list(roots.length > MOST_LISTED ? [""] : roots);
       return true;
     } catch (error) {
       if (error instanceof PluginError && error.code === "collect_failed") return false;
@@ -91,14 +102,28 @@ export async function selectLinked(asked: LinkedRequest): Promise<LinkedSelectio
     }
   }
 
-  function withPlace(before: Selection, place: string): Selection {
-    const known = new Set([...before.files, ...before.links, ...before.leftOut].map(({ path }) => path));
-    const found = [...listed.values()].filter(({ path }) => isAt(path, place) && !known.has(path));
+  /** Paths of what is listed at a place and below it. */
+  function below(place: string): string[] {
+    const paths = place !== "" && listed.has(place) ? [place] : [];
+    const prefix = place === "" ? "" : `${place}/`;
+    for (let at = firstFrom(sorted, prefix); sorted[at]?.startsWith(prefix); at++) paths.push(sorted[at] as string);
+    return paths;
+  }
+
+  /** Takes these too, all or none. */
+  function take(paths: readonly string[]): void {
+    const found = paths.filter((path) => !known.has(path)).flatMap((path) => listed.get(path) ?? []);
     const more = selectFiles(found, EVERYTHING, { ...limits, ...NO_TOTAL }, isInstructionAtTarget);
-    const files = [...before.files, ...more.files];
-    const links = [...before.links, ...more.links];
-    if (!isWithin(limits, files, links)) return before;
-    return { ...before, files, links, leftOut: [...before.leftOut, ...more.leftOut] };
+    const count = [selection.files, selection.links, more.files, more.links].reduce(
+      (sum, { length }) => sum + length,
+      0,
+    );
+    const moreBytes = sizeOf(more.files);
+    if (count > limits.files || bytes + moreBytes > limits.bytes) return;
+    bytes += moreBytes;
+    for (const kind of ["files", "links"] as const) selection[kind].push(...more[kind]);
+    selection.leftOut.push(...more.leftOut);
+    for (const { path } of [...more.files, ...more.links, ...more.leftOut]) known.add(path);
   }
 }
 
@@ -107,7 +132,16 @@ const NOWHERE = "\0";
 const EVERYTHING: FileRequest = { roots: [""], patterns: [{ name: "", matches: () => true, isNamed: () => false }] };
 const NO_TOTAL = { files: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 
-const isAt = (path: string, place: string): boolean => path === place || path.startsWith(`${place}/`);
+/** Index of the first that is not before `text`. */
+function firstFrom(sorted: readonly string[], text: string): number {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((sorted[middle] as string) < text) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
 
 /** Its files and links, and all folders above them. "" = the folder that holds all. */
 function placesOf({ files, links }: Pick<Selection, "files" | "links">): ReadonlySet<string> {

@@ -153,7 +153,8 @@ export function staysWithin(path: string, to: string): boolean {
   return (ups < 0 ? parts.length : ups) <= depth && (down.length === 0 || isSafePath(down.join("/")));
 }
 
-const sizeOf = (files: readonly ListedFile[]): number => files.reduce((sum, { bytes }) => sum + bytes, 0);
+/** Bytes of all together. */
+export const sizeOf = (files: readonly ListedFile[]): number => files.reduce((sum, { bytes }) => sum + bytes, 0);
 
 /** Whether so many and so large files may be collected at a time. */
 export const isWithin = (limits: FileLimits, files: readonly ListedFile[], links: readonly ListedFile[]): boolean =>
