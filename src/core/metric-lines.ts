@@ -13,6 +13,9 @@ const PIECE_BYTES = 4 * 1024;
 /** States of one line that are looked at, if it was drawn anew. */
 const MOST_STATES = 64;
 
+/** Of a line that begins with METRIC. The header of a table, as `METRIC  TRAIN  P99`, has neither a pair nor a number. */
+const MEANT = /=|(?<![\p{L}\p{N}_.])\.?\d/u;
+
 const LINE_FEED = 10;
 /** Neither escape codes nor characters beyond ASCII. */
 const PLAIN = /^[\t\n\r\x20-\x7e]*$/;
@@ -133,7 +136,7 @@ export class MetricLines {
     const states = text.split("\n");
     const ends = tail === undefined ? null : toPlain(tail).split("\n");
     if (!isWhole) (ends ?? states).pop();
-    const counted = this.#readMetricState(states, ends);
+    const counted = this.#readMetricState(states, ends, texts);
     // No number counts twice.
     const blank = (state: string) => (state === counted?.state ? "" : state);
     const [others, otherEnds] = [states.map(blank), ends?.map(blank)];
@@ -154,7 +157,11 @@ export class MetricLines {
   }
 
   /** The last state that is a `METRIC` line with a number. */
-  #readMetricState(states: readonly string[], ends: readonly string[] | null): StateWithMetrics | undefined {
+  #readMetricState(
+    states: readonly string[],
+    ends: readonly string[] | null,
+    texts: readonly SoughtText[],
+  ): StateWithMetrics | undefined {
     // Where the line is too long, the last state of its beginning and the first of its end are cut off.
     const whole = ends ? [...states.slice(0, -1), ...ends.slice(1)] : states;
     const lines = whole.flatMap((state) => {
@@ -165,8 +172,8 @@ export class MetricLines {
     const line = counted ?? lines.at(-1);
     if (counted) this.misplaced.count(counted.metrics);
     const others = [...states, ...(ends ?? [])].filter((state) => state !== line?.state);
-    for (const state of others.slice(-MOST_STATES)) this.misplaced.note(state);
-    if (line && !counted) this.unreadable = withLine(this.unreadable, line.state);
+    for (const state of others.slice(-MOST_STATES)) this.misplaced.note(state, texts);
+    if (line && !counted && MEANT.test(line.state)) this.unreadable = withLine(this.unreadable, line.state);
     if (counted && !counted.isWhole) this.readInPart = withLine(this.readInPart, counted.state);
     return counted;
   }

@@ -1,4 +1,4 @@
-import { type PrintedMetric, readMetricLine } from "./metric-line.ts";
+import { type PrintedMetric, readAfter, readMetricLine, type SoughtText } from "./metric-line.ts";
 import { MOST_METRICS } from "./series.ts";
 
 /** Lines of one kind: how many, and the first of them, which may hold anything. */
@@ -12,11 +12,9 @@ export const LONGEST_QUOTE = 200;
 /** Numbers that are remembered, of lines that count and of those that do not. */
 const MOST_NUMBERS = 1_000;
 
-/**
- * What would be a `METRIC` line, did nothing stand before it: often a progress bar, as in `12.3it/s]METRIC loss=1` and
- * `3/3METRIC loss=1`. Or it has small letters, a colon or an S.
- */
-const MISPLACED = /(?:^|[^\p{L}_])METRICS?(?:[ \t]*:[ \t]*|[ \t]+)(([^\s=]{1,64})[ \t]*=[ \t]*[+\-.\dni].*)/iu;
+/** What would be a `METRIC` line, did nothing stand before it, or had it no small letters, no colon and no S. */
+const MISPLACED =
+  /(^\s*|[^\p{L}_])(METRICS?)([ \t]*:[ \t]*|[ \t]+)(([^\s=]{1,64})[ \t]*=[ \t]*[+\-\u2212]?(?:\.?\d|(?:nan|inf(?:inity)?)(?![\p{L}\p{N}_])).*)/iu;
 /** A shell that shows its commands quotes them. */
 const QUOTES = /["'`]+\s*$/;
 
@@ -32,16 +30,31 @@ export class MisplacedLines {
   /** Beyond those, and by the name of what could not be read. */
   readonly #unread = new Map<string, CountedLines>();
   #more: CountedLines | null = null;
+  /** Lines that begin with the word in small letters. */
+  #inSmallLetters: CountedLines | null = null;
   /** The first line of each name. */
   readonly #firsts = new Map<string, string>();
 
-  /** @param state a line that is no `METRIC` line, or what it was when it was drawn anew */
-  note(state: string): void {
-    const [, rest = "", name] = MISPLACED.exec(state) ?? [];
-    if (name === undefined) return;
+  /**
+   * @param state a line that is no `METRIC` line, or what it was when it was drawn anew
+   * @param texts those that numbers follow: what is read by one is not lost
+   */
+  note(state: string, texts: readonly SoughtText[]): void {
+    const found = MISPLACED.exec(state);
+    if (!found) return;
+    const [, before = "", word = "", between = "", rest = "", name = ""] = found;
     if (this.#firsts.size < MOST_METRICS && !this.#firsts.has(name))
       this.#firsts.set(name, state.slice(0, LONGEST_QUOTE));
+    // Behind other words only METRIC itself is meant, often behind a progress bar, as in `12.3it/s]METRIC loss=1` and
+    // `3/3METRIC loss=1`: `Final metrics: loss=1` is a program's own way to speak.
+    const isFirst = found.index === 0 && before.trim() === "";
+    if (!isFirst && (word !== "METRIC" || between.includes(":"))) return;
+    if (texts.some((sought) => readAfter(sought, rest) !== null)) return;
     const metrics = readMetricLine(`METRIC ${rest.replace(QUOTES, "")}`)?.metrics ?? [];
+    if (word !== word.toUpperCase()) {
+      if (metrics.length > 0) this.#inSmallLetters = withLine(this.#inSmallLetters, state);
+      return;
+    }
     const key = metrics.map(toKey).find((key) => !this.#counted.has(key));
     if (key !== undefined) {
       const former = this.#waiting.get(key);
@@ -67,7 +80,9 @@ export class MisplacedLines {
   /** The lines with a number that has not counted. @param came names of metrics that have */
   lost(came: ReadonlySet<string>): CountedLines | null {
     const unread = [...this.#unread].flatMap(([name, lines]) => (came.has(name) ? [] : [lines]));
-    const all = [...this.#waiting.values(), ...(this.#more ? [this.#more] : []), ...unread];
+    // A program that prints METRIC lines means them by nothing else.
+    const small = this.#counted.size === 0 ? this.#inSmallLetters : null;
+    const all = [...this.#waiting.values(), ...[this.#more, small].filter((lines) => lines !== null), ...unread];
     return all[0] ? { first: all[0].first, count: all.reduce((sum, { count }) => sum + count, 0) } : null;
   }
 

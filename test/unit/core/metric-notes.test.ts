@@ -117,6 +117,80 @@ test("nothing is said of a run whose metrics came, whatever else it printed", ()
   expect(notesOn("", {})).toEqual([]);
 });
 
+/** As real programs print them. */
+const PROSE = [
+  "Using metric name=ndcg@10",
+  "Metric: name=accuracy (higher is better)",
+  "METRIC: mode=fast passed",
+  "metric_for_best_model=eval_loss greater_is_better=False eval_metric=0.5",
+  "Early stopping: no improvement for 5 epochs (patience=5). Best metric=0.9312",
+  "Early stopping, best iteration is: [42] valid_0's binary_logloss: 0.31",
+  "Will train until eval-logloss hasn't improved in 10 rounds, metric n=10",
+  "[41]\tvalid_0's auc: 0.91\tvalid metric auc=0.91",
+  "Average DEV metrics: loss=0.4120, perplexity=1.5098",
+  "📈 Training metrics: Loss=0.0234, Win Rate=78.5%",
+  "[TRAIN] Final metrics: loss=0.4120, accuracy=0.9130",
+  "Evaluation metrics: loss=0.4120 acc=0.913 macro_f1=0.900",
+  "[Trial 3] Metrics: loss=0.4120, f1=0.9000",
+  "[MemManager] Metrics: embed_time=0.31",
+  "2026-01-02 10:00:00,123 - INFO - Using loss-based metric: eval_loss=0.4120, pseudo_accuracy=0.5880",
+  "=== FINAL METRICS: loss=0.4120 ===",
+  "* node1: metric name=cpu type=3 len=8",
+  "Deleted metric name=cpu.load, uid=71",
+  'LogObservability: metric name="rejection-count" value=1',
+  ">>> Saving best model (Metric=0.9120)",
+  "Metric [eval]: loss = 0.412",
+  "Metric - val_loss: 0.412 (step 3)",
+  "Metric (val_loss) did not improve (0.4500 <= 0.4120). Patience: 1/5",
+  "Epoch 3/10 | Metrics: loss=0.41 | lr=0.001",
+  "  Val metrics: Loss=0.4120, Acc=91.30%",
+  "metric=accuracy, mode=max, direction=maximize",
+  "Metrics: processed_model3/metrics.json",
+  "Metrics: Height=170cm, Weight=60kg",
+  "Metric:  p99 (stat-index 3)",
+  "metric: val_loss\tvalue: 0.41",
+  "[METRIC] Total Execution Time: 3.20 seconds",
+  "[metric] event=retry attempt=2 sleep_s=0.500",
+  "[I 2026-01-02 10:00:00] Trial 3 finished with value: 0.91 and metric params n=3.",
+  "METRIC            VALUE",
+  "METRIC | TRAIN | P50 | P99",
+  "METRIC SUMMARY",
+  "docxide-metrics mean=0.4120 median=0.4000",
+  "NQUEENS_METRICS n=8 solutions=92",
+  "symmetric threshold=0.5",
+];
+
+test("nothing is said of what programs print about metrics", () => {
+  for (const line of PROSE) {
+    expect([line, ...notesOn(`${line}\n`, {})]).toEqual([line]);
+    expect([line, ...notesOn(`METRIC loss=1\n${line}\n`, {})]).toEqual([line]);
+  }
+});
+
+test("a METRIC line in small letters is named where none in capitals counted", () => {
+  for (const line of [
+    "metric loss=0.3",
+    "Metric: loss=0.3 step=2",
+    "  metrics : loss = nan",
+    "metric loss=\u22120.3",
+  ]) {
+    expect(notesOn(`${line}\n`, {})[0]).toStartWith(`One METRIC line ${MISPLACED}: "${line.trim()}"`);
+    expect(notesOn(`${line}\nMETRIC acc=1\n`, {})).toEqual([]);
+  }
+  for (const line of ["METRIC: loss=0.3", "METRICS loss=0.3"])
+    expect(notesOn(`METRIC acc=1\n${line}\n`, {})[0]).toStartWith(`One METRIC line ${MISPLACED}`);
+  for (const line of ["METRIC loss=abc", "METRIC loss 0.3", "METRIC loss: .3"])
+    expect(notesOn(`METRIC acc=1\n${line}\n`, {})[0]).toStartWith("One METRIC line could not be read");
+});
+
+test("what is read by the text of a metric is not named as a METRIC line that did not count", () => {
+  for (const line of ["Metrics: loss=0.5, acc=0.9", "METRIC: loss=0.5", "9/9 [00:01]METRIC loss=0.5 step=3"])
+    expect([line, ...notesOn(`${line}\n`, { metrics: { val_loss: "loss=" } })]).toEqual([line]);
+  expect(notesOn("loss=1\n9/9 [00:01]METRIC acc=0.5\n", { metrics: { val_loss: "loss=" } })[0]).toStartWith(
+    `One METRIC line ${MISPLACED}`,
+  );
+});
+
 test("metrics beyond the most that are kept are named", () => {
   expect(notesOn("", {}, ["a", "b c"])).toEqual(['Metrics not kept, because a job has at most 100: a, "b c".']);
   expect(notesOn("", { stop }, ["val_loss"])).toEqual(["Metrics not kept, because a job has at most 100: val_loss."]);
