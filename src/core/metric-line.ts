@@ -101,7 +101,7 @@ const WORD_CHARACTER = /[\p{L}\p{N}_]/u;
  * `loss` neither in `val_loss` nor in `loss_2d`.
  * @param isCutOff text that is not known stands before the line
  */
-export function readAfter({ text }: SoughtText, line: string, isCutOff = false): FoundNumber | null {
+export function readAfter({ text }: Pick<SoughtText, "text">, line: string, isCutOff = false): FoundNumber | null {
   const sought = text.trimEnd();
   if (sought === "") return null;
   let at = line.indexOf(sought);

@@ -1,3 +1,5 @@
+import { readAfter } from "./metric-line.ts";
+
 /** Newest lines of an output to look at: deep models and Rich have tracebacks of hundreds. */
 export const LINES_TO_SEARCH = 500;
 /** Lines that may follow: what CUDA and launchers add to an error. */
@@ -22,12 +24,16 @@ const HARMLESS = new RegExp(
   "gm",
 );
 
+/** What repeats numbers when a program ends, also by an error: progress bars, drawn a last time, and summaries of W&B and Comet. */
+const LAST_WORDS = /\d%\s*\||\[(?:\d+:)?\d\d:\d\d[<,]|\d ?it\/s\b|^(?:wandb|COMET INFO):/;
+
 /**
  * The error with which a Python program has probably ended, whatever the exit code of its command.
  * @param end the newest lines of its output
+ * @param texts those that a metric's number follows
  * @returns null where there is none near the end, or the program went on and printed numbers
  */
-export function findTraceback(end: string): string | null {
+export function findTraceback(end: string, texts: readonly string[]): string | null {
   const lines = end
     .split("\n")
     .map((line) => line.replace(PROCESS, "").trimEnd())
@@ -43,7 +49,12 @@ export function findTraceback(end: string): string | null {
   const error = behind[at];
   if (error === undefined || !EXCEPTION.test(error)) return null;
   const rest = behind.slice(at + 1);
-  return rest.length > MOST_BEHIND || rest.some((line) => /^\s*METRIC\s/.test(line)) ? null : error;
+  /** A line that came before is repeated, as by `grep loss log`. */
+  const before = new Set(lines.slice(0, header));
+  const hasNumber = (line: string) =>
+    /^\s*METRIC\s/.test(line) ||
+    (!LAST_WORDS.test(line) && !before.has(line) && texts.some((text) => readAfter({ text }, line) !== null));
+  return rest.length > MOST_BEHIND || rest.some(hasNumber) ? null : error;
 }
 
 /** Whether the exit code of a command says nothing of a program in it that fails: it stands before a pipe. */

@@ -153,7 +153,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
     const measured = run.measures && measuring ? judge(run.measures, measuring.end(), last) : null;
     const unclear = measured?.numbers?.unclear ?? [];
     if (unclear.length > 0) notes = [...notes, unclearNote(unclear)];
-    const error = findTraceback(window.tail(LINES_TO_SEARCH));
+    const error = findTraceback(window.tail(LINES_TO_SEARCH), Object.values(run.metrics));
     if (error !== null) notes = [...notes, tracebackNote(error, hidesFailures(run.command))];
     return { failure: measured?.failure ?? null, exitCode, result, measured: measured?.numbers, notes };
   }

@@ -64,7 +64,7 @@ test.each([
   ["of a worker of Ray", CRASH.replaceAll(/^/gm, "(pid=123) "), "RuntimeError: CUDA error"],
   ["of a task of srun", CRASH.replaceAll(/^/gm, " 0: "), "RuntimeError: CUDA error"],
 ])("a traceback %s is found", (_, output, error) => {
-  expect(findTraceback(output)).toBe(error);
+  expect(findTraceback(output, [])).toBe(error);
 });
 
 test.each([
@@ -78,7 +78,35 @@ test.each([
   ["it is of a message that could not be logged while an error was handled", UNLOGGED],
   ["numbers follow before that of a finalizer", `${CRASH}\nMETRIC loss=1 step=2\n${FINALIZER}`],
 ])("no crash is seen where %s", (_, output) => {
-  expect(findTraceback(output)).toBeNull();
+  expect(findTraceback(output, [])).toBeNull();
+});
+
+const LOGGED = `loss: 0.5\nERROR:root:download failed\n${HEADER}\n  File "data.py", line 3, in fetch\nTimeoutError: timed out`;
+
+test("no crash is seen where numbers follow after a text of the task", () => {
+  for (const line of [
+    "loss: 0.4",
+    "INFO step 2 loss: 0",
+    "[1,  2000] loss: 2.173",
+    "epoch 2/9 train loss: 7,234",
+    "loss: nan",
+  ]) {
+    expect([line, findTraceback(`${LOGGED}\nretrying\n${line}\ndone`, ["acc:", "loss:"])]).toEqual([line, null]);
+    expect([line, findTraceback(`${LOGGED}\n${line}`, ["acc:"])]).toEqual([line, "TimeoutError: timed out"]);
+  }
+});
+
+test.each([
+  ["nothing", ""],
+  ["words", "the loss was too high"],
+  ["a bar that is drawn a last time", " 50%|█████     | 5/10 [00:01<00:01,  4.9it/s, loss: 0.4]"],
+  ["a bar without an end", "5batch [00:01, 4.90batch/s, loss: 0.4]"],
+  ["a bar of Rich", "Epoch 1/9 ━━━━ 5/10 0:00:01 • 0:00:01 4.91it/s loss: 0.4"],
+  ["a summary of W&B", "wandb: Run summary:\nwandb:      loss: 0.41234"],
+  ["a summary of Comet", "COMET INFO:   Metrics:\nCOMET INFO:     loss: [5] : (0.1, 0.5)"],
+  ["lines that came before, as grep shows them", "loss: 0.5"],
+])("a crash is seen where only %s follows after it", (_, rest) => {
+  expect(findTraceback(`${LOGGED}\n${rest}`, ["loss:"])).toBe("TimeoutError: timed out");
 });
 
 test("a pipe hides a failure, unless pipefail is set", () => {

@@ -84,6 +84,18 @@ describe("the output of a run", () => {
   );
 
   test(
+    "that goes on after a traceback, with numbers after the texts of its task, is not noted",
+    inWorld(async (world) => {
+      const { id, process } = await begin(world, { metrics: { loss: "loss:" } });
+      process.print('Traceback (most recent call last):\n  File "data.py"\nTimeoutError: x\nretrying\nloss: 0.5\n');
+      process.end(exited(0));
+      const { metrics, notes } = await world.reaches(id, "completed");
+      expect(metrics.loss?.value).toBe(0.5);
+      expect(notes).toEqual([]);
+    }),
+  );
+
+  test(
     "that ends with a traceback longer than what is shown of it is noted",
     inWorld(async (world) => {
       const { id, process } = await begin(world, {});
