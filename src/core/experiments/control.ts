@@ -4,8 +4,9 @@ import { withoutSeeds } from "./seeds.ts";
 
 /* Which experiment others are compared with, by what it is called. */
 
-/** A description that only mentions a baseline, as "reward without baseline subtraction", names none. */
-const CONTROL = /^\W*(?:(?:the|an?|unchanged|original|plain)\s+)*(?:control|baseline)\b/i;
+/** A description that only mentions a baseline, as "reward without baseline subtraction" or "baseline-free", names none. */
+const CONTROL =
+  /^\W*(?:(?:the|an?|unchanged|original|plain)\s+)*(?:control|baseline)(?:v?\d+)?(?![^\W_]|[- ]?(?:free|less)\b)/i;
 
 /** What only tells one run of the control from another. A `+` belongs to no word: what follows it was added. */
 const TELLING =

@@ -32,6 +32,12 @@ test("a change of the control is none where there is a plain one, however new an
 test("words and numbers that only tell runs apart make no change: of such ones the most measured, then the newest", () => {
   for (const plain of [
     "baseline 2",
+    "baseline2",
+    "baseline-2",
+    "baseline_v2",
+    "Baseline_V2 (seed 3)",
+    "controlv2",
+    "control_group",
     "baseline #2",
     "Control group",
     "baseline model v2",
@@ -47,6 +53,23 @@ test("words and numbers that only tell runs apart make no change: of such ones t
     expect([plain, chosen("control + x", plain, "baseline")]).toEqual([plain, plain]);
     expect([plain, chosen(plain, ["baseline", 2])]).toEqual([plain, "baseline"]);
   }
+});
+
+test("a word that only begins or ends as a control, or says that there is none, names none", () => {
+  for (const other of [
+    "baseline-free advantage",
+    "baseline free advantage",
+    "Control-free guidance",
+    "baseline-less reward",
+    "controlnet",
+    "control2net",
+    "baselines",
+    "baseline2x",
+    "my_baseline",
+  ])
+    expect([other, chosen(other)]).toEqual([other, null]);
+  for (const change of ["baseline2 + dropout", "baseline_dropout", "control-freeze", "baseline-2 without warmup"])
+    expect([change, chosen(change), chosen(change, "baseline_v3")]).toEqual([change, change, "baseline_v3"]);
 });
 
 test("where none is plain, what the campaign began with is the control, of those that are measured", () => {
