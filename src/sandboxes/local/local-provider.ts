@@ -41,7 +41,6 @@ import { LocalSandbox, toLocal } from "./local-sandbox.ts";
 import { createLocalSnapshots, restoreSnapshot, toNotes } from "./local-snapshots.ts";
 import { type Fill, openWhileFilling } from "./open-while-filling.ts";
 import { probeIsolation, requireIsolation } from "./probe.ts";
-import { Removals } from "./removals.ts";
 import { type CopyResult, NOTHING_LEFT_OUT } from "./tree-copy.ts";
 import { refuseUnsupported } from "./unsupported-spec.ts";
 
@@ -89,7 +88,6 @@ class LocalProvider implements SandboxProvider {
   readonly place;
   readonly #deps: LocalProviderDeps;
   readonly #watch: DiskWatch;
-  readonly #removals: Removals;
   readonly #reserve: () => Promise<HostReserve>;
   readonly #live = new Map<string, LocalSandbox>();
   /** Sandboxes that have ended by themselves and whose files are still there. */
@@ -111,8 +109,7 @@ class LocalProvider implements SandboxProvider {
     this.#deps = deps;
     const reserve = () => readReserve(deps.rootDir, hostFreeMiB(deps.limits));
     this.#reserve = reserve;
-    const { isolation, clock, log } = deps;
-    this.#removals = new Removals(async (paths) => (await this.#backend()).trees.remove(paths), clock, log);
+    const { isolation } = deps;
     // Without namespaces each has folders of this machine of its own.
     this.place =
       isolation === "auto" || isolation === "bubblewrap" ? (workdir: string) => ({ workdir, home: HOME }) : null;
@@ -273,7 +270,7 @@ class LocalProvider implements SandboxProvider {
       this.#ending.delete(sandboxID);
     }
     const { root } = sandboxDirs(this.#deps.rootDir, sandboxID);
-    if (isRealFolder(root)) this.#removals.add(moveAside(root)); // P2
+    if (isRealFolder(root)) await (await this.#backend()).trees.remove([moveAside(root)]); // P2
   }
 
   /** Also removes the directories that dead processes left half made, because no sandbox owns them. */
@@ -293,6 +290,5 @@ class LocalProvider implements SandboxProvider {
     for (const { reason } of halted.filter((each) => each.status === "rejected"))
       this.#deps.log("warn", "A sandbox could not be ended", { reason: String(reason) });
     this.#fifos.close();
-    await this.#removals.finish();
   }
 }

@@ -3,8 +3,8 @@ import { PluginError } from "../../shared/error-code.ts";
 import { followPath } from "../links.ts";
 import { foldersAbove, fromText } from "../paths.ts";
 import type { ListedFile } from "../sandbox/list-files.ts";
-import { followRoots, isAt, linksUsed, throughLinks } from "./linked-roots.ts";
-import { type FileLimits, type FileRequest, type Selection, selectFiles, sizeOf } from "./select-files.ts";
+import { followRoots, throughLinks } from "./linked-roots.ts";
+import { type FileLimits, type FileRequest, isAt, type Selection, selectFiles, sizeOf } from "./select-files.ts";
 
 /*
  * What the links of a selection lead to comes with them: training programs keep `best.pt -> step-400/model.pt`, of which the
@@ -53,13 +53,15 @@ export async function selectLinked(asked: LinkedRequest): Promise<LinkedSelectio
   const wayOf = (path: string) => followPath(path, (one) => listed.get(one)?.to || undefined, workdir);
   const endOf = ({ path }: ListedFile) => wayOf(path).end;
   await list(request.roots);
-  const linked = await followRoots({ roots: request.roots, listed, wayOf, list: tryToList, mostRounds: MOST_ROUNDS });
-  const first = selectFiles([...listed.values()], throughLinks(request, linked), limits, isInstructionAtTarget);
+  const linked = await followRoots({ roots: request.roots, listed, wayOf, list: tryToList });
+  const through = throughLinks(request, linked);
+  const first = selectFiles([...listed.values()], through.request, limits, isInstructionAtTarget);
   const selection = { ...first, files: [...first.files], links: [...first.links], leftOut: [...first.leftOut] };
   const known = new Set([...first.files, ...first.links, ...first.leftOut].map(({ path }) => path));
   let bytes = sizeOf(first.files);
-  take(linksUsed(request, linked, first.files));
-  take(request.roots.filter((root) => listed.get(root)?.to && wayOf(root).end === null)); // named as left out
+  take(through.linksTo(first.files));
+  // Those of its folders that lead to nothing are named with the reason.
+  take(request.roots.filter((root) => listed.get(root)?.to && !existsAt(wayOf(root).end)));
   const tried = new Set<string>();
   let untried = `what it leads to was not looked for: links lead over more than ${MOST_ROUNDS} links`;
   for (let round = 0; round < MOST_ROUNDS; round++) {
@@ -100,6 +102,10 @@ export async function selectLinked(asked: LinkedRequest): Promise<LinkedSelectio
       if (error instanceof PluginError && error.code === "collect_failed") return false;
       throw error;
     }
+  }
+
+  function existsAt(end: string | null): boolean {
+    return end !== null && (listed.has(end) ? !listed.get(end)?.to : below(end).length > 0);
   }
 
   /** Paths of what is listed at a place and below it. */

@@ -1,4 +1,5 @@
 import type { Way } from "../links.ts";
+import { foldersAbove } from "../paths.ts";
 import type { ListedFile } from "../sandbox/list-files.ts";
 import type { FileRequest } from "./select-files.ts";
 
@@ -23,53 +24,58 @@ export interface RootsRequest {
   readonly wayOf: (path: string) => Way;
   /** Lists more. */
   readonly list: (places: readonly string[]) => Promise<unknown>;
-  readonly mostRounds: number;
 }
 
-/** Lists what the links among the roots lead to in the work directory, over further links too. */
-export async function followRoots({ roots, listed, wayOf, list, mostRounds }: RootsRequest): Promise<LinkedRoot[]> {
+/** Lists what the links among the roots lead to in the work directory, over as many further links as the kernel follows. */
+export async function followRoots({ roots, listed, wayOf, list }: RootsRequest): Promise<LinkedRoot[]> {
   const seen = new Set(roots);
-  for (let round = 0; ; round++) {
+  for (;;) {
     const linked = roots.flatMap((root): LinkedRoot[] => {
       const { links, end } = listed.get(root)?.to ? wayOf(root) : { links: [], end: null };
       return end === null ? [] : [{ root, links, end }];
     });
-    const unseen = [...new Set(linked.map(({ end }) => end))].filter((end) => ![...seen].some((one) => isAt(end, one)));
-    if (unseen.length === 0 || round === mostRounds) return linked;
+    const isSeen = (end: string) => placesAbove(end).some((place) => seen.has(place));
+    const unseen = [...new Set(linked.map(({ end }) => end))].filter((end) => !isSeen(end));
+    if (unseen.length === 0) return linked;
     await list(unseen);
     for (const end of unseen) seen.add(end);
   }
 }
 
-/** The request, which also means what its patterns match by a path over a link. What the link itself matches is not among it. */
-export function throughLinks(request: FileRequest, linked: readonly LinkedRoot[]): FileRequest {
-  if (linked.length === 0) return request;
-  const patterns = request.patterns.map((pattern) => ({
-    ...pattern,
-    matches: (path: string) => pattern.matches(path) || linked.some((root) => isMatchedThrough(pattern, path, root)),
-  }));
-  return { ...request, patterns };
+export interface ThroughLinks {
+  /** The request, which also means what its patterns match by a path over a link. What the link itself matches is not among it. */
+  readonly request: FileRequest;
+  /** The links over which something of these was matched. */
+  linksTo(files: readonly ListedFile[]): string[];
 }
 
-/** The links over which something of these was matched. */
-export function linksUsed(
-  { patterns }: FileRequest,
-  linked: readonly LinkedRoot[],
-  files: readonly ListedFile[],
-): string[] {
-  const used = linked.filter((root) =>
-    files.some(({ path }) => patterns.some((pattern) => isMatchedThrough(pattern, path, root))),
-  );
-  return used.flatMap(({ links }) => links);
+export function throughLinks(request: FileRequest, linked: readonly LinkedRoot[]): ThroughLinks {
+  if (linked.length === 0) return { request, linksTo: () => [] };
+  const used = new Set<LinkedRoot>();
+  let last = { path: "", places: [""] };
+  /** Found by the places of a path, once for all patterns: there may be as many links as patterns. */
+  const placesOf = (path: string) => {
+    if (path !== last.path) last = { path, places: placesAbove(path).filter((place) => ends.has(place)) };
+    return last.places;
+  };
+  const ends = new Set(linked.map(({ end }) => end));
+  const patterns = request.patterns.map((pattern) => {
+    const byEnd = new Map<string, LinkedRoot[]>();
+    for (const one of linked) if (!pattern.matches(one.root)) byEnd.set(one.end, [...(byEnd.get(one.end) ?? []), one]);
+    const isOver = (path: string, { root, end }: LinkedRoot) =>
+      pattern.matches(end === "" ? `${root}/${path}` : root + path.slice(end.length));
+    const over = (path: string): LinkedRoot[] =>
+      placesOf(path).flatMap((place) => (byEnd.get(place) ?? []).filter((one) => isOver(path, one)));
+    return { ...pattern, over, matches: (path: string) => pattern.matches(path) || over(path).length > 0 };
+  });
+  return {
+    request: { ...request, patterns },
+    linksTo(files) {
+      for (const { path } of files) for (const { over } of patterns) for (const root of over(path)) used.add(root);
+      return [...used].flatMap(({ links }) => links);
+    },
+  };
 }
 
-type Pattern = FileRequest["patterns"][number];
-
-function isMatchedThrough({ matches }: Pattern, path: string, { root, end }: LinkedRoot): boolean {
-  if (matches(root) || !isAt(path, end)) return false;
-  return matches(end === "" ? `${root}/${path}` : root + path.slice(end.length));
-}
-
-/** @param place "" = the folder that holds all */
-export const isAt = (path: string, place: string): boolean =>
-  place === "" || path === place || path.startsWith(`${place}/`);
+/** The path, and all folders that it lies in; "" = the one that holds all. */
+const placesAbove = (path: string): string[] => ["", ...foldersAbove(path).map((folder) => folder.slice(0, -1)), path];

@@ -67,8 +67,9 @@ export function parsePatterns(
       throw refused(`"${name}" has alternatives in braces, which patterns here lack; list a pattern for each of them`);
     const literal = fromText(path);
     const glob = parseGlob(path);
-    const matches = (one: string) => one === literal || one.startsWith(`${literal}/`) || glob.matches(toText(one));
-    return { name, matches, isNamed: (one: string) => one === literal, root: fromText(glob.root) };
+    const root = fromText(glob.root);
+    const matches = (one: string) => isAt(one, root) && (isAt(one, literal) || glob.matches(toText(one))); // most paths lie elsewhere
+    return { name, matches, isNamed: (one: string) => one === literal, root };
   });
   const roots = new Set(patterns.map(({ root }) => root));
   return { patterns, roots: roots.has("") || roots.size > MAX_ROOTS ? [""] : [...roots] };
@@ -152,6 +153,10 @@ export function staysWithin(path: string, to: string): boolean {
   const depth = path.split("/").length - 1;
   return (ups < 0 ? parts.length : ups) <= depth && (down.length === 0 || isSafePath(down.join("/")));
 }
+
+/** Whether a path is this place or lies below it. @param place "" = the folder that holds all */
+export const isAt = (path: string, place: string): boolean =>
+  place === "" || path === place || path.startsWith(`${place}/`);
 
 /** Bytes of all together. */
 export const sizeOf = (files: readonly ListedFile[]): number => files.reduce((sum, { bytes }) => sum + bytes, 0);

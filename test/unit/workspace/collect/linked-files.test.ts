@@ -103,6 +103,14 @@ test("files are found in a folder that is reached over links, and the links come
     "out/newest": "-> ../runs/7",
     "out/volume": "-> /mnt/data",
     "out/here": "-> ..",
+    "out/gone": "-> ../runs/9",
+    "out/1": "-> 2",
+    "out/2": "-> 3",
+    "out/3": "-> 4",
+    "out/4": "-> 5",
+    "out/5": "-> 6",
+    "out/6": "-> 7",
+    "out/7": "-> ../runs/7",
   };
   const ways = ["out/latest -> newest", "out/newest -> ../runs/7"];
   expect(await collect(runs, ["out/latest/*.pt"])).toEqual({ ...NOTHING, files: ["runs/7/a.pt"], links: ways });
@@ -112,6 +120,19 @@ test("files are found in a folder that is reached over links, and the links come
   // Nothing matches: the link alone would be of no use.
   expect(await collect(runs, ["out/latest/*.bin"])).toEqual(NOTHING);
   expect(await collect(runs, ["out/volume/*.pt"])).toEqual({ ...NOTHING, leftOut: ["out/volume"] });
+  expect(await collect(runs, ["out/gone/*.pt"])).toMatchObject({
+    nowhere: ["out/gone"],
+    why: ["it is a link that leads nowhere"],
+  });
+  const long = await collect(runs, ["out/1/*.pt"]);
+  expect([long.files, long.links.length, long.nowhere]).toEqual([["runs/7/a.pt"], 7, []]);
+});
+
+test("many patterns over many links take no longer than the files are many", async () => {
+  const all = Array.from({ length: 100 }, (_, n) => n);
+  const files = all.flatMap((n) => [[`out/${n}`, `-> ../runs/${n}`], ...all.map((m) => [`runs/${n}/${m}.pt`, "x"])]);
+  const patterns = all.map((n) => `out/${n}/*.pt`);
+  expect((await collect(Object.fromEntries(files), patterns)).files).toHaveLength(10_000);
 });
 
 test("a link that leads to nothing that was taken is named, and one that leads out is left out", async () => {
