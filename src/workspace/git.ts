@@ -1,7 +1,8 @@
-import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import type { ChildProcess, StdioOptions } from "node:child_process";
 import { type FileHandle, open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../shared/clock.ts";
+import { startProgram } from "../shared/start-program.ts";
 import { GitError } from "./git-error.ts";
 
 /*
@@ -115,14 +116,20 @@ export function createGit(clock: Clock, hostEnv: Readonly<Record<string, string 
       ...(run.isUntrusted && process.platform === "linux" ? [`ulimit -v ${UNTRUSTED_MEMORY_KIB}`] : []),
       ...(output && Number.isFinite(maxOf(run)) ? [`ulimit -f ${Math.ceil(maxOf(run) / FILE_BLOCK)}`] : []),
     ];
-    if (limits.length === 0) return spawn("git", args, options);
-    return spawn("/bin/sh", ["-c", `${limits.join("; ")}; exec git "$@"`, "git", ...args], options);
+    if (limits.length === 0) return startProgram("git", args, options);
+    return startProgram("/bin/sh", ["-c", `${limits.join("; ")}; exec git "$@"`, "git", ...args], options);
   }
 
   async function* stream(run: GitRun, output: FileHandle | null = null): AsyncGenerator<Buffer> {
     if (run.signal?.aborted) throw new GitError(run.args, null, "it was cancelled");
     const input = run.inputFile === undefined ? null : await open(run.inputFile);
-    const child = start(run, input, output);
+    let child: ChildProcess;
+    try {
+      child = start(run, input, output);
+    } catch (error) {
+      await input?.close();
+      throw new GitError(run.args, null, (error as Error).message);
+    }
     let killedFor = "";
     const kill = (why: string) => {
       killedFor ||= why;

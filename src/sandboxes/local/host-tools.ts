@@ -1,6 +1,6 @@
-import { spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
+import { startProgram } from "../../shared/start-program.ts";
 import { withAnonymousFiles } from "./anonymous-file.ts";
 
 /** The environment of every host tool: a PATH to find the system's programs, and none of the user's variables. */
@@ -72,7 +72,7 @@ export function runHostTool(
     const child = withAnonymousFiles(
       [...(input === undefined ? [] : [Buffer.from(input)]), ...(file ? [file] : [])],
       (fds) =>
-        spawn(argv[0] as string, argv.slice(1), {
+        startProgram(argv[0] as string, argv.slice(1), {
           env: { ...HOST_ENV, ...env },
           cwd: "/",
           stdio: [input === undefined ? "ignore" : (fds[0] as number), output, output, ...(file ? fds.slice(-1) : [])],

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { closeSync, readSync } from "node:fs";
 import type { Clock } from "../../shared/clock.ts";
 import { sleep } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import { startProgram } from "../../shared/start-program.ts";
 import { within } from "../../shared/time-limit.ts";
 import { type ExitStatus, FileError, type SandboxProcess } from "../port.ts";
 import { alignedPause } from "./aligned-pause.ts";
@@ -99,7 +100,7 @@ function begin({ isolation, launch: toLaunch, writeEnds, clock, hasInput }: Loca
   };
   try {
     script = openAnonymousFile(content);
-    const child = spawn(launch.file, [...launch.args], {
+    const child = startProgram(launch.file, [...launch.args], {
       // It leads its own process group, so that a signal reaches all of that group and none of our processes.
       detached: true,
       cwd: launch.cwd,

@@ -78,3 +78,16 @@ test.each([
 ])("the check allows the imports in %s", (path, text) => {
   expect(layerViolations({ path, text })).toEqual([]);
 });
+
+test("OpenCode starts programs only where enough open files are left for them", () => {
+  const starts = (text: string) => /^import (?!type )[^;]*\bspawn\b[^;]*from "node:child_process"/m.test(text);
+  const found = sourceFiles()
+    .filter(({ text }) => starts(text))
+    .map(({ path }) => path);
+  const users = found.filter((path) => !/^src\/(cli|tui)\//.test(path));
+  expect(users).toEqual(["src/shared/start-program.ts"]);
+});
+test("startProgram is used where programs may be started", () => {
+  const users = sourceFiles().filter(({ text }) => /from "[./]+\/start-program\.ts"/.test(text));
+  expect(users.filter(({ path }) => !/^src\/(sandboxes\/local|workspace)\//.test(path))).toEqual([]);
+});

@@ -79,7 +79,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly places: readonly stri
   },
   {
     name: /^(node:)?child_process$/,
-    places: ["sandboxes/local", "workspace", "cli", "tui/dashboard-process"],
+    places: ["shared/start-program", "sandboxes/local", "workspace", "cli", "tui/dashboard-process"],
     why: "what starts processes on the host stays small enough to review",
   },
   { name: /^(bun|node):sqlite$/, places: ["jobs/store"], why: "one place chooses between the two drivers" },

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../../../shared/clock.ts";
 import { spaceOut } from "../../../shared/space-out.ts";
+import { startProgram } from "../../../shared/start-program.ts";
 import { findTool, HOST_ENV } from "../host-tools.ts";
 import { hostAddresses } from "./host-addresses.ts";
 
@@ -23,7 +24,11 @@ let monitor: ChildProcess | null = null;
 export function onHostChange(ip: string, clock: Clock, listener: Listener): () => void {
   const call: Listener = (addresses) => listener(addresses); // of its own, so that the same listener may be given twice
   listeners.add(call);
-  monitor ??= start(ip, clock);
+  try {
+    monitor ??= start(ip, clock);
+  } catch {
+    // Too many files are open: the next sandbox starts it.
+  }
   return () => {
     listeners.delete(call);
     if (listeners.size > 0) return;
@@ -43,7 +48,7 @@ function start(ip: string, clock: Clock): ChildProcess | null {
   const setpriv = findTool("setpriv");
   if (setpriv === null) return null;
   const argv = ["--pdeathsig", "KILL", "--", ip, "-4", "monitor", "address", "route"];
-  const child = spawn(setpriv, argv, { env: HOST_ENV, cwd: "/", stdio: ["ignore", "pipe", "ignore"] });
+  const child = startProgram(setpriv, argv, { env: HOST_ENV, cwd: "/", stdio: ["ignore", "pipe", "ignore"] });
   child.unref();
   child.stdout.on("data", spaceOut(clock, PAUSE_MS, tell));
   const forget = () => {

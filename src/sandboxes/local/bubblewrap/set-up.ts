@@ -1,5 +1,6 @@
-import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../../../shared/clock.ts";
+import { startProgram } from "../../../shared/start-program.ts";
 import { withAnonymousFiles } from "../anonymous-file.ts";
 import { HOST_ENV } from "../host-tools.ts";
 import { LAUNCHER_FAILED, launcherArgs } from "./launcher.ts";
@@ -109,14 +110,20 @@ export function setUp(
   ]; // biome-ignore format: one line
   const { file, args } = launcherArgs(3, [], argv, { last: SCRIPT });
   const RUN_HELPER = isSelfGuarding ? RUN_SELF_GUARDING : RUN_GUARDED;
-  const child = withAnonymousFiles(network ? [Buffer.from(network.rules)] : [], (fds) =>
-    spawn(file, args, {
+  const start = (fds: readonly number[]) =>
+    startProgram(file, args, {
       env: { ...HOST_ENV, LIMIT, RUN_HELPER },
       cwd: "/",
       detached: true,
       stdio: [network ? "pipe" : "ignore", "pipe", "pipe", ...fds],
-    }),
-  );
+    });
+  let child: ChildProcess;
+  try {
+    child = withAnonymousFiles(network ? [Buffer.from(network.rules)] : [], start);
+  } catch (cause) {
+    release();
+    return Promise.reject(new SetUpError((cause as Error).message, { cause }));
+  }
   child.stdin?.on("error", () => {});
   let said = "";
   child.stderr?.on("data", (bytes) => {

@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
+import { startProgram } from "../../../shared/start-program.ts";
 import { withAnonymousFiles } from "../anonymous-file.ts";
 import { HOST_ENV } from "../host-tools.ts";
 import { launcherArgs } from "./launcher.ts";
@@ -51,7 +52,7 @@ export function startBwrap({ bwrap, args, files, cgroupProcs }: BwrapCommand): B
   const launch = launcherArgs(DESCRIPTOR.entry, cgroupProcs, argv, { last: EXEC });
   const texts = [Buffer.from(args.map((each) => `${each}\0`).join("")), files.filter, files.first, files.entry];
   const child = withAnonymousFiles(texts, (fds) =>
-    spawn(launch.file, launch.args, {
+    startProgram(launch.file, launch.args, {
       env: { ...HOST_ENV },
       cwd: "/",
       detached: true,
