@@ -41,6 +41,7 @@ import { LocalSandbox, toLocal } from "./local-sandbox.ts";
 import { createLocalSnapshots, restoreSnapshot, toNotes } from "./local-snapshots.ts";
 import { type Fill, openWhileFilling } from "./open-while-filling.ts";
 import { probeIsolation, requireIsolation } from "./probe.ts";
+import { requireFilesToOpen, toShortage } from "./shortage.ts";
 import { type CopyResult, NOTHING_LEFT_OUT } from "./tree-copy.ts";
 import { refuseUnsupported } from "./unsupported-spec.ts";
 
@@ -138,6 +139,7 @@ class LocalProvider implements SandboxProvider {
     if (this.#closed)
       throw new PluginError("sandbox_create_failed", "The local provider is closed.", { retryable: false });
     refuseUnsupported(spec);
+    requireFilesToOpen();
     const backend = await this.#backend();
     const free = await readFreeSpace(this.#deps.rootDir);
     refuseShortage(spec.name, this.#deps.rootDir, free, await this.#reserve());
@@ -165,13 +167,16 @@ class LocalProvider implements SandboxProvider {
       const { opened, copied } = await createAtomically(root, meta, fill, undo);
       return await this.#toLive(backend, opened, copied);
     } catch (error) {
-      await backend.trees.remove([temporaryPathOf(root), root]);
+      // Its own failure must not hide the first one: what is left is removed when this process has ended.
+      await backend.trees
+        .remove([temporaryPathOf(root), root])
+        .catch((reason) =>
+          this.#deps.log("warn", "A half-made sandbox could not be removed", { id, reason: String(reason) }),
+        );
       if (error instanceof PluginError) throw error;
-      throw new PluginError(
-        "sandbox_create_failed",
-        `Could not create sandbox ${spec.name}: ${(error as Error).message}`,
-        { cause: error, retryable: null },
-      );
+      const message = `Could not create sandbox ${spec.name}: ${(error as Error).message}`;
+      const unknown = new PluginError("sandbox_create_failed", message, { cause: error, retryable: null });
+      throw toShortage(error as Error) ?? unknown;
     }
   }
 

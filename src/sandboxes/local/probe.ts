@@ -11,6 +11,7 @@ import { collect } from "./local-files.ts";
 import { LocalSandbox } from "./local-sandbox.ts";
 import { createNoIsolation } from "./no-isolation.ts";
 import { createSeatbeltBackend } from "./seatbelt/seatbelt-backend.ts";
+import { shortageOf } from "./shortage.ts";
 
 const NO_LENDING_RULES: LendingRules = { readOnlyPaths: [], neverLent: [], project: null };
 
@@ -52,21 +53,20 @@ export function requireIsolation(
   platform: NodeJS.Platform = process.platform,
 ): IsolationBackend {
   if (works !== null) return works;
-  const full = refused.find(({ why }) => /EMFILE|ENFILE/.test(why));
-  if (full) throw new PluginError("sandbox_create_failed", `${NO_FILES} (${full.why})`, { retryable: true });
+  for (const { why } of refused) {
+    const shortage = shortageOf(why);
+    if (shortage !== null) throw new PluginError("sandbox_create_failed", `${shortage} (${why})`, { retryable: true });
+  }
   const tried = refused.map(({ kind, why }) => `${kind}: ${why}`).join("; ");
   const advice = platform === "darwin" && !refused.some(({ kind }) => kind === "seatbelt") ? ` ${MAC_ADVICE}` : "";
   throw new PluginError(
     "isolation_unavailable",
-    `No sandbox can be isolated on this machine. Tried ${tried}.${advice}`,
+    `No sandbox can be isolated on this machine. Tried ${tried.replace(/\.$/, "")}.${advice}`,
     {
       retryable: false,
     },
   );
 }
-
-const NO_FILES =
-  "No sandbox can be made now, because this OpenCode has too many files open. Raise the limit of open files (ulimit -n), or run fewer jobs at once.";
 
 const MAC_ADVICE =
   'Run jobs on Modal (run "modal setup"), or set local.isolation to "seatbelt": it is used only when named, because it has not been run on a Mac yet and its protection is unproven.';
@@ -121,7 +121,9 @@ async function tryBackend(backend: IsolationBackend, deps: IsolationDeps): Promi
       await sandbox.halt(null);
     }
   } catch (error) {
-    return (error as Error).message;
+    // Without what a shortage means, which is told of all candidates.
+    const { message, cause } = error as Error;
+    return error instanceof PluginError && error.retryable && cause instanceof Error ? cause.message : message;
   } finally {
     fifos.close();
     await rm(root, { recursive: true, force: true });

@@ -8,6 +8,7 @@ import type { Log } from "../../../shared/log.ts";
 import { memoizeBriefly } from "../../../shared/memoize-briefly.ts";
 import { findTool, HOST_ENV } from "../host-tools.ts";
 import type { Isolation, IsolationBackend, IsolationPlan, LendingRules } from "../isolation.ts";
+import { hasMountsChanged, requireFilesToOpen, toShortage } from "../shortage.ts";
 import { openIsolation } from "./bubblewrap-isolation.ts";
 import { type BwrapOptions, bwrapArgs, HOME, refuseWorkdir } from "./bwrap-args.ts";
 import { filterProgram, thisProcessor } from "./call-filter/filter-program.ts";
@@ -115,10 +116,12 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
         throw new PluginError("sandbox_create_failed", `Could not create the sandbox: ${refusal}.`, {
           retryable: false,
         });
+      requireFilesToOpen();
       if (cgroupParents === null) {
         cgroupParents = findCgroupParents(`opa-${process.pid}-probe-${deps.ids()}`);
         removeOrphanCgroups(cgroupParents);
       }
+      const parents = cgroupParents;
       const hostPath = lookUp([plan.workdir, HOME]);
       const etc = await etcOf(plan.network === "open");
       const etcFiles = makeFiles(etc.files);
@@ -126,7 +129,8 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
       const folder = resolverFile && resolverFolder((plan.making ?? plan).dirs);
       if (folder !== null) await resolverFile?.follow(folder);
       // A unique name, because the cgroup of an earlier attach to the same sandbox may still exist.
-      const cgroup = createCgroup(cgroupParents, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
+      const newCgroup = () => createCgroup(parents, `${plan.id}-${deps.ids()}`, plan.limits, deps.clock);
+      const cgroup = newCgroup();
       const notes = notesOf(
         plan,
         [
@@ -160,17 +164,16 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
           process.geteuid?.() === 0 ? devices(plan.gpus) : [],
         ),
       };
-      try {
-        return await openIsolation({
+      const open = (cgroup: ReturnType<typeof newCgroup>) =>
+        openIsolation({
           ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, files, args: bwrapArgs(plan, programs(), hostPath, etc, etcFiles, folder, cgroup, options),
           insideEnv, notes, networkTools, addresses, resolverFile, clock, log: deps.log,
         }); // biome-ignore format: one argument
-      } catch (error) {
-        throw new PluginError("isolation_unavailable", explainFailure((error as Error).message), {
-          cause: error,
-          retryable: false,
-        });
-      }
+      const openAgain = (error: Error) => {
+        if (!hasMountsChanged(error.message)) throw error;
+        return open(newCgroup()); // the first one has been removed
+      };
+      return open(cgroup).catch(openAgain).catch(refuse);
     },
   };
 }
@@ -206,6 +209,13 @@ function notLent({ refused }: HostPath, asked: readonly string[]): string[] {
     .map(({ path, why }) => `Not lent, though local.readOnlyPaths names it: ${path} (${why}).`);
 }
 
+/** @throws PluginError */
+function refuse(cause: Error): never {
+  const shortage = toShortage(cause);
+  if (shortage !== null) throw shortage;
+  throw new PluginError("isolation_unavailable", explainFailure(cause.message), { cause, retryable: false });
+}
+
 /** bwrap's own message with the remedy for it. */
 export function explainFailure(message: string): string {
   const remedy = /SECCOMP|seccomp/.test(message)
@@ -215,5 +225,5 @@ export function explainFailure(message: string): string {
       : /namespace.*(?:No space left|ENOSPC)/i.test(message)
         ? " User namespaces seem to be used up or disabled: raise sysctl user.max_user_namespaces."
         : "";
-  return `bubblewrap could not isolate a sandbox: ${message}.${remedy}`;
+  return `bubblewrap could not isolate a sandbox: ${message.replace(/\.$/, "")}.${remedy}`;
 }

@@ -1,4 +1,5 @@
 import { findTool, runHostTool } from "../host-tools.ts";
+import { shortageOf } from "../shortage.ts";
 import { hostAddresses, NEVER_REACHABLE, readRoutes } from "./host-addresses.ts";
 import { onHostChange } from "./host-changes.ts";
 import { KeptNetwork, type LookUp } from "./kept-network.ts";
@@ -90,6 +91,7 @@ export async function setUpWithNetwork(
     const { network, notes } = await openNetwork(plan, tools, news);
     return { network, notes };
   } catch (error) {
+    if (shortageOf((error as Error).message) !== null) throw error; // it may have one in a moment
     return { network: null, notes: [...(await setUpAlone(plan)), `No network: ${(error as Error).message}.`] };
   }
 }

@@ -1,0 +1,75 @@
+import { describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { closeSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import type { SandboxProvider } from "../../src/sandboxes/port.ts";
+import { leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
+import { sh } from "./sandbox-shell.ts";
+
+const why = await whyNoIsolation();
+const FEW_FILES = 600;
+
+describe.skipIf(why !== null)(`open files of local sandboxes${why ? ` (skipped: ${why})` : ""}`, () => {
+  test("that do not suffice for one more are told at once, and are no fault of the machine", () =>
+    withProvider(async (provider) => {
+      await (await provider.create(localSpec())).terminate();
+      const most = /^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+      const limitFiles = (to: unknown) => spawnSync("prlimit", ["--pid", String(process.pid), `--nofile=${to}:`]);
+      limitFiles(FEW_FILES);
+      try {
+        for (let free = 0; free <= 24; free += 1) {
+          const files = openAll();
+          for (const fd of files.splice(0, free)) closeSync(fd);
+          const begun = performance.now();
+          const failure = await provider.create(localSpec()).catch((error: unknown) => error);
+          const took = performance.now() - begun;
+          for (const fd of files) closeSync(fd);
+          expect(failure).toMatchObject({ code: "sandbox_create_failed", retryable: true });
+          expect((failure as Error).message).toMatch(/too many files open.*ulimit -n/);
+          if (free > 0) expect((failure as Error).message).toContain(`it may have ${FEW_FILES}`);
+          expect(took).toBeLessThan(5_000);
+        }
+      } finally {
+        limitFiles(most);
+      }
+      await (await provider.create(localSpec())).terminate();
+    }));
+
+  test("are as many after 200 sandboxes and commands as after a few", () =>
+    withProvider(async (provider) => {
+      const turn = async () => {
+        const sandbox = await provider.create(localSpec());
+        expect((await sh(sandbox, "echo x")).stdout).toBe("x\n");
+        await sandbox.terminate();
+      };
+      const turns = async (count: number) => {
+        for (let n = 0; n < count; n += 1) await turn();
+        await leftOf("/nowhere"); // descriptors of ended sandboxes are closed in the background
+        return readdirSync("/proc/self/fd").length;
+      };
+      const few = await turns(5);
+      // The pool of pipes holds between 6 and 30 pairs of them.
+      expect(await turns(200)).toBeLessThan(few + 2 * 24 + 1);
+    }));
+});
+
+async function withProvider(use: (provider: SandboxProvider) => Promise<void>): Promise<void> {
+  const rootDir = newRoot();
+  const provider = localProvider(rootDir);
+  try {
+    await use(provider);
+    await provider.close();
+    expect(await leftOf(rootDir)).toEqual([]);
+  } finally {
+    rmSync(rootDir, { recursive: true, force: true });
+  }
+}
+
+/** Opens as many files as this process may. */
+function openAll(): number[] {
+  const files: number[] = [];
+  try {
+    for (;;) files.push(openSync("/dev/null", "r"));
+  } catch {
+    return files;
+  }
+}
