@@ -18,6 +18,7 @@ export function planInMaking(rootDir: string, network: IsolationPlan["network"])
   const making = dirsAt(join(rootDir, `.${id}.half`));
   for (const part of PARTS) mkdirSync(making[part], { recursive: true, mode: 0o700 });
   const filling = Promise.withResolvers<void>();
+  filling.promise.catch(() => {}); // it may be rejected before anybody waits for it
   const plan: IsolationPlan = {
     id,
     dirs: dirsAt(join(rootDir, id)),
