@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { closeSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import type { SandboxProvider } from "../../src/sandboxes/port.ts";
-import { leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
+import { leftOf, localProvider, localSpec, newRoot, openAll, whyNoIsolation } from "./local-support.ts";
 import { sh } from "./sandbox-shell.ts";
 
 const why = await whyNoIsolation();
@@ -61,15 +61,5 @@ async function withProvider(use: (provider: SandboxProvider) => Promise<void>): 
     expect(await leftOf(rootDir)).toEqual([]);
   } finally {
     rmSync(rootDir, { recursive: true, force: true });
-  }
-}
-
-/** Opens as many files as this process may. */
-function openAll(): number[] {
-  const files: number[] = [];
-  try {
-    for (;;) files.push(openSync("/dev/null", "r"));
-  } catch {
-    return files;
   }
 }

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, readFileSync, rmSync } from "node:fs";
 import { findNetworkTools } from "../../src/sandboxes/local/bubblewrap/network.ts";
 import type { Sandbox } from "../../src/sandboxes/port.ts";
 import { until } from "../support/wait.ts";
-import { descendants, leftOf, localProvider, localSpec, newRoot, whyNoIsolation } from "./local-support.ts";
+import { descendants, leftOf, localProvider, localSpec, newRoot, openAll, whyNoIsolation } from "./local-support.ts";
 import { sh } from "./sandbox-shell.ts";
 
 const tools = findNetworkTools();
@@ -70,15 +70,5 @@ async function withSandbox(use: (sandbox: Sandbox, logged: readonly string[]) =>
     expect(await leftOf(rootDir)).toEqual([]);
   } finally {
     rmSync(rootDir, { recursive: true, force: true });
-  }
-}
-
-/** Opens as many files as this process may. */
-function openAll(): number[] {
-  const files: number[] = [];
-  try {
-    for (;;) files.push(openSync("/dev/null", "r"));
-  } catch {
-    return files;
   }
 }

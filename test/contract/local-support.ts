@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalProvider, type LocalProviderDeps } from "../../src/sandboxes/local/local-provider.ts";
@@ -118,5 +118,15 @@ export function startTimeOf(pid: number): string | null {
     return fields[0] === "Z" ? null : (fields[19] ?? null);
   } catch {
     return null;
+  }
+}
+
+/** Opens as many files as this process may. */
+export function openAll(): number[] {
+  const files: number[] = [];
+  try {
+    for (;;) files.push(openSync("/dev/null", "r"));
+  } catch {
+    return files;
   }
 }
