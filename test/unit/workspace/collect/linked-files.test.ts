@@ -128,7 +128,7 @@ test("files are found in a folder that is reached over links, and the links come
   expect([long.files, long.links.length, long.nowhere]).toEqual([["runs/7/a.pt"], 7, []]);
 });
 
-test("many patterns over many links take no longer than the files are many", async () => {
+test("each of a hundred patterns finds its files over a link of its own", async () => {
   const all = Array.from({ length: 100 }, (_, n) => n);
   const files = all.flatMap((n) => [[`out/${n}`, `-> ../runs/${n}`], ...all.map((m) => [`runs/${n}/${m}.pt`, "x"])]);
   const patterns = all.map((n) => `out/${n}/*.pt`);
