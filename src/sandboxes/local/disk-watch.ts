@@ -1,9 +1,9 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Log } from "../../shared/log.ts";
 import { type DiskSpace, type HostReserve, toMiB } from "./free-disk-space.ts";
-import type { Isolation } from "./isolation.ts";
+import type { Isolation, TreeTools } from "./isolation.ts";
 import type { LocalSandbox } from "./local-sandbox.ts";
-import type { TreeSize } from "./tree-measure.ts";
+import { addSizes, type TreeSize } from "./tree-measure.ts";
 
 const EVERY_MS = 1000;
 /** Disk that may be used up between measurements, which are costly because they read every directory. */
@@ -28,7 +28,7 @@ export interface DiskWatchDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly live: () => readonly Watched[];
-  readonly measure: (path: string, signal: AbortSignal) => Promise<TreeSize>;
+  readonly measure: TreeTools["measure"];
 }
 
 /** Ends sandboxes that use more disk or more inodes than their limits. Runs while there are live sandboxes. */
@@ -78,8 +78,9 @@ export class DiskWatch {
     if (!this.#isDue(free, live)) return;
     this.#freeAtMeasure = free;
     const used: { sandbox: Watched; size: TreeSize }[] = [];
+    const together = await this.#measureTogether(live);
     for (const sandbox of live) {
-      const size = await this.#measure(sandbox);
+      const size = await this.#measure(sandbox, together.get(sandbox) ?? null);
       if (size) used.push({ sandbox, size });
     }
     for (const { sandbox, size } of used) {
@@ -125,20 +126,26 @@ export class DiskWatch {
     return false;
   }
 
-  /** null when the size could not be determined. */
-  async #measure(sandbox: Watched): Promise<TreeSize | null> {
-    const timed = new AbortController();
-    const cancel = this.#deps.clock.after(MEASURE_LIMIT_MS, () =>
-      timed.abort(new Error("it took longer than a minute")),
-    );
+  /** The sizes of the directories of those that were measured well last time. What is wrong with another shows when it is measured alone. */
+  async #measureTogether(live: readonly Watched[]): Promise<ReadonlyMap<Watched, TreeSize | null>> {
+    const sound = live.filter(({ id }) => !this.#failures.has(id));
+    if (sound.length < 2) return new Map();
+    const paths = sound.map(({ dirs }) => dirs.root);
+    const sizes = await this.#limited((signal) => this.#deps.measure(paths, signal)).catch(() => []);
+    return new Map(sound.map((sandbox, at) => [sandbox, sizes[at] ?? null]));
+  }
+
+  /** @param size of its directory, if it is known @returns null when the size could not be determined */
+  async #measure(sandbox: Watched, size: TreeSize | null): Promise<TreeSize | null> {
     try {
       const open = await sandbox.isolation.deletedOpenFiles();
-      const size = await this.#deps.measure(sandbox.dirs.root, AbortSignal.any([timed.signal, this.#ending.signal]));
+      const alone = (signal: AbortSignal) => this.#deps.measure([sandbox.dirs.root], signal);
+      const all = addSizes([open, ...(size ? [size] : await this.#limited(alone))]);
       this.#failures.delete(sandbox.id);
-      return { bytes: size.bytes + open.bytes, files: size.files + open.files };
+      return all;
     } catch (error) {
       if (this.#ending.signal.aborted || !sandbox.isolation.alive()) return null;
-      const why = timed.signal.aborted ? "it took longer than a minute" : (error as Error).message;
+      const why = (error as Error).message;
       const now = this.#deps.clock.now();
       const former = this.#failures.get(sandbox.id) ?? { count: 0, since: now };
       const failures = { ...former, count: former.count + 1 };
@@ -151,6 +158,16 @@ export class DiskWatch {
       if (failures.count >= UNMEASURED_TIMES && now - failures.since >= UNMEASURED_MS)
         await this.#end(sandbox, `its use of disk could not be measured ${failures.count} times in a row (${why})`);
       return null;
+    }
+  }
+
+  async #limited<T>(measure: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const timed = new AbortController();
+    const cancel = this.#deps.clock.after(MEASURE_LIMIT_MS, () => timed.abort());
+    try {
+      return await measure(AbortSignal.any([timed.signal, this.#ending.signal]));
+    } catch (error) {
+      throw timed.signal.aborted ? new Error("it took longer than a minute", { cause: error }) : error;
     } finally {
       cancel();
     }

@@ -66,8 +66,8 @@ export interface TreeTools {
   copy(pairs: readonly TreePair[], options?: CopyOptions): Promise<CopyResult>;
   /** Removes directories with all their contents, whatever their modes and depth, as far as they exist. */
   remove(paths: readonly string[]): Promise<void>;
-  /** @throws Error when the size could not be determined */
-  measure(path: string, signal?: AbortSignal): Promise<TreeSize>;
+  /** The sizes of directories, by one program; null = it could not be determined. @throws Error when none could be */
+  measure(paths: readonly string[], signal?: AbortSignal): Promise<readonly (TreeSize | null)[]>;
 }
 
 /** Which of this machine's files may be lent to sandboxes besides the programs on PATH, and which never are. */

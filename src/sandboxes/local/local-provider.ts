@@ -126,7 +126,7 @@ class LocalProvider implements SandboxProvider {
       reserve,
       free: () => readFreeSpace(deps.rootDir),
       live: () => [...this.#live.values()],
-      measure: async (path, signal) => (await this.#backend()).trees.measure(path, signal),
+      measure: async (paths, signal) => (await this.#backend()).trees.measure(paths, signal),
     });
   }
 

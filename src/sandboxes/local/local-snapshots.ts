@@ -28,6 +28,7 @@ import {
 import type { LocalSandbox } from "./local-sandbox.ts";
 import { refuseOverQuota } from "./snapshot-quota.ts";
 import type { CopyResult } from "./tree-copy.ts";
+import { addSizes } from "./tree-measure.ts";
 
 export interface LocalSnapshotDeps {
   readonly rootDir: string;
@@ -78,7 +79,7 @@ export function createLocalSnapshots(deps: LocalSnapshotDeps): SnapshotStore {
           });
           leftOut = toNotes(copied, source.isolation, parts, below);
         });
-        const { bytes, files } = await trees.measure(root);
+        const { bytes, files } = addSizes(await trees.measure([root]));
         return { id, sizeBytes: bytes, files, leftOut, expiresAt: null };
       } catch (error) {
         await trees.remove([temporaryPathOf(root)]);

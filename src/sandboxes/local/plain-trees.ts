@@ -4,7 +4,7 @@ import { isRealFolder } from "../../shared/private-files.ts";
 import { runHostTool } from "./host-tools.ts";
 import type { TreeTools } from "./isolation.ts";
 import { COPY_ENV, type CopyResult, runCopy } from "./tree-copy.ts";
-import { MEASURE, parseMeasure } from "./tree-measure.ts";
+import { MEASURE, parseMeasures } from "./tree-measure.ts";
 
 /**
  * Tree tools of the backends without namespaces. They have only this user's rights: what a job made unreadable is left
@@ -37,8 +37,9 @@ export const plainTrees: TreeTools = {
     const { code, stderr } = await runHostTool(["/bin/sh", "-c", REMOVE, "remove", ...folders]);
     if (code !== 0) throw new Error(`rm failed: ${stderr.slice(-500)}`);
   },
-  async measure(path, signal) {
-    return parseMeasure((await runHostTool(["/bin/sh", "-c", MEASURE, "measure", path], { signal })).stdout);
+  async measure(paths, signal) {
+    const { stdout } = await runHostTool(["/bin/sh", "-c", MEASURE, "measure", ...paths], { signal });
+    return parseMeasures(stdout, paths.length);
   },
 };
 

@@ -7,6 +7,7 @@ import { type DiskSpace, type HostReserve, readFreeSpace, shortage, toMiB } from
 import type { TreeTools } from "./isolation.ts";
 import { PARTS, type Part } from "./layout.ts";
 import type { LocalSandbox } from "./local-sandbox.ts";
+import { addSizes } from "./tree-measure.ts";
 
 /**
  * A job's snapshots may together use half of the disk that would be free without them, and no more than twice the disk
@@ -34,11 +35,7 @@ export async function refuseOverQuota(
   used: SnapshotUsage | null,
 ): Promise<void> {
   const paths = parts.length === PARTS.length ? [sandbox.dirs.root] : parts.map((part) => sandbox.dirs[part]);
-  const sizes = await Promise.all(paths.map((path) => deps.trees.measure(path, deps.signal)));
-  const size = {
-    bytes: sizes.reduce((sum, { bytes }) => sum + bytes, 0),
-    files: sizes.reduce((sum, { files }) => sum + files, 0),
-  };
+  const size = addSizes(await deps.trees.measure(paths, deps.signal));
   const free = await readFreeSpace(deps.rootDir);
   const needed = { ...size, bytes: (await sharesBlocks(deps.rootDir, sandbox.dirs.root)) ? 0 : size.bytes };
   const short = shortage(free, await deps.reserve(), needed);

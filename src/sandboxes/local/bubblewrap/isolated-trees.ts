@@ -4,7 +4,7 @@ import { isRealFolder } from "../../../shared/private-files.ts";
 import { runHostTool } from "../host-tools.ts";
 import type { TreePair, TreeTools } from "../isolation.ts";
 import { COPY_ENV, NOTHING_LEFT_OUT, runCopy } from "../tree-copy.ts";
-import { MEASURE, parseMeasure } from "../tree-measure.ts";
+import { MEASURE, parseMeasures } from "../tree-measure.ts";
 import { leastEtcArgs } from "./root-filesystem.ts";
 
 /**
@@ -52,10 +52,10 @@ export function createIsolatedTrees(bwrap: string, filter: Uint8Array, programs:
           .catch((error) => failures.push(error));
       if (failures.length > 0) throw failures[0];
     },
-    async measure(path, signal) {
-      return parseMeasure(
-        await run(["--ro-bind", path, "/tree"], ["/bin/sh", "-c", MEASURE, "measure", "/tree"], signal),
-      );
+    async measure(paths, signal) {
+      const binds = paths.flatMap((path, at) => ["--ro-bind-try", path, `/tree/${at}`]); // it may be gone
+      const argv = ["/bin/sh", "-c", MEASURE, "measure", ...paths.map((_, at) => `/tree/${at}`)];
+      return parseMeasures(await run(binds, argv, signal), paths.length);
     },
   };
 }

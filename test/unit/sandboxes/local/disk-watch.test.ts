@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { DiskWatch, type Watched } from "../../../../src/sandboxes/local/disk-watch.ts";
 import { shortage } from "../../../../src/sandboxes/local/free-disk-space.ts";
-import { parseMeasure, type TreeSize } from "../../../../src/sandboxes/local/tree-measure.ts";
+import { addSizes, parseMeasures, type TreeSize } from "../../../../src/sandboxes/local/tree-measure.ts";
 import { createFakeClock, settle } from "../../../support/fake-clock.ts";
 
 const MiB = 1024 * 1024;
@@ -12,7 +12,8 @@ function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
   const clock = createFakeClock();
   const free = { bytes: 10_000 * MiB, files: 1_000_000 };
   const ended: Record<string, string> = {};
-  const measured: string[] = [];
+  /** The sandboxes that each measurement was of. */
+  const measured: (readonly string[])[] = [];
   const deleted: Record<string, TreeSize> = {};
   let maintained = 0;
   let atOnce = 0;
@@ -41,15 +42,14 @@ function watchOver(sizes: Record<string, TreeSize | "fails" | "never">) {
     live,
     reserve: async () => ({ bytes: 512 * MiB, files: 10_000 }),
     free: async () => ({ ...free }),
-    async measure(id, signal) {
-      measured.push(id);
+    async measure(ids, signal) {
+      measured.push(ids);
       most = Math.max(most, ++atOnce);
       try {
-        const size = sizes[id];
-        if (size === "never")
-          await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-        if (size === "fails" || size === "never" || !size) throw new Error("du printed nothing");
-        return size;
+        if (ids.some((id) => sizes[id] === "never"))
+          await new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+        if (ids.length === 1 && sizes[ids[0] ?? ""] === "fails") throw new Error("bwrap failed");
+        return ids.map((id) => (typeof sizes[id] === "object" ? sizes[id] : null));
       } finally {
         atOnce -= 1;
       }
@@ -119,7 +119,7 @@ for (const how of ["fails", "never"] as const) {
     expect(world.ended).toEqual({});
     await world.clock.advance(300_000);
     expect(world.ended).toEqual({ a: expect.stringContaining("times in a row") });
-    expect([world.most(), world.measured.includes("b")]).toEqual([1, true]);
+    expect([world.most(), world.measured.some((ids) => ids.includes("b"))]).toEqual([1, true]);
     // The isolations are maintained meanwhile.
     expect(world.maintained()).toBeGreaterThan(300);
     await world.watch.stop();
@@ -145,10 +145,25 @@ test("stopping aborts a measurement under way", async () => {
   expect([world.ended, world.clock.pending()]).toEqual([{}, 0]);
 });
 
-test("an incomplete answer of du is an error, not zero files", () => {
-  expect(parseMeasure("kibibytes 12\t/tree\nfiles 7\t/tree\n")).toEqual({ bytes: 12 * 1024, files: 7 });
-  for (const said of ["", "kibibytes \nfiles \n", "kibibytes 12\nfiles \n", "kibibytes \nfiles 7\n"])
-    expect(() => parseMeasure(said)).toThrow("could not be counted");
+test("all sandboxes are measured by one program, and alone only those that it did not measure", async () => {
+  const world = watchOver({ a: small, b: "fails", c: small, d: small });
+  await world.clock.advance(1_500);
+  expect(world.measured).toEqual([["a", "b", "c", "d"], ["b"]]);
+  world.measured.length = 0;
+  world.sizes.b = { bytes: MiB, files: 20_000 };
+  await world.clock.advance(10_000);
+  expect(world.measured).toEqual([["a", "c", "d"], ["b"]]);
+  expect(Object.keys(world.ended)).toEqual(["b"]);
+  await world.watch.stop();
+});
+
+test("an incomplete answer of du is no measurement, not zero files", () => {
+  const said =
+    "0 kibibytes 12\t/tree/0\n0 files 7\t/tree/0\n1 kibibytes \n1 files \n2 kibibytes 12\n2 files \n3 kibibytes \n3 files 7\n";
+  const whole = { bytes: 12 * 1024, files: 7 };
+  expect(parseMeasures(said, 5)).toEqual([whole, null, null, null, null]);
+  expect(addSizes([whole, whole])).toEqual({ bytes: 24 * 1024, files: 14 });
+  expect(() => addSizes([whole, null])).toThrow("could not be counted");
 });
 
 test("space is short when either bytes or inodes are, and never short of inodes where the file system has no fixed number", () => {
