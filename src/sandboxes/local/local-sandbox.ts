@@ -10,6 +10,7 @@ import type { Isolation, ResourceLimits } from "./isolation.ts";
 import { PARTS, readMeta, replaceMeta, type SandboxDirs, type SandboxMeta } from "./layout.ts";
 import { readSandboxFile, writeSandboxFile } from "./local-files.ts";
 import { startLocalProcess } from "./local-process.ts";
+import { toShortage } from "./shortage.ts";
 
 export interface LocalSandboxParts {
   readonly id: string;
@@ -86,6 +87,13 @@ export class LocalSandbox implements Sandbox {
     if (!program) throw new FileError("file_failed", "A command needs at least a program to run.");
     if ([...request.argv, request.workdir ?? ""].some((word) => word.includes("\0")))
       throw new FileError("file_failed", "A command cannot contain NUL bytes.");
+    return this.#start(request).catch((error: Error) => {
+      const told = error instanceof PluginError;
+      throw (told ? null : toShortage(error, "The command cannot be started")) ?? error;
+    });
+  }
+
+  async #start(request: ExecRequest): Promise<SandboxProcess> {
     const workdir = posix.resolve(this.workdir, request.workdir ?? ".");
     const tty = request.tty ?? false;
     const logName = request.keepLog ? `${await this.#newLogNumber()}.log` : null;

@@ -14,11 +14,14 @@ export function requireFilesToOpen(): void {
   }
 }
 
+type Failed = "No sandbox can be made" | "The command cannot be started";
+
 /** null = it failed for another reason than a shortage. */
-export function toShortage(cause: Error): PluginError | null {
-  const shortage = shortageOf(cause.message);
+export function toShortage(cause: Error, failed: Failed = "No sandbox can be made"): PluginError | null {
+  const shortage = shortageOf(cause.message, failed);
   const message = `${shortage} (${cause.message})`;
-  return shortage === null ? null : new PluginError("sandbox_create_failed", message, { cause, retryable: true });
+  const code = failed === "No sandbox can be made" ? "sandbox_create_failed" : "command_failed";
+  return shortage === null ? null : new PluginError(code, message, { cause, retryable: true });
 }
 
 /**
@@ -26,13 +29,13 @@ export function toShortage(cause: Error): PluginError | null {
  * it failed for another reason. It may pass by itself when other jobs end. Most of these messages are those of other
  * programs, which have no codes.
  */
-export function shortageOf(message: string): string | null {
+export function shortageOf(message: string, failed: Failed = "No sandbox can be made"): string | null {
   if (/EMFILE|ENFILE|too many open files/i.test(message)) {
     const limit = openFilesLimit();
-    return `No sandbox can be made now, because this OpenCode has too many files open${limit && ` (it may have ${limit})`}. Raise the limit of open files (ulimit -n) before OpenCode starts, or run fewer jobs at once.`;
+    return `${failed} now, because this OpenCode has too many files open${limit && ` (it may have ${limit})`}. Raise the limit of open files (ulimit -n) before OpenCode starts, or run fewer jobs at once.`;
   }
   if (/EAGAIN|ENOMEM|Resource temporarily unavailable|Cannot allocate memory/i.test(message))
-    return "No sandbox can be made now, because this machine has no process or memory left for it. Raise the limit of processes (ulimit -u, or pids.max of a container), or run fewer jobs at once.";
+    return `${failed} now, because this machine has no process or memory left for it. Raise the limit of processes (ulimit -u, or pids.max of a container), or run fewer jobs at once.`;
   if (hasMountsChanged(message))
     return "The sandbox could not be made, because the mounts of this machine changed at that moment. Try again.";
   return null;
