@@ -1,27 +1,19 @@
 import { availableParallelism } from "node:os";
-import type { GpuRequest } from "../../config/gpu.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { createConcurrencyLimit } from "../../shared/concurrency-limit.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { Log } from "../../shared/log.ts";
 import { memoizeUntilFailure } from "../../shared/memoize-until-failure.ts";
 import { isRealFolder } from "../../shared/private-files.ts";
-import type { ListedSandbox, Sandbox, SandboxGpu, SandboxProvider, SandboxSpec } from "../port.ts";
+import type { ListedSandbox, Sandbox, SandboxProvider, SandboxSpec } from "../port.ts";
 import { HOME } from "./bubblewrap/bwrap-args.ts";
 import { endOrphans } from "./bubblewrap/orphans.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { endIfLate } from "./end-if-late.ts";
 import { FifoPool } from "./fifo-pool.ts";
 import { type HostReserve, readFreeSpace, readReserve, refuseShortage } from "./free-disk-space.ts";
-import { type LocalGpus, lendFrom } from "./gpus/machine-gpus.ts";
-import type {
-  DirsInMaking,
-  Isolation,
-  IsolationBackend,
-  IsolationKind,
-  IsolationPlan,
-  LendingRules,
-} from "./isolation.ts";
+import type { LocalGpus } from "./gpus/machine-gpus.ts";
+import type { IsolationBackend, IsolationKind, LendingRules } from "./isolation.ts";
 import {
   abandonedDirectories,
   createAtomically,
@@ -36,9 +28,10 @@ import {
   sandboxDirs,
   temporaryPathOf,
 } from "./layout.ts";
-import { diskLimits, hostFreeMiB, type LocalLimits, resourceLimits } from "./local-limits.ts";
+import { diskLimits, hostFreeMiB, type LocalLimits } from "./local-limits.ts";
 import { LocalSandbox, toLocal } from "./local-sandbox.ts";
 import { createLocalSnapshots, restoreSnapshot, toNotes } from "./local-snapshots.ts";
+import { type Opened, openSandbox } from "./open-sandbox.ts";
 import { type Fill, openWhileFilling } from "./open-while-filling.ts";
 import { probeIsolation, requireIsolation } from "./probe.ts";
 import { requireFilesToOpen, toShortage } from "./shortage.ts";
@@ -61,19 +54,6 @@ export interface LocalProviderDeps {
 
 export function createLocalProvider(deps: LocalProviderDeps): SandboxProvider {
   return new LocalProvider(deps);
-}
-
-interface GrantedGpus {
-  /** null when an earlier process made the sandbox. */
-  readonly request: GpuRequest | null;
-  /** Ids of `MachineGpu`. */
-  readonly devices: readonly string[];
-}
-
-interface Opened {
-  readonly plan: IsolationPlan;
-  readonly isolation: Isolation;
-  readonly gpu: SandboxGpu | null;
 }
 
 /*
@@ -160,7 +140,7 @@ class LocalProvider implements SandboxProvider {
       const fill = (dirs: SandboxDirs) =>
         openWhileFilling(
           this.#filler(backend, spec.snapshotID, dirs),
-          (filled) => this.#open(backend, meta, spec.env, granted, { dirs, filled }),
+          (filled) => openSandbox(this.#deps, backend, meta, spec.env, granted, { dirs, filled }),
           signal,
         );
       const undo = ({ opened }: { readonly opened: Opened }) => opened.isolation.close(null);
@@ -188,24 +168,6 @@ class LocalProvider implements SandboxProvider {
         begin();
         return restoreSnapshot(backend, rootDir, id, dirs, signal);
       });
-  }
-
-  /** @param making null = its directory is complete */
-  async #open(
-    backend: IsolationBackend,
-    meta: SandboxMeta,
-    env: Readonly<Record<string, string>>,
-    granted: GrantedGpus,
-    making: DirsInMaking | null,
-  ): Promise<Opened> {
-    const given = granted.devices.length === 0 ? null : await lendFrom(this.#deps.gpus, granted.devices);
-    const dirs = sandboxDirs(this.#deps.rootDir, meta.id);
-    const limits = resourceLimits(meta, this.#deps.limits);
-    const network = meta.network === "open" ? "open" : "blocked";
-    const gpus = given?.lent ?? null;
-    const plan: IsolationPlan = { id: meta.id, dirs, making, workdir: meta.workdir, env, network, limits, gpus };
-    const gpu = given && { granted: granted.request, devices: given.names };
-    return { plan, gpu, isolation: await backend.open(plan) };
   }
 
   /** Its directory must be complete (P2). @param copied the files that it was made from */
@@ -260,7 +222,7 @@ class LocalProvider implements SandboxProvider {
       throw new PluginError("sandbox_lost", `Sandbox ${sandboxID} ${what}.`, { retryable: false });
     }
     const backend = await this.#backend();
-    const opened = await this.#open(backend, meta, env, { request: null, devices }, null);
+    const opened = await openSandbox(this.#deps, backend, meta, env, { request: null, devices }, null);
     return this.#toLive(backend, opened, NOTHING_LEFT_OUT);
   }
 
