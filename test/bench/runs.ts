@@ -4,7 +4,7 @@ import { startModalSetup } from "../support/modal-setup.ts";
 import { call, say } from "../support/scripted.ts";
 import { startSetup, type TestSetup } from "../support/test-setup.ts";
 import { outputsOf, shell, start, task, turn, wait } from "../support/turns.ts";
-import { meter } from "./host-meter.ts";
+import { type CpuSeconds, meter } from "./host-meter.ts";
 import { ranFrom, SAY_WHEN } from "./ran.ts";
 import { type Interval, slotUse } from "./slots.ts";
 import { median } from "./stats.ts";
@@ -58,21 +58,26 @@ export async function benchRuns(_rounds: number, count = RUNS): Promise<void> {
       ["runs that take over sandboxes", "runs", { reuse: true }],
       ["jobs of agents", "agents", {}],
     ];
-    const own: number[] = [];
+    const cost: CpuSeconds[] = [];
     for (const [what, kind, more] of ways) {
       const jobs = kind === "runs" ? count : Math.min(count, AGENTS);
       console.log(`${name}: ${jobs} ${what} of ${SECONDS} s on ${SLOTS} slots`);
-      own.push(await measure(open, kind, jobs, more));
+      cost.push(await measure(open, kind, jobs, more));
     }
-    const [run = Number.NaN, reused = Number.NaN, agent = Number.NaN] = own;
     console.log(
-      `  OpenCode's own CPU beside that of an agent's job: a run ${(run / agent).toFixed(2)}, one that takes over a sandbox ${(reused / agent).toFixed(2)}\n`,
+      [
+        "  beside an agent's job, a run and one that takes over a sandbox cost",
+        `  of OpenCode's own CPU ${beside(cost.map(({ own }) => own))}; of all CPU, with what OpenCode starts, ${beside(cost.map(({ own, started }) => own + started))}\n`,
+      ].join("\n"),
     );
   }
 }
 
-/** @returns CPU of OpenCode itself for one job, ms */
-async function measure(open: () => Promise<TestSetup>, kind: Kind, jobs: number, more: object): Promise<number> {
+const beside = ([run = Number.NaN, reused = Number.NaN, agent = Number.NaN]: readonly number[]): string =>
+  `${(run / agent).toFixed(3)} and ${(reused / agent).toFixed(3)}`;
+
+/** @returns CPU for each job */
+async function measure(open: () => Promise<TestSetup>, kind: Kind, jobs: number, more: object): Promise<CpuSeconds> {
   const setup = await open();
   const { server } = setup;
   try {
@@ -87,7 +92,7 @@ async function measure(open: () => Promise<TestSetup>, kind: Kind, jobs: number,
     if (commands.length !== jobs) throw new Error(`${commands.length} of ${jobs} commands ran`);
     await books.stop();
     print(cpu, memory, commands, jobs);
-    return (cpu.own * 1000) / jobs;
+    return { own: cpu.own / jobs, started: cpu.started / jobs };
   } finally {
     await setup.stop();
   }
