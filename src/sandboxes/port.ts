@@ -62,8 +62,9 @@ export interface SandboxSpec {
   readonly memoryMiB: number | null;
   readonly network: NetworkPolicy;
   /**
-   * Told of a sandbox with these tags and this name that has been ended to make room for the new one: the process that had it
-   * made has died, or the reply was lost. Absent = nobody wants to know.
+   * Told of a sandbox with these tags that nobody got and that has been ended: one of this name that was in the way, because the
+   * process that had it made has died or the reply was lost, or the new one, where something failed after it had booted or nobody
+   * waited for it any more. Absent = nobody wants to know.
    */
   readonly onLeftEnded?: (left: ListedSandbox) => void;
   /** Whether `SnapshotStore.ofLost` is to have its files when it ends by itself; absent = no. */

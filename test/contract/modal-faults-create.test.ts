@@ -129,6 +129,25 @@ describe("a failed creation has the right code and leaves nothing:", () => {
     await untilNoneLeft();
   });
 
+  modalTest(
+    "whoever wanted a sandbox that boots and lets no command run pays for it, when it has been ended",
+    async () => {
+      await modal().faults.add({ method: "TaskExecStart", code: PRECONDITION, times: ALWAYS });
+      const left: ListedSandbox[] = [];
+      const spec = {
+        ...specOf({ moreTags: { usd_per_hour: "2" } }),
+        onLeftEnded: (one: ListedSandbox) => left.push(one),
+      };
+      const made = provider();
+      expect(await failsWith(made.create(spec))).toMatchObject({ code: "sandbox_create_failed" });
+      await made.close();
+      const tags = { ...spec.tags, usd_per_hour: "2" };
+      expect(left).toMatchObject([{ tags, billedSince: expect.closeTo(Date.now(), -5) }]);
+      await modal().faults.clear();
+      await untilNoneLeft();
+    },
+  );
+
   modalTest("a creation that is cancelled while the server is working leaves nothing", async () => {
     await modal().faults.add({ method: "SandboxCreateV2", delayMs: 60_000, times: 1 });
     const creations = async () => (await modal().calls()).filter(({ method }) => method === "SandboxCreateV2");

@@ -2,9 +2,9 @@ import { afterAll, afterEach, beforeAll, expect } from "bun:test";
 import type { Fault } from "../support/modal-server/faults.ts";
 import { type ModalSetup, noneLeft, startModalSetup } from "../support/modal-setup.ts";
 import { sandboxTest } from "../support/sandboxes.ts";
-import { say } from "../support/scripted.ts";
+import { call, say } from "../support/scripted.ts";
 import { startSetupIn } from "../support/test-setup.ts";
-import { ask, cancel, shell, start, task, turn, wait } from "../support/turns.ts";
+import { ask, cancel, shell, start, status, task, turn, wait } from "../support/turns.ts";
 import { until } from "../support/wait.ts";
 
 let setup: ModalSetup;
@@ -131,6 +131,19 @@ for (const method of [
     }
   });
 }
+
+sandboxTest("charges a job for a sandbox that booted and let no command run", async () => {
+  const { server, modal } = setup;
+  const session = await server.createSession();
+  await modal.faults.add({ method: "TaskExecStart", code: 9, ...ALWAYS });
+  const run = { description: "refused", command: "true", gpu: "H100:8" };
+  await turn(server, session.id, call("agents_start", { tasks: [run] }), wait());
+  await modal.faults.clear();
+  await noneLeft(modal);
+  const [failed] = (await ask(server, session.id, status())).metadata.jobs;
+  expect(failed).toMatchObject({ state: "failed" });
+  expect(failed?.usd.compute).toBeGreaterThan(0);
+});
 
 sandboxTest(
   "ends the sandbox of a job that was cancelled during its creation, even when it arrives later, and keeps its siblings running",

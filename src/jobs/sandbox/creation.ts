@@ -31,7 +31,7 @@ export interface CreationDeps extends SkillInstallerDeps, GrantedGpuDeps {
   readonly pool: Pick<PoolStore, "identity">;
   readonly limits: Limits;
   readonly leases: Pick<Leases, "claimGpu" | "machineGpusOf">;
-  /** Charges the job for a sandbox that a dead process had made for it, and that has been ended now. Never throws. */
+  /** Charges the job for a sandbox that was made for it, that it did not get, and that has been ended now. Never throws. */
   readonly chargeLeft: (left: ListedSandbox) => void;
   /** Told what the creation waits for. */
   readonly onStep?: StepListener | undefined;

@@ -16,13 +16,13 @@ import { ExitSnapshots } from "./exit-snapshots.ts";
 import { createFreshNames, type FreshNames } from "./fresh-names.ts";
 import { firstFailure, withApp, withHandles } from "./handles.ts";
 import { ImageCache } from "./image-cache.ts";
+import { LaterWork } from "./later-work.ts";
 import { type ModalLimits, toLimits } from "./limits.ts";
 import { listSandboxes } from "./listing.ts";
 import { ModalAccess } from "./modal-client.ts";
 import { ModalSandbox } from "./modal-sandbox.ts";
 import { createModalSnapshots, restoreDirectory } from "./modal-snapshots.ts";
 import { findMounts, type Mounts } from "./mounts.ts";
-import { reportOrphan } from "./orphans.ts";
 import { pastRateLimit } from "./past-rate-limit.ts";
 import { checkBuckets, type Prepared, prepareSandbox, readDevices, readPorts } from "./prepare.ts";
 import type { ModalProviderDeps } from "./provider-deps.ts";
@@ -59,7 +59,7 @@ class ModalProvider implements SandboxProvider {
   readonly #quotaWaits: QuotaWaits;
   readonly #live = new Map<string, ModalSandbox>();
   readonly #attaching = new Map<string, Promise<ModalSandbox>>();
-  readonly #later = new Set<Promise<unknown>>();
+  readonly #later: LaterWork;
   readonly #closing = new AbortController();
 
   constructor(deps: ModalProviderDeps) {
@@ -70,7 +70,8 @@ class ModalProvider implements SandboxProvider {
     const rate = { perSecond: createsPerSecond, burst: createsBurst };
     this.#limiter = deps.limiter ?? createOwnLimiter(rate, deps.clock);
     this.#limits = { ...toLimits(deps.options), ...deps.limits };
-    const shared = { ...deps, limits: this.#limits, later: (work: Promise<unknown>) => this.#finishLater(work) };
+    this.#later = new LaterWork(deps.log);
+    const shared = { ...deps, limits: this.#limits, later: (work: Promise<unknown>) => this.#later.add(work) };
     this.#access = new ModalAccess(shared);
     this.#images = new ImageCache({
       ...shared,
@@ -97,7 +98,7 @@ class ModalProvider implements SandboxProvider {
       limitMs: Number.MAX_SAFE_INTEGER,
       doing: `Creating sandbox ${spec.name}`,
       signal,
-      onLate: (late) => this.#finishLater(late.terminate()),
+      onLate: (late) => this.#later.endUngiven(spec, late.id, late.billedSince, late.terminate()),
     }).catch((error: unknown) => {
       if (error instanceof AbandonedError)
         throw new PluginError("cancelled", `Cancelled while creating sandbox ${spec.name}.`, {
@@ -156,7 +157,7 @@ class ModalProvider implements SandboxProvider {
         bootingSince = step.since;
         onStep?.(step);
       },
-      later: (work) => this.#finishLater(work),
+      later: (work) => this.#later.add(work),
     };
     const sandbox = await createSandbox(deps, spec, image, mounts, signal);
     const billedSince = clock.now();
@@ -186,7 +187,7 @@ class ModalProvider implements SandboxProvider {
       await this.#tars.restore(live, spec);
       return live;
     } catch (error) {
-      this.#finishLater(endSandbox(sandbox, this.#callDeps()).catch(reportOrphan(this.#deps.log, spec.name))); // M1
+      this.#later.endUngiven(spec, sandbox.sandboxId, billedSince, endSandbox(sandbox, this.#callDeps())); // M1
       const said = await firstFailure(this.#callDeps(), client, sandbox.sandboxId, error);
       throw createFailure(said, {
         doing: `prepare sandbox ${spec.name}`,
@@ -271,7 +272,7 @@ class ModalProvider implements SandboxProvider {
   async close(): Promise<void> {
     this.#closing.abort();
     for (const live of this.#live.values()) live.core.end("this process released it");
-    await Promise.allSettled([...this.#attaching.values(), ...this.#later]);
+    await Promise.allSettled([...this.#attaching.values(), this.#later.done()]);
     await this.#access.close();
   }
 
@@ -281,11 +282,6 @@ class ModalProvider implements SandboxProvider {
 
   #handlesDeps() {
     return { ...this.#callDeps(), access: this.#access, images: this.#images };
-  }
-
-  #finishLater(work: Promise<unknown>): void {
-    const done = work.catch(reportOrphan(this.#deps.log, "late")).finally(() => this.#later.delete(done));
-    this.#later.add(done);
   }
 
   #ours(sandbox: Sandbox): ModalSandbox {
