@@ -32,13 +32,13 @@ export async function labOf(stateDir: string | null, isToBe = false): Promise<La
 }
 
 /** Names the project of a folder, as sessions are recorded with it. @param directory absolute */
-export const projectOf = (directory: string): Promise<string> =>
-  projectID(createGit(systemClock, process.env), directory);
+export const projectOf = (directory: string, lab: Pick<LabArchive, "sessions">): Promise<string> =>
+  projectID(createGit(systemClock, process.env), directory, (project) => lab.sessions(project).length > 0);
 
 /** The project of the folder that this was started in; null where that cannot be read, or does not exist any more. */
-export async function projectHere(): Promise<string | null> {
+export async function projectHere(lab: Pick<LabArchive, "sessions">): Promise<string | null> {
   try {
-    return await projectOf(process.cwd());
+    return await projectOf(process.cwd(), lab);
   } catch {
     return null;
   }

@@ -44,7 +44,7 @@ export async function runDashboard(call: DashboardCall): Promise<void> {
   const { stateDir } = await loadCliOptions(call.stateDir);
   const lab = await labOf(call.stateDir, true);
   try {
-    const project = await projectHere(); // a folder that cannot be read has no sessions
+    const project = await projectHere(lab); // a folder that cannot be read has no sessions
     const session =
       call.session === null
         ? ((project === null ? [] : lab.sessions(project))[0]?.id ?? null) // none yet: the page waits for the first

@@ -85,7 +85,7 @@ async function writeOut(call: CommandCall, out: string | null): Promise<number> 
   ]);
   const lab = await labOf(call.text("state-dir"));
   try {
-    const project = await projectHere();
+    const project = await projectHere(lab);
     const session = chooseSession(lab, project, call.words[0] ?? null);
     const isHere = lab
       .sessions(null)
@@ -114,7 +114,7 @@ async function sendTo(call: CommandCall, name: "trackio" | "mlflow"): Promise<nu
   const { stateDir } = await loadCliOptions(call.text("state-dir"));
   const lab = await labOf(call.text("state-dir"));
   try {
-    const project = await projectHere();
+    const project = await projectHere(lab);
     const session = chooseSession(lab, project, call.words[0] ?? null);
     const address = call.text(name) ?? "";
     const progress = createProgress(process.stderr, systemClock, call.has("json"));

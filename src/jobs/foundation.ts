@@ -29,6 +29,7 @@ import { createSandboxSources, type SandboxSources } from "./sandbox/sandbox-sou
 import { createSnapshots, type Snapshots } from "./sandbox/snapshots.ts";
 import { createSessionRegistry, type SessionRegistry } from "./session/session-registry.ts";
 import { recordSnapshotUses } from "./snapshots/snapshot-uses.ts";
+import { ledgerFile } from "./store/experiment-store.ts";
 import { toOwner } from "./store/lease-store.ts";
 import { openPoolStore, type PoolStore } from "./store/pool-store.ts";
 
@@ -117,7 +118,8 @@ export async function openFoundation(deps: FoundationDeps): Promise<Foundation> 
   const limitMs = options.modal.buildTimeoutMinutes * 60_000;
   const images = createEnvironments({ environments, hostEnv, provider, pool, owner, limitMs, clock, ids, log });
   const trees = createProjectTrees({ directory, stateDir, environments, git, pool, limits, images, clock, ids, log });
-  const identify = async () => (directory === null ? null : projectID(git, directory));
+  const isKnown = (project: string) => pool.sessionsOf(project).length > 0 || existsSync(ledgerFile(stateDir, project));
+  const identify = async () => (directory === null ? null : projectID(git, directory, isKnown));
   const projects = createSessionProjects({ registry, pool, identify, log });
   const ledger = createLedger({ stateDir, environments, registry, projects, clock, log });
   const snapshots = createSnapshots({ provider, pool, clock, log });

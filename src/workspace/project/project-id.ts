@@ -8,13 +8,22 @@ import { readHomes, realPathOrSelf } from "./home-folders.ts";
 
 /**
  * Names the project that a folder belongs to, for what its sessions share: the same for every folder of a clone and for
- * its linked worktrees, and safe as a file name. Without a repository the folder itself is the project.
+ * its linked worktrees, and safe as a file name. Without a repository the folder itself is the project, named by where its
+ * repository would be, so that it stays the same one when git is set up in it, is removed, or cannot be asked.
  * @param directory absolute
+ * @param isKnown whether there is anything of a project: earlier versions named a folder without a repository by itself
  */
-export async function projectID(git: Git, directory: string): Promise<string> {
+export async function projectID(
+  git: Git,
+  directory: string,
+  isKnown: (project: string) => boolean = () => false,
+): Promise<string> {
   const root = await rootOf(git, directory);
-  const common = root === null ? null : await commonFolder(git, root);
-  return fileNameFor(common ?? (await realPathOrSelf(root ?? directory)));
+  const folder = await realPathOrSelf(root ?? directory);
+  const own = join(folder, ".git");
+  const repository = (root === null ? null : await commonFolder(git, root)) ?? own;
+  const [name, former] = [fileNameFor(repository), fileNameFor(folder)];
+  return repository === own && !isKnown(name) && isKnown(former) ? former : name;
 }
 
 /** The top of the repository around a folder; null = there is none whose files these are, or git cannot read it. */

@@ -39,7 +39,7 @@ beforeAll(async () => {
   git("checkout", "-q", "main");
   git("merge", "-q", "--no-ff", "-m", "merged", "agents/job_1");
   process.chdir(project);
-  const id = await projectOf(process.cwd());
+  const id = await projectOf(process.cwd(), { sessions: () => [] });
   const world = openLedgerWorld({ stateDir });
   world.projects.set("ses_first", id).set("ses_other", id);
   const jobs = [

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { systemClock } from "../../../../src/shared/clock.ts";
 import { createGit } from "../../../../src/workspace/git.ts";
 import { GitError } from "../../../../src/workspace/git-error.ts";
+import { fileNameFor } from "../../../../src/workspace/paths.ts";
 import { projectID } from "../../../../src/workspace/project/project-id.ts";
 
 /* One name for all folders of a clone and its worktrees; another name for everything else, also for what pretends. */
@@ -93,6 +94,37 @@ test("a folder whose .git leads to another project does not pass for that projec
     join(base, "linked-git"),
   ];
   for (const one of pretenders) expect([one, await idOf(one)]).not.toEqual([one, id]);
+});
+
+test("a folder stays the same project when git is set up in it, is removed, or its repository becomes somebody else's", async () => {
+  const root = join(base, "changing");
+  mkdirSync(root);
+  const id = await idOf(root);
+  clone("changing");
+  expect(await idOf(root)).toBe(id);
+  // As git says it of a repository that another user owns.
+  const refused = async () => {
+    throw new GitError(["rev-parse"], 128, "fatal: detected dubious ownership in repository");
+  };
+  expect(await projectID({ ...createGit(systemClock, env()), read: refused }, root)).toBe(id);
+  rmSync(join(root, ".git"), { recursive: true });
+  expect(await idOf(root)).toBe(id);
+});
+
+test("what an earlier version knew by the folder alone goes on, unless there is something by its repository", async () => {
+  const root = join(base, "earlier");
+  mkdirSync(root);
+  const former = fileNameFor(root);
+  const among = (...known: string[]) => projectID(createGit(systemClock, env()), root, (one) => known.includes(one));
+  expect(await among(former)).toBe(former);
+  clone("earlier");
+  const id = await among();
+  expect([id === former, await among(former), await among(former, id)]).toEqual([false, former, id]);
+  // A worktree belongs to its clone, whatever was in its place.
+  const linked = join(base, "earlier-linked");
+  git(root, "worktree", "add", "--quiet", linked);
+  const isFormer = (one: string) => one === fileNameFor(linked);
+  expect(await projectID(createGit(systemClock, env()), linked, isFormer)).toBe(id);
 });
 
 test("without git, the folder itself is the project", async () => {
