@@ -152,7 +152,7 @@ export function verdict(
 ): Verdict | null {
   if (reference === null) return null;
   const [mean, other] = [toNumber(experiment.mean), toNumber(reference.mean)];
-  if (!Number.isFinite(mean)) return "worse";
+  if (!Number.isFinite(mean)) return Number.isFinite(other) ? "worse" : null; // what fails alike is not worse
   if (!Number.isFinite(other)) return "better";
   if (noise === null) return null;
   if (Math.abs(mean - other) <= leastDifference(noise, experiment.n, reference.n)) return "noise";

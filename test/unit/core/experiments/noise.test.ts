@@ -174,6 +174,11 @@ describe("a verdict", () => {
       }
   });
 
+  test("of two that are no numbers, neither is worse", () => {
+    expect(verdict(of("NaN"), of("NaN"), "min", SEEDS)).toBeNull();
+    expect(verdict(of("Infinity"), of("NaN"), "max", null)).toBeNull();
+  });
+
   test("changes sides with the direction and with what is compared, and never calls a mean better than itself", () => {
     const opposite = { better: "worse", worse: "better", noise: "noise" } as const;
     const direction = fc.constantFrom("min", "max" as const);
