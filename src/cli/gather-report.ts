@@ -10,8 +10,13 @@ import type { Leaderboard } from "../views/leaderboard.ts";
 const MOST_EXPERIMENTS = 20_000;
 const MOST_METRICS = 100;
 
-/** All that is known of a session and of the experiments of its project. What cannot be read is among its problems. */
-export function gatherReport(lab: LabArchive, session: string, branches: Branches | null): Report {
+/**
+ * All that is known of a session and of the experiments of its project. What cannot be read is among its problems.
+ * @param isTable whether it is for a table of the experiments, which has no place for problems: an empty one would say that
+ * there are no experiments
+ * @throws PluginError where there would be nothing in it because nothing can be read
+ */
+export function gatherReport(lab: LabArchive, session: string, branches: Branches | null, isTable = false): Report {
   const view = lab.view(session);
   if (!view) throw new PluginError("not_found", `The session ${session} has no jobs.`, { retryable: false });
   const problems: string[] = [];
@@ -19,12 +24,15 @@ export function gatherReport(lab: LabArchive, session: string, branches: Branche
     try {
       return read();
     } catch (error) {
+      if (isTable) throw error;
       problems.push(`${what} could not be read: ${(error as Error).message}`);
       return otherwise;
     }
   };
   const experiments = attempt("The project's experiments", () => lab.experiments(session), []);
   const leaderboards = attempt("The leaderboard", () => boardsOf(lab, session, problems), []);
+  if (view.jobs.length + experiments.length === 0 && view.problems.length > 0)
+    throw new PluginError("config_invalid", [...view.problems, ...problems].join(" "), { retryable: false });
   return toReport({
     view,
     jobs: lab.records(session),

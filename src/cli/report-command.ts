@@ -94,7 +94,7 @@ async function writeOut(call: CommandCall, out: string | null): Promise<number> 
     const progress = createProgress(process.stderr, systemClock, call.has("json"));
     const read = () => readBranches(createGit(systemClock, process.env), process.cwd(), jobs);
     const branches = isHere ? await during(progress, "Reading the branches of the session's jobs", read) : null;
-    const whole = gatherReport(lab, session, branches);
+    const whole = gatherReport(lab, session, branches, call.has("csv"));
     await write(call, out, session, call.has("redact") ? redact(whole) : whole);
     return 0;
   } finally {

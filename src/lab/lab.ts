@@ -27,8 +27,8 @@ export interface Lab {
   /**
    * The experiments of a session's project in a metric, 20 unless `limit` says otherwise.
    * @param metric null = the one that was measured last
-   * @returns null where the session's project is not known, or nothing is kept of it @throws PluginError `config_invalid`
-   * when the record cannot be read
+   * @returns null where the session has no project, or nothing is kept of it @throws PluginError `config_invalid` when the
+   * record cannot be read, or which project it is
    */
   leaderboard(session: string, metric: string | null, limit?: number): Leaderboard | null;
   /**
@@ -46,8 +46,8 @@ export interface LabArchive extends Lab {
   /** A session's jobs as they are recorded, with their tasks; empty where there is no such session. */
   records(session: string): readonly Job[];
   /**
-   * All experiments of a session's project, of every session, the oldest first; empty where its project is not known.
-   * @throws PluginError `config_invalid` when the record cannot be read
+   * All experiments of a session's project, of every session, the oldest first; empty where it has no project.
+   * @throws PluginError `config_invalid` when the record cannot be read, or which project it is
    */
   experiments(session: string): readonly ExperimentRow[];
 }

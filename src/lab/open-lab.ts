@@ -90,7 +90,13 @@ export async function openLab({ stateDir, clock }: LabDeps): Promise<LabArchive>
   }
 
   return {
-    sessions: createSessionList(driver, stateDir, pool.projectOf),
+    sessions: createSessionList(driver, stateDir, (session) => {
+      try {
+        return pool.projectOf(session);
+      } catch {
+        return null; // sessions are listed all the same
+      }
+    }),
     view,
     series: (session, jobID) => readerOf(session)?.series(jobID) ?? new Map(),
     leaderboard(session, metric, limit) {

@@ -25,7 +25,7 @@ export interface PoolReader {
   read(): PoolReading;
   /** The newest snapshots of a session that were asked for, oldest first. Never throws. */
   snapshots(session: string): readonly SnapshotRecord[];
-  /** null = not known. Never throws. */
+  /** null = it has none. @throws PluginError `config_invalid` when the file cannot be read */
   projectOf(session: string): string | null;
   knowsSnapshot(id: string): boolean;
   /** What sandboxes that are kept ready for a session have cost so far, USD, and cost per hour. Never throws. */
@@ -90,7 +90,7 @@ export function openPoolReader(driver: Driver, stateDir: string, clock: Pick<Clo
       found.set(session, { version, snapshots });
       return snapshots;
     },
-    projectOf: (session) => attempt((database) => createSessionProjectStore(database).projectOf(session), null),
+    projectOf: (session) => file.read((database) => createSessionProjectStore(database).projectOf(session)),
     knowsSnapshot: (id) => attempt((database) => createSnapshotRecords(database).knowsSnapshot(id), false),
     warmCost: (session) =>
       attempt((database) => createWarmStore(database).warmCost(session, clock.now()), { usd: 0, usdPerHour: 0 }),

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { JobSeries, type SeriesRecord } from "../../../src/core/series.ts";
 import { openSessionStore, sessionFile } from "../../../src/jobs/store/session-store.ts";
@@ -184,4 +184,23 @@ test("sends nothing where it cannot be kept what was sent", async () => {
   const { code, err } = await tracker.report("--trackio", tracker.url);
   expect([code, err]).toEqual([1, expect.stringContaining(`Could not keep in ${tracker.stateDir}`)]);
   expect(tracker.calls).toEqual([]);
+});
+
+test("where it cannot be read which project the session is of, nothing passes for a project without experiments", async () => {
+  const pool = join(tracker.stateDir, "pool.db");
+  for (const suffix of ["-wal", "-shm"]) rmSync(pool + suffix, { force: true });
+  writeFileSync(pool, "no database ".repeat(1_000));
+  const table = join(tracker.stateDir, "table.csv");
+  for (const args of [
+    ["--mlflow", tracker.url],
+    ["--csv", "--out", table],
+  ]) {
+    const { code, out, err } = await tracker.report(...args);
+    expect([code, out, err]).toEqual([1, "", expect.stringContaining(`${pool} is damaged and cannot be read`)]);
+  }
+  expect([existsSync(table), tracker.calls]).toEqual([false, []]);
+  // The other forms have a place for it.
+  expect(JSON.parse((await tracker.report("--json")).out).problems).toContainEqual(
+    expect.stringContaining("The project's experiments could not be read"),
+  );
 });

@@ -25,3 +25,12 @@ test("a report has up to a hundred metrics, and says which ones it leaves out", 
     "Experiments of this project have 102 metrics, and a report has 100 of them. Left out are: metric_100, metric_101.",
   ]);
 });
+
+test("there is no report where nothing can be read", () => {
+  const lab: LabArchive = {
+    ...createSampleLab(sampleView("ses_1", [], { problems: ["the disk is away"] })),
+    experiments: () => [],
+    leaderboard: () => null,
+  };
+  expect(() => gatherReport(lab, "ses_1", null)).toThrow("the disk is away");
+});
