@@ -39,13 +39,18 @@ export function toTrackedRun(
   const { job, description, params, seed, environment, image, provider, parent, baseHead, usd, gpuSeconds } =
     experiment;
   const series = seriesOf(session, job);
-  const own = [...series].flatMap(([metric, { points }]) =>
-    points.map((point) => ({
-      ...toValue(point.source, metric, point.value, point.at),
-      step: positionOf(point),
-      report: point.report,
-    })),
-  );
+  const own = [...series].flatMap(([metric, { points }]) => {
+    // Where the clock was set back, a later value has the time of the one before: by its own it would pass for sent.
+    let newest = Number.NEGATIVE_INFINITY;
+    return points.map((point) => {
+      newest = Math.max(newest, point.at);
+      return {
+        ...toValue(point.source, metric, point.value, newest),
+        step: positionOf(point),
+        report: point.report,
+      };
+    });
+  });
   const latest = experiment.results
     .filter(({ metric }) => !series.has(metric))
     .map(({ source, metric, value, at, step }) => ({
