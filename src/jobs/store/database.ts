@@ -75,10 +75,10 @@ export async function openDatabase(
   let isClosed = false;
   let generation = 0;
   let depth = 0;
-  let { connection, inode } = openOrReplace();
+  let { connection, inode, log } = openOrReplace();
 
   /** @throws PluginError; for a damaged file what SQLite throws */
-  function open(): { connection: Connection; inode: number | null } {
+  function open(): { connection: Connection; inode: number | null; log: number | null } {
     let wasEmptied = false;
     try {
       ensurePrivateFolder(stateDir, { mayBeLink: true });
@@ -109,7 +109,7 @@ export async function openDatabase(
       for (const index of sideIndexes) opened.run(`CREATE INDEX IF NOT EXISTS ${index}`);
       check?.(rows);
       for (const suffix of BESIDE) makeFilePrivate(file + suffix);
-      return { connection: opened, inode };
+      return { connection: opened, inode, log: inodeOf(file + LOG) };
     } catch (error) {
       closeAnyhow(opened);
       if (saysDamage(error) || saysOtherSchema(error) || error instanceof BrokenRow)
@@ -164,7 +164,17 @@ export async function openDatabase(
   function reopen(): void {
     generation++;
     closeAnyhow(connection);
-    ({ connection, inode } = openOrReplace());
+    ({ connection, inode, log } = openOrReplace());
+  }
+
+  /**
+   * Before a write: another process may have replaced the file, or somebody has deleted it. A deleted session is not to come
+   * back. Where only the log beside it was deleted, no other process would see what is written, nor this one theirs; what is
+   * in the log goes into the file as it is closed.
+   */
+  function reopenIfReplaced(): void {
+    const current = inodeOf(file);
+    if (current === null ? isShared : current !== inode || inodeOf(file + LOG) !== log) reopen();
   }
 
   /** Runs `work`. A file that turns out to be damaged is replaced, and the next call uses the new one. */
@@ -182,14 +192,15 @@ export async function openDatabase(
   }
 
   return {
-    run: (sql, ...values) => guarded(() => connection.run(sql, ...values)),
+    run(sql, ...values) {
+      if (depth === 0) reopenIfReplaced();
+      guarded(() => connection.run(sql, ...values));
+    },
     get: (row, sql, ...values) => guarded(() => createRowReader(connection).get(row, sql, ...values)),
     all: (row, sql, ...values) => guarded(() => createRowReader(connection).all(row, sql, ...values)),
     transaction(body) {
       if (depth > 0) return body(); // part of the transaction under way
-      const current = inodeOf(file);
-      // Another process has replaced it, or it was deleted. A deleted session is not to come back.
-      if (current === null ? isShared : current !== inode) reopen();
+      reopenIfReplaced();
       guarded(() => connection.run("BEGIN IMMEDIATE"));
       const begun = connection;
       depth++;
@@ -230,8 +241,9 @@ function closeAnyhow(connection: Connection | null): void {
   }
 }
 
-/** Suffixes of the files that SQLite writes beside the database. */
-const BESIDE = ["-wal", "-shm", "-journal"];
+/** Suffixes of the files that SQLite writes beside the database, the first of them for as long as it is open. */
+const LOG = "-wal";
+const BESIDE = [LOG, "-shm", "-journal"];
 
 /** Before anything is written: the plugin's own tables are made in one transaction with their version. */
 function refuseOtherPrograms(connection: Connection): void {

@@ -32,3 +32,26 @@ test.each([
   expect(pool.sandboxes()).toHaveLength(8);
   pool.close();
 });
+
+test("what somebody deletes beside an open database costs no record, neither of this process nor of the next", async () => {
+  const file = join(stateDir, "pool.db");
+  const pool = await openPoolStore(stateDir);
+  const insert = (id: string) => pool.insertSandbox(id, "local", "job", "ses", 1);
+  insert("before");
+  for (const suffix of ["-wal", "-shm"]) rmSync(file + suffix);
+  insert("after");
+  const module = JSON.stringify(join(import.meta.dir, "../../../../src/jobs/store/pool-store.ts"));
+  const code = `const { openPoolStore } = await import(${module});
+      const pool = await openPoolStore(${JSON.stringify(stateDir)});
+      console.log(pool.sandboxes().map(({ id }) => id).sort().join(" "));
+      pool.insertSandbox("other", "local", "job", "ses", 1);
+      pool.close();`;
+  const other = Bun.spawn([process.execPath, "-e", code], { stderr: "inherit" });
+  expect((await new Response(other.stdout).text()).trim()).toBe("after before");
+  insert("last");
+  pool.close();
+  const again = await openPoolStore(stateDir);
+  expect(again.sandboxes().map(({ id }) => id).sort()).toEqual(["after", "before", "last", "other"]); // biome-ignore format: one line
+  expect(again.damaged()).toEqual([]);
+  again.close();
+});
