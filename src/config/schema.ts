@@ -196,7 +196,7 @@ export const optionsSchema = section({
     .nullable()
     .default(null)
     .describe(
-      "Folder of the durable state (jobs, snapshots, local sandboxes), never inside the project; an absolute path, or one that begins with `~/`. `null` = `$XDG_DATA_HOME/opencode/parallel-agents`.",
+      "Folder of the durable state (jobs, snapshots, local sandboxes), never inside the project, on a disk of this machine (machines must not share one); an absolute path, or one that begins with `~/`. `null` = `$XDG_DATA_HOME/opencode/parallel-agents`.",
     ),
   trustedProjects: mapOf(hostPath(), sha256(), "an object of paths and SHA-256 sums")
     .default({})

@@ -9,7 +9,7 @@ const REMEDIES: readonly [causes: RegExp, remedy: string, retryable: boolean][] 
   [/SQLITE_FULL|ENOSPC|EDQUOT|disk is full|errcode 13$/, "Free some space on its disk, then try again.", true],
   [
     /SQLITE_(?:BUSY|LOCKED)|database is locked|errcode [56]$/,
-    "Another program holds a lock on it: end that program or wait, then try again.",
+    'Another program holds a lock on it: end that program or wait, then try again. Where there is none, its disk is one that cannot lock, as some network disks: set "stateDir" to another one, on a disk of this machine.',
     true,
   ],
   [
@@ -17,7 +17,11 @@ const REMEDIES: readonly [causes: RegExp, remedy: string, retryable: boolean][] 
     'Make the file and its folder writable for you, or set "stateDir" to another one.',
     false,
   ],
-  [/SQLITE_IOERR|EIO|disk I\/O|errcode 10$/, 'Check its disk, or set "stateDir" to another one, elsewhere.', false],
+  [
+    /SQLITE_(?:IOERR|PROTOCOL)|EIO|disk I\/O|locking protocol|errcode 1[05]$/,
+    'Check its disk, or set "stateDir" to another one, on a disk of this machine: network disks, and those that a container or WSL shares with its host, often cannot do what SQLite needs.',
+    false,
+  ],
   [/EMFILE|ENFILE/, "Raise the limit of open files (ulimit -n), or start fewer OpenCodes.", true],
 ];
 

@@ -166,6 +166,8 @@ describe("what is no damage is refused with what to do:", () => {
     [Object.assign(new Error("x"), { code: "ERR_SQLITE_ERROR", errcode: 13 }), "Free some space", true],
     [sqlite("SQLITE_BUSY", 5), "Another program holds a lock", true],
     [Object.assign(new Error("x"), { code: "ERR_SQLITE_ERROR", errcode: 5 }), "Another program holds a lock", true],
+    [sqlite("SQLITE_BUSY", 5), "on a disk of this machine", true],
+    [sqlite("SQLITE_PROTOCOL", 15), "on a disk of this machine", false],
     [sqlite("SQLITE_READONLY", 8), "writable", false],
     [sqlite("SQLITE_CANTOPEN", 14), "writable", false],
     [Object.assign(new Error("x"), { code: "EACCES" }), "writable", false],
