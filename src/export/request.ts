@@ -103,10 +103,16 @@ export async function sendInParts<T>(
       await send(part);
       from += part.length;
     } catch (error) {
-      if (!(error instanceof TrackerError) || error.status !== TOO_LARGE || part.length === 1) throw error;
+      if (!isTooLarge(error) || part.length === 1) throw error;
       size = Math.ceil(part.length / 2);
     }
   }
 }
 
-const TOO_LARGE = 413;
+/**
+ * @source mlflow/mlflow#2441, #11462: servers of others that speak MLflow's language take fewer values at once, 200 in Azure's
+ * case, and say so with 400 and in words
+ */
+const isTooLarge = (error: unknown): boolean =>
+  error instanceof TrackerError &&
+  (error.status === 413 || (error.status === 400 && /\blimit|at most|too (?:many|large)|exceed/i.test(error.message)));

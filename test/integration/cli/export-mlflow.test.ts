@@ -3,6 +3,8 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Job } from "../../../src/core/job.ts";
 import type { Measurement } from "../../../src/core/run-task.ts";
+import { JobSeries, type SeriesRecord } from "../../../src/core/series.ts";
+import { openSessionStore, sessionFile } from "../../../src/jobs/store/session-store.ts";
 import { serveMlflow, useTracker } from "./export-support.ts";
 
 const tracker = useTracker();
@@ -127,6 +129,22 @@ test("says of an experiment that was deleted in MLflow that it was, and sends no
   const { code, err } = await tracker.report("--mlflow", tracker.url);
   expect([code, err]).toEqual([1, expect.stringMatching(/ \(7\) was deleted there, .* restore it, or .* mlflow gc/)]);
   expect(tracker.calls).toEqual([EXPERIMENT]);
+});
+
+test("a server that takes fewer values at once than MLflow, and says so with 400, gets all of them", async () => {
+  const made = serveMlflow(tracker);
+  const series = new JobSeries();
+  for (let step = 1; step <= 250; step++) series.add({ name: "loss", value: step, step, at: step, source: "output" });
+  const store = await openSessionStore(sessionFile(tracker.stateDir, "ses_1"));
+  store.saveSeries("job_1", new Map([["loss", series.record("loss") as SeriesRecord]]));
+  store.close();
+  const whole = tracker.answer;
+  tracker.answer = (call, body, request) =>
+    call.endsWith("log-batch") && (body.metrics as unknown[]).length > 200
+      ? [400, { message: "A field of the entity is over the size limit. FieldName=Metrics, Limit=200" }]
+      : whole(call, body, request);
+  expect(await tracker.report("--mlflow", tracker.url)).toMatchObject({ code: 0, err: "" });
+  expect(made.of("job_1")?.metrics.filter(({ key }) => key === "output/loss")).toHaveLength(250);
 });
 
 test("--again sends MLflow everything once more, and its store in SQL doubles nothing", async () => {
