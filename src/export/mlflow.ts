@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { mark } from "../core/experiments/experiment.ts";
 import { request, sendInParts, TrackerError } from "./request.ts";
-import { type TrackedRun, toStep } from "./runs.ts";
+import { type TrackedRun, type TrackedValue, toStep } from "./runs.ts";
 import { type Sent, type SentNow, type SentRun, unsent, withSent } from "./sent.ts";
 
 /**
@@ -72,13 +72,7 @@ export function createMlflow(
     let current = former ?? (await begin(run, experimentID));
     const values = unsent(run, current);
     await sendInParts(values, MOST.metrics, async (part) => {
-      const metrics = part.map(({ key, value, at, step }) => ({
-        key: toMlflowName(key),
-        value,
-        timestamp: at,
-        step: toStep(step),
-      }));
-      await post("runs/log-batch", { run_id: current.id, metrics, params: [], tags: [] });
+      await logValues(current.id, part);
       current = withSent(current, part);
       sent.save(run.job, current);
     });
@@ -96,6 +90,31 @@ export function createMlflow(
       sent.save(run.job, current);
     }
     return { values: values.length, isNews: current !== former, isLeftOut: false };
+  }
+
+  /** A store in SQL drops numbers that it has already, but refuses all of a call with a NaN that it has: each goes alone then. */
+  async function logValues(id: string, values: readonly TrackedValue[]): Promise<void> {
+    const log = (some: readonly TrackedValue[]) => {
+      const metrics = some.map(({ key, value, at, step }) => ({
+        key: toMlflowName(key),
+        value,
+        timestamp: at,
+        step: toStep(step),
+      }));
+      return post("runs/log-batch", { run_id: id, metrics, params: [], tags: [] });
+    };
+    try {
+      await log(values);
+    } catch (error) {
+      const isNoNumber = ({ value }: TrackedValue) => value === "NaN";
+      if (!saysTwice(error) || !values.some(isNoNumber)) throw error;
+      const numbers = values.filter((one) => !isNoNumber(one));
+      if (numbers.length > 0) await log(numbers);
+      for (const one of values.filter(isNoNumber))
+        await log([one]).catch((again) => {
+          if (!saysTwice(again)) throw again;
+        });
+    }
   }
 
   async function begin(run: TrackedRun, experimentID: string): Promise<SentRun> {
@@ -139,6 +158,13 @@ export function createMlflow(
 const isGone = (error: unknown): boolean =>
   error instanceof TrackerError &&
   (error.status === 404 || /\brun \S+ must be in (the )?'active'/i.test(error.message));
+
+/**
+ * Whether its database says that it has one of the values.
+ * @source mlflow/mlflow#26108, #24612; the words of SQLite, PostgreSQL and MySQL
+ */
+const saysTwice = (error: unknown): boolean =>
+  error instanceof TrackerError && /unique constraint|duplicate (key|entry)/i.test(error.message);
 
 const TAG = "opencode.";
 const toTags = (facts: Readonly<Record<string, string>>) =>

@@ -147,6 +147,19 @@ test("a server that takes fewer values at once than MLflow, and says so with 400
   expect(made.of("job_1")?.metrics.filter(({ key }) => key === "output/loss")).toHaveLength(250);
 });
 
+test("a NaN that is printed twice in one moment is sent to MLflow, with all that comes with it", async () => {
+  const made = serveMlflow(tracker);
+  const series = new JobSeries();
+  for (const value of [1, "NaN", "NaN", 2] as const)
+    series.add({ name: "loss", value, step: 5, at: 1_000, source: "output" });
+  const store = await openSessionStore(sessionFile(tracker.stateDir, "ses_1"));
+  store.saveSeries("job_1", new Map([["loss", series.record("loss") as SeriesRecord]]));
+  store.close();
+  expect(await tracker.report("--mlflow", tracker.url)).toMatchObject({ code: 0, err: "" });
+  const values = made.of("job_1")?.metrics.flatMap(({ key, value }) => (key === "output/loss" ? [value] : []));
+  expect(values).toEqual([1, 2, "NaN"]);
+});
+
 test("--again sends MLflow everything once more, and its store in SQL doubles nothing", async () => {
   const made = serveMlflow(tracker);
   await tracker.report("--mlflow", tracker.url);

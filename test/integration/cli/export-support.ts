@@ -189,7 +189,12 @@ export function serveMlflow(tracker: Tracker) {
         if ([...metrics, ...params].some(({ key }) => !NAME.test(String(key)))) return [400, { error_code: "INVALID_PARAMETER_VALUE" }]; // biome-ignore format: one line
         if (params.some(({ value }) => String(value).length > made.longest)) return [400, { error_code: "INVALID_PARAMETER_VALUE" }]; // biome-ignore format: one line
         if (metrics.some(({ value, timestamp, step }) => value === null || !Number.isInteger(timestamp) || !Number.isInteger(step))) return [400, {}]; // biome-ignore format: one line
-        for (const metric of metrics) if (!run.metrics.some((one) => Bun.deepEquals(one, metric))) run.metrics.push(metric); // biome-ignore format: one line
+        // It does not know a NaN that it has, as no NaN equals another (mlflow/mlflow#26108, #24612): its database refuses all.
+        const isThere = (metric: unknown) => run.metrics.some((one) => Bun.deepEquals(one, metric));
+        const isTwice = (metric: unknown, at: number) =>
+          metrics.slice(0, at).some((one) => Bun.deepEquals(one, metric));
+        if (metrics.some((one, at) => one.value === "NaN" && (isThere(one) || isTwice(one, at)))) return [400, { error_code: "BAD_REQUEST", message: "(sqlite3.IntegrityError) UNIQUE constraint failed: metrics.key, metrics.timestamp" }]; // biome-ignore format: one line
+        for (const metric of metrics) if (!isThere(metric)) run.metrics.push(metric);
         run.params.push(...params);
         for (const { key, value } of body.tags as { key: string; value: string }[]) run.tags[key] = value;
         return [200, {}];
