@@ -49,7 +49,8 @@ export interface SandboxProcess {
   readonly logPath: string | null;
   /**
    * Output in order of arrival; can be read once. Ends when the command has ended and its pipes are drained. A child that
-   * outlives the command and keeps the pipes open does not keep the output open. While the sandbox cannot be reached, nothing
+   * outlives the command and keeps the pipes open is waited for a fraction of a second: it may be the `tee` of a script's
+   * `exec > >(tee log)`, which has the last lines. While the sandbox cannot be reached, nothing
    * arrives and nothing ends: whoever waits for the end for a limited time sends SIGKILL then.
    */
   readonly output: AsyncIterable<OutputChunk>;

@@ -110,6 +110,15 @@ export function sandboxOutputContract(subject: () => Sandbox, ownPipes: boolean)
     await sh(sandbox, "pkill -xf 'sleep 1000'; true");
   });
 
+  test("what a script has written through a program that it does not wait for arrives", async () => {
+    const script = "exec > >(sleep 0.05; tee log.txt) 2>&1; echo one; echo two >&2; exit 3";
+    const child = await sandbox.start({ argv: ["bash", "-c", script], keepLog: true });
+    let text = "";
+    for await (const chunk of child.output) text += Buffer.from(chunk.bytes).toString();
+    expect(text).toBe("one\ntwo\n");
+    expect(await child.exit).toEqual(exited(3));
+  });
+
   test("output of a child that outlives its command is kept in the log", async () => {
     const child = await sandbox.start({
       argv: ["sh", "-c", "(while [ ! -e go ]; do sleep 0.01; done; echo later; touch gone) & echo now"],

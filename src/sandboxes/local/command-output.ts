@@ -13,6 +13,12 @@ const FULL_PIPE_BYTES = 1024 * 1024;
  */
 const MAX_PAUSE_MS = 512;
 const DISCARD_PAUSE_MS = 2;
+/**
+ * How long the output of a command that has ended is waited for where another process holds its pipes. That may be the
+ * `tee` of a script's `exec > >(tee log)`, which nobody waits for and which still has the last lines; or a server.
+ */
+const HELD_MS = 500;
+const HELD_PAUSE_MS = 25;
 /** What processes that outlive their command may add to its log: they may write forever. */
 const LOG_BYTES_AFTER_END = 16 * 1024 * 1024;
 /** Outputs of one sandbox that are still read after their command's end. */
@@ -34,15 +40,17 @@ export interface CommandOutputParts {
 /*
  * What a command writes, read from its pipes when its reader asks. O1: nothing is read ahead while the command runs, so
  * a reader that stops reading stalls the command and memory stays bounded. O2: the output is over when the command has
- * ended. What its children write later goes to the log or nowhere, and they are neither stalled nor killed for writing.
+ * ended and nobody holds its pipes, or `HELD_MS` later. What its children write after that goes to the log or nowhere, and
+ * they are neither stalled nor killed for writing.
  */
 export class CommandOutput implements AsyncIterable<OutputChunk> {
   readonly #parts: CommandOutputParts;
   readonly #open: Map<OutputChunk["stream"], number>;
   #log: number | null;
   #logBytesLeft = Number.POSITIVE_INFINITY;
-  /** What the pipes held when the command ended. */
+  /** What was read after the command's end. */
   #rest: OutputChunk[] = [];
+  #hasEnded = false;
   #over = false;
   #abandoned = false;
   #discarding = false;
@@ -90,15 +98,33 @@ export class CommandOutput implements AsyncIterable<OutputChunk> {
 
   /** To be called when the command has ended. */
   finish(): void {
-    if (this.#over) return;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.expectAnswer();
+    this.#takeRest(this.#parts.clock.now() + HELD_MS, new Map());
+  }
+
+  /** @param taken bytes by stream since the command's end */
+  #takeRest(until: number, taken: Map<OutputChunk["stream"], number>): void {
+    const isFull = (stream: OutputChunk["stream"]) => (taken.get(stream) ?? 0) >= FULL_PIPE_BYTES;
     for (const stream of [...this.#open.keys()]) {
-      for (let found = 0; found < FULL_PIPE_BYTES; ) {
+      while (!isFull(stream)) {
         const chunk = this.#read(stream);
         if (chunk === null) break;
-        found += chunk.bytes.length;
+        taken.set(stream, (taken.get(stream) ?? 0) + chunk.bytes.length);
         if (!this.#abandoned) this.#rest.push(chunk);
       }
     }
+    this.#wake();
+    const { clock } = this.#parts;
+    const isHeld = [...this.#open.keys()].some((stream) => !isFull(stream));
+    if (isHeld && !this.#abandoned && clock.now() < until)
+      clock.after(Math.min(this.#quietPause(), HELD_PAUSE_MS), () => this.#takeRest(until, taken));
+    else this.#endReading();
+  }
+
+  #endReading(): void {
+    if (this.#over) return;
     this.#over = true;
     this.#logBytesLeft = LOG_BYTES_AFTER_END;
     this.#wake();

@@ -40,8 +40,8 @@ async function quietOutput() {
     pauses,
     write,
     async end() {
-      output.finish();
       for (const { writeEnd } of [stdout, stderr]) closeSync(writeEnd);
+      output.finish();
       await reading;
       output.close();
       fifos.close();
@@ -86,5 +86,17 @@ test("the answer of a quiet command to its input is looked for at once", async (
   await clock.advance(8);
   await settle();
   expect(read).toEqual(["ready\n", "an answer\n"]);
+  await end();
+});
+
+test("what another process still writes when the command has ended is waited for half a second, not for longer", async () => {
+  const { clock, output, read, write, end } = await quietOutput();
+  output.finish();
+  await clock.advance(400);
+  write("the last line, from tee\n");
+  await clock.advance(200);
+  write("of a server\n");
+  await clock.advance(2_000);
+  expect(read).toEqual(["ready\n", "the last line, from tee\n"]);
   await end();
 });
