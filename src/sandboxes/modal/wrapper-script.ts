@@ -101,19 +101,26 @@ export function wrapperScript(command: WrappedCommand): string {
   ].join("\n");
 }
 
+/** Sends a signal to a process group. BusyBox takes "--" for a process; other shells may take "-123" for an option. */
+const TO_GROUP = `to_group() {
+if kill -s 0 -- "$$"; then kill -s "$1" -- "-$2"; else kill "-$1" "-$2"; fi
+} 2>/dev/null`;
+
 /** Exit code of `END_GROUP_SCRIPT` where it has killed something. */
 export const KILLED = 9;
 
 /** Waits up to `$2` tenths of a second for the process group `$1` to end, then kills what is left of it. */
-export const END_GROUP_SCRIPT = `n=0
-while kill -s 0 -- "-$1" 2>/dev/null; do
-[ "$n" -lt "$2" ] || { kill -s KILL -- "-$1" 2>/dev/null && exit ${KILLED}; exit 0; }
+export const END_GROUP_SCRIPT = `${TO_GROUP}
+n=0
+while to_group 0 "$1"; do
+[ "$n" -lt "$2" ] || { to_group KILL "$1" && exit ${KILLED}; exit 0; }
 sleep 0.1 2>/dev/null && n=$((n+1)) || { sleep 1; n=$((n+10)); }
 done
 exit 0`;
 
 /** Signals a command's process group, or the command alone where it leads no group. No-op if the command has ended. */
-export const SIGNAL_SCRIPT = `pid=$(cat "$1" 2>/dev/null)
+export const SIGNAL_SCRIPT = `${TO_GROUP}
+pid=$(cat "$1" 2>/dev/null)
 [ -n "$pid" ] || exit 0
-kill -s "$2" -- "-$pid" 2>/dev/null || kill -s "$2" "$pid" 2>/dev/null
+to_group "$2" "$pid" || kill -s "$2" "$pid" 2>/dev/null
 exit 0`;

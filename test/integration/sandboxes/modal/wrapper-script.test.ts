@@ -1,10 +1,17 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EndMarkScanner } from "../../../../src/sandboxes/modal/end-mark.ts";
-import { pidPathOf, type WrappedCommand, wrapperScript } from "../../../../src/sandboxes/modal/wrapper-script.ts";
+import {
+  END_GROUP_SCRIPT,
+  KILLED,
+  pidPathOf,
+  SIGNAL_SCRIPT,
+  type WrappedCommand,
+  wrapperScript,
+} from "../../../../src/sandboxes/modal/wrapper-script.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "wrapper-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -116,6 +123,31 @@ for (const shell of shells) {
         expect(ran.stdout.toString("latin1")).toContain("ended with code 4");
       });
     }
+
+    test("signals what a command has started too, and kills what is left of its group", () => {
+      const [pid, up] = [join(dir, `group${count}.pid`), join(dir, `up${count++}`)];
+      const inShell = (script: string, ...args: string[]) =>
+        spawnSync(shell, [...(shell === "busybox" ? ["sh"] : []), "-c", script, "x", ...args], { timeout: 20_000 });
+      const deaf = `sh -c 'trap "" TERM; echo > ${up}; sleep 30; :'`;
+      const child = spawn("sh", ["-c", `echo $$ > ${pid}; sleep 40 & ${deaf} & wait`], {
+        stdio: "ignore",
+        detached: true,
+      });
+      const leader = () => readFileSync(pid, "utf8").trim();
+      const commands = () => spawnSync("pgrep", ["-g", leader(), "-a"]).stdout.toString();
+      try {
+        inShell(`until [ -e ${up} ]; do sleep 0.02; done`);
+        expect(commands()).toContain("sleep 40");
+        inShell(SIGNAL_SCRIPT, pid, "TERM");
+        expect(commands()).not.toContain("sleep 40");
+        expect(commands()).toContain("trap");
+        expect(inShell(END_GROUP_SCRIPT, leader(), "1").status).toBe(KILLED);
+        expect(commands()).not.toContain("trap");
+      } finally {
+        child.kill("SIGKILL");
+        spawnSync("pkill", ["-KILL", "-g", leader()]);
+      }
+    });
 
     test("reports a missing program and a missing directory", () => {
       expect(run(shell, { argv: ["no-such-program"] })).toMatchObject({ code: 127 });
