@@ -73,6 +73,10 @@ export function describeNoMeasurement(
 export const unclearNote = (metrics: readonly string[]): string =>
   `Left out, as the command printed one that could not be read, or more than one value: ${nameList(metrics)}. Code of the job may print numbers too; numbers on the way are lines with a step.`;
 
+/** Note on a command that ended with exit code 0, as `python3 train.py &` does at once. */
+export const LEFT_RUNNING =
+  'Processes that it had started were still running when its command had ended. A run ends with its command: what they print after it does not count, and they are killed when its sandbox ends. If they do its work, start them in the foreground, or end the command with "wait".';
+
 /**
  * Note on a command that ended with exit code 0.
  * @param error the error of the traceback near the end of its output

@@ -44,6 +44,7 @@ export function boundProcess(process: SandboxProcess, clock: Clock): SandboxProc
     write: (input) => limit(process.write(input), INPUT_MS, "Waiting for the command to read its input"),
     closeInput: () => limit(process.closeInput(), INPUT_MS, "Closing the command's input"),
     endGroup: (graceMs) => limit(process.endGroup(graceMs), graceMs + SIGNAL_MS, "Ending a command's process group"),
+    leavesRunning: () => limit(process.leavesRunning(), SIGNAL_MS, "Looking for what a command has left running"),
     signal(signal) {
       if (signal === "SIGKILL" && !isOver)
         cancel ??= clock.after(KILLED_MS, () => {

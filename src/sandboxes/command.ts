@@ -66,6 +66,11 @@ export interface SandboxProcess {
    * kills what is left after `graceMs`, which the result says. No-op for a command that was never signalled.
    */
   endGroup(graceMs: number): Promise<boolean>;
+  /**
+   * For a command that has ended: whether processes that it started run on, and not only for a moment; maybe also those of
+   * another command that has ended. false where nobody can tell.
+   */
+  leavesRunning(): Promise<boolean>;
 }
 
 export type FileErrorCode = "file_not_found" | "is_directory" | "permission_denied" | "file_failed";

@@ -11,6 +11,7 @@ import {
   describeCommandFailure,
   describeKill,
   describeNoMeasurement,
+  LEFT_RUNNING,
   LINES_FOR_RESULT,
   renderRunResult,
   tracebackNote,
@@ -102,6 +103,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
     killedAfterMs: null,
   };
   let notes: readonly string[] = [];
+  let process: SandboxProcess | null = null;
   const shown = showLastLine(deps, { orchestrator: sessionJobs.orchestrator, jobID }, () => window.tail(1));
   const endCommand = deps.activity.beginCommand(jobID, oneLine(run.command, 200), (lines) => window.tail(lines));
   // Who cancels it does not wait for its end.
@@ -110,7 +112,7 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   };
   signal.addEventListener("abort", keepWords);
   try {
-    const process = await startCommand(sandbox, run, jobID);
+    process = await startCommand(sandbox, run, jobID);
     log = process.logPath;
     end = await followCommand(process, {
       clock: deps.clock,
@@ -135,6 +137,8 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
     shown.stop();
     notes = readers.flatMap((reader) => reader.end(hasEndedByItself(end)));
   }
+  const exitCode = exitCodeOf(end.status);
+  if (exitCode === 0 && (await process?.leavesRunning().catch(() => false))) notes = [...notes, LEFT_RUNNING];
   const last = window.tail(LINES_FOR_RESULT);
   const output = renderRunResult(last, log);
   const result = end.killedAfterMs === null ? output : `${output}\n[${describeKill(end.killedAfterMs)}]`.trimStart();
@@ -148,7 +152,6 @@ export async function runCommand(deps: RunCommandDeps, context: CommandContext):
   }
   execution.phase = { kind: "between_turns" };
   const { status } = end;
-  const exitCode = exitCodeOf(status);
   if (exitCode === 0) {
     const measured = run.measures && measuring ? judge(run.measures, measuring.end(), last) : null;
     const unclear = measured?.numbers?.unclear ?? [];

@@ -132,6 +132,8 @@ export interface Isolation {
   signal(spawned: number, signal: SandboxSignal, below: boolean): void;
   /** A command's process group, which may outlive the command; null when the command has ended. `spawned` as above. */
   group(spawned: number): ProcessGroup | null;
+  /** Whether processes run inside whose parents have ended, as those of a command that has; false where nobody can tell. */
+  hasOrphans(): boolean;
   /** To be called regularly while a command runs: keeps the spawned process able to report the command's end. */
   resumeWaiter(spawned: number): void;
   /** Kills what was spawned for a launch, whichever stage it has reached. */

@@ -22,6 +22,8 @@ const RESUME_WAITER_MS = 2_000;
 const DEATH_MS = 10_000;
 const MAX_MARK_PAUSE_MS = 20;
 const GROUP_POLL_MS = 50;
+/** Helpers of a program, as Python's resource tracker, end a moment after it. */
+const HELPERS_MS = 500;
 
 export interface LocalProcessDeps {
   readonly isolation: Isolation;
@@ -190,6 +192,12 @@ function handle(child: ChildProcess, pid: string, exited: Promise<RawExit>, deps
       const isLeft = group?.isAlive() === true;
       group?.kill();
       return isLeft;
+    },
+    async leavesRunning() {
+      const { clock, isolation } = deps;
+      for (const until = clock.now() + HELPERS_MS; isolation.hasOrphans(); await sleep(clock, GROUP_POLL_MS))
+        if (clock.now() >= until) return true;
+      return false;
     },
     async signal(signal) {
       // A frozen command may be killed, but must not be resumed or stopped by any other signal.

@@ -83,6 +83,7 @@ export function processGroupIsolation(
       isAlive: () => signalGroup(spawned, 0),
       kill: () => signalGroup(spawned, "SIGKILL"),
     }),
+    hasOrphans: () => false,
     resumeWaiter: () => {},
     killLaunch: (spawned) => void signalGroup(spawned, "SIGKILL"),
     memoryKills: null,

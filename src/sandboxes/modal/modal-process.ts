@@ -205,6 +205,7 @@ function processOf(
         return false;
       }
     },
+    leavesRunning: async () => output.leavesRunning(),
     async signal(signal) {
       if (!mayRun()) return;
       sent.add(signal);

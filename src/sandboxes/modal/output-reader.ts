@@ -8,6 +8,8 @@ export interface OutputReader {
   readonly firstLine: Promise<string>;
   /** The exit code from the mark, once its streams have ended; null when they ended without a mark. */
   readonly code: Promise<number | null>;
+  /** Whether the mark said that processes of the command run on. */
+  leavesRunning(): boolean;
   /** The error that broke a stream; null when none did. */
   failure(): unknown;
   /** To be called when the queue can take output again. */
@@ -57,6 +59,7 @@ export function openOutput(
   const firstLine = Promise.withResolvers<string>();
   const waiters = new Set<() => void>();
   let failed: unknown = null;
+  let isLeft = false;
   let stopped = false;
   let beforeLine: Buffer | null = Buffer.alloc(0);
   const readers = streams.map((stream) => stream.getReader());
@@ -86,6 +89,7 @@ export function openOutput(
         if (next.done || next.value === undefined) break;
         const found = scanner.push(stream === "stdout" ? afterFirstLine(next.value) : next.value);
         push(found.bytes);
+        isLeft ||= found.isLeft;
         if (found.code !== null) return found.code;
       }
       push(scanner.rest());
@@ -110,6 +114,7 @@ export function openOutput(
   return {
     firstLine: firstLine.promise,
     code,
+    leavesRunning: () => isLeft,
     failure: () => failed,
     resume,
     stop() {

@@ -1,5 +1,5 @@
 import { quote } from "../shell-quote.ts";
-import { endMarkFormat } from "./end-mark.ts";
+import { endMarkFormat, LEFT } from "./end-mark.ts";
 
 /** Where the plugin keeps its own files in a sandbox. */
 export const RUN_DIR = "/tmp/.parallel-agents";
@@ -26,6 +26,11 @@ export interface WrappedCommand {
 export const logPathOf = (id: string): string => `${RUN_DIR}/${id}.log`;
 export const pidPathOf = (id: string): string => `${RUN_DIR}/${id}.pid`;
 
+/** Sends a signal to a process group. BusyBox takes "--" for a process; other shells may take "-123" for an option. */
+const TO_GROUP = `to_group() {
+if kill -s 0 -- "$$"; then kill -s "$1" -- "-$2"; else kill "-$1" "-$2"; fi
+} 2>/dev/null`;
+
 /*
  * Runs in every image that has a POSIX shell. Descriptors 5 and 6 are the exec's stdout and stderr; the shell's messages about
  * killed commands are discarded. The command is a foreground child, because a background one would ignore SIGINT, and
@@ -34,7 +39,17 @@ export const pidPathOf = (id: string): string => `${RUN_DIR}/${id}.pid`;
 const begin = (noInput: boolean): string => `exec 5>&1 6>&2 2>/dev/null${noInput ? " </dev/null" : ""}
 [ -d "$r" ] || mkdir -p -m 700 "$r"
 started='{ echo "$$" >"$0"; } 2>/dev/null; echo "${STARTED} $$" >&5; exec 5>&- 6>&-; exec "$@"'
-mark() { printf "$m" "$c"; }`;
+${TO_GROUP}
+mark() { printf "$m" "$c$l"; }
+look() {
+l=; read -r g <"$p" && to_group 0 "$g" || return
+# A group has zombies too, for as long as nobody reaps them.
+for f in /proc/[0-9]*/stat; do
+read -r s <"$f" && set -- \${s##*) } && [ "$3" = "$g" ] && [ "$1" != Z ] && l='${LEFT}' && return
+done
+return 1
+}
+again() { sleep 0.2 5>&- 6>&- || sleep 1 5>&- 6>&-; look; }`;
 
 /**
  * Runs in a subshell that becomes the command: some shells redirect themselves while a simple command runs, and would write
@@ -71,7 +86,7 @@ function logged(run: (to: string) => string, oneStream: boolean): string {
   return `if mkfifo ${pipes}; then
 ${streams.map(({ tee, pipe, stream }) => `tee -a "$r/$i.log" <"${pipe}" >&${stream} 5>&- 6>&- & ${tee}=$!`).join("\n")}
 ${run(oneStream ? `>"${OUT.pipe}" 2>&1` : `>"${OUT.pipe}" 2>"${ERR.pipe}"`)}
-( exec >/dev/null; sleep 0.2 5>&- 6>&- || sleep 1 5>&- 6>&-
+( exec >/dev/null; again
 ${streams.map(({ tee, pipe, stream }) => markStream(tee, pipe, stream)).join("; ")}
 sleep 1 5>&- 6>&-; ${streams.map(({ tee, stream }) => `kill -s 0 "$${tee}" || mark >&${stream}`).join("; ")} ) & w=$!
 wait ${tees}
@@ -82,7 +97,7 @@ fi`;
 }
 
 // After the mark, so that nobody waits for the clean-up.
-const end = (oneStream: boolean): string => `mark >&5${oneStream ? "" : "; mark >&6"}
+const end = (oneStream: boolean): string => `look && again; mark >&5${oneStream ? "" : "; mark >&6"}
 rm -f "$p"
 exit "$c"`;
 
@@ -100,11 +115,6 @@ export function wrapperScript(command: WrappedCommand): string {
     end(oneStream),
   ].join("\n");
 }
-
-/** Sends a signal to a process group. BusyBox takes "--" for a process; other shells may take "-123" for an option. */
-const TO_GROUP = `to_group() {
-if kill -s 0 -- "$$"; then kill -s "$1" -- "-$2"; else kill "-$1" "-$2"; fi
-} 2>/dev/null`;
 
 /** Exit code of `END_GROUP_SCRIPT` where it has killed something. */
 export const KILLED = 9;

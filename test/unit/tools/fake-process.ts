@@ -4,6 +4,8 @@ import type { ExitStatus, OutputChunk, SandboxProcess, SandboxSignal } from "../
 export interface FakeProcess extends SandboxProcess {
   print(text: string): void;
   end(status: ExitStatus): void;
+  /** It has left processes running. */
+  leaveRunning(): void;
   /** Its sandbox is lost: reading its output fails. */
   break(reason: string): void;
   readonly signals: readonly SandboxSignal[];
@@ -21,6 +23,7 @@ export function createFakeProcess(id = "7", logPath: string | null = null): Fake
   let end: { error: Error | null } | null = null;
   let wakeUp = () => {};
   let isRead = false;
+  let isLeft = false;
 
   async function* read(): AsyncGenerator<OutputChunk> {
     if (isRead) throw new Error("output is read once");
@@ -46,6 +49,10 @@ export function createFakeProcess(id = "7", logPath: string | null = null): Fake
       groupEnds.push(graceMs);
       return false;
     },
+    leaveRunning() {
+      isLeft = true;
+    },
+    leavesRunning: async () => isLeft,
     print(text) {
       chunks.push({ stream: "stdout", bytes: new TextEncoder().encode(text) });
       wakeUp();

@@ -191,6 +191,7 @@ function toIsolation(
     },
     signal: (spawned, signal, below) => processes.signal(spawned, signal, below),
     group: (spawned) => processes.group(spawned),
+    hasOrphans: () => processes.hasOrphans(),
     resumeWaiter: (spawned) => processes.resumeWaiter(spawned),
     killLaunch: (spawned) => processes.killLaunch(spawned),
     memoryKills: () => plan.cgroup?.memoryKills() ?? null,

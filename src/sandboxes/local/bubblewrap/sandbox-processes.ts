@@ -82,6 +82,11 @@ export class SandboxProcesses {
     };
   }
 
+  /** Whether the first process has the children of others, which end before theirs; commands have parents on the host. */
+  hasOrphans(): boolean {
+    return this.#childrenOf(this.#first).some((pid) => !"ZX".includes(see(pid)?.state ?? "X"));
+  }
+
   /** Resumes a waiter that stopped with its command, once the command runs again or has ended: a job can resume its command unseen. */
   resumeWaiter(waiter: number): void {
     if (see(waiter)?.state !== "T") return;

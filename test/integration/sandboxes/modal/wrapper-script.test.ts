@@ -32,7 +32,7 @@ function run(shell: string, plan: Partial<WrappedCommand> & { argv: readonly str
   const out = split(Buffer.from(rest.join("\n"), "latin1"));
   const file = (name: string) => join(dir, "run", name);
   return {
-    id, first, out: Buffer.from(out.bytes).toString(), code: out.code, err: Buffer.from(split(ran.stderr).bytes).toString(), status: ran.status,
+    id, first, out: Buffer.from(out.bytes).toString(), code: out.code, isLeft: out.isLeft, err: Buffer.from(split(ran.stderr).bytes).toString(), status: ran.status,
     log: existsSync(file(`${id}.log`)) ? readFileSync(file(`${id}.log`), "utf8") : null, pidLeft: existsSync(pidPathOf(id).replace("/tmp/.parallel-agents", join(dir, "run"))),
   }; // biome-ignore format: a table
 }
@@ -89,6 +89,21 @@ for (const shell of shells) {
       const ran = spawnSync("sh", ["-c", read, "x", ...program], { timeout: 20_000, env });
       expect(ran.stdout.toString()).toContain("ended with code 4");
       expect(ran.stdout.toString()).not.toContain("late");
+    });
+
+    test("says whether processes of the command run on, and not only for a moment", () => {
+      const left = (seconds: string, keepLog: boolean) => {
+        const file = join(dir, `left${count}`);
+        const command = `sleep ${seconds} >/dev/null 2>&1 & echo $! > ${file}; exit 3`;
+        const ran = run(shell, { argv: ["sh", "-c", command], keepLog });
+        spawnSync("sh", ["-c", `kill $(cat ${file})`]);
+        expect(ran.code).toBe(3);
+        return ran.isLeft;
+      };
+      for (const keepLog of [false, true]) {
+        expect(left("30", keepLog)).toBeTrue();
+        expect(left("0.02", keepLog)).toBeFalse();
+      }
     });
 
     for (const [keepLog, oneStream] of [

@@ -36,6 +36,21 @@ describe("the output of a run", () => {
   );
 
   test(
+    "is noted to have ended too early where processes of its command run on, unless it has failed anyway",
+    inWorld(async (world) => {
+      for (const [code, notes] of [
+        [0, [expect.stringContaining('in the foreground, or end the command with "wait"')]],
+        [1, []],
+      ] as const) {
+        const { id, process } = await begin(world, {});
+        process.leaveRunning();
+        process.end(exited(code));
+        expect((await world.reaches(id, code === 0 ? "completed" : "failed")).notes).toEqual([...notes]);
+      }
+    }),
+  );
+
+  test(
     "whose command is stopped counts up to its last whole line or state of one, and nothing is said to be missing",
     inWorld(async (world) => {
       const metrics = { acc: "accuracy:", loss: "loss:" };

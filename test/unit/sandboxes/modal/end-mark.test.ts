@@ -2,18 +2,18 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { EndMarkScanner } from "../../../../src/sandboxes/modal/end-mark.ts";
 
-const mark = (code: number, id = "p1") =>
-  `\x1e[${id} ended with code ${code}; what follows is of processes it left running]\n`;
+const mark = (code: number, { id = "p1", isLeft = false } = {}) =>
+  `\x1e[${id} ended with code ${code}${isLeft ? ", and others run on" : ""}; what follows is of processes it left running]\n`;
 
-function scan(chunks: readonly Uint8Array[], id = "p1"): { bytes: Buffer; code: number | null } {
+function scan(chunks: readonly Uint8Array[], id = "p1"): { bytes: Buffer; code: number | null; isLeft: boolean } {
   const scanner = new EndMarkScanner(id);
   const parts: Uint8Array[] = [];
   for (const chunk of chunks) {
     const found = scanner.push(chunk);
     parts.push(Buffer.from(found.bytes));
-    if (found.code !== null) return { bytes: Buffer.concat(parts), code: found.code };
+    if (found.code !== null) return { ...found, bytes: Buffer.concat(parts) };
   }
-  return { bytes: Buffer.concat([...parts, scanner.rest()]), code: null };
+  return { bytes: Buffer.concat([...parts, scanner.rest()]), code: null, isLeft: false };
 }
 
 const cut = (bytes: Buffer, sizes: readonly number[]): Buffer[] => {
@@ -37,7 +37,7 @@ const output = fc
       "7",
       "\n",
       "ü",
-      mark(3, "p2"),
+      mark(3, { id: "p2" }),
       "\x1e[p1 ended with code x;",
       "abc",
     ),
@@ -52,11 +52,11 @@ describe("the mark at the end of a command's output", () => {
         output,
         fc.integer({ min: 0, max: 255 }),
         fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1 }),
-        (bytes, code, sizes) => {
-          expect(scan(cut(Buffer.concat([bytes, Buffer.from(mark(code)), Buffer.from("left behind")]), sizes))).toEqual(
-            { bytes, code },
-          );
-          expect(scan(cut(bytes, sizes))).toEqual({ bytes, code: null });
+        fc.boolean(),
+        (bytes, code, sizes, isLeft) => {
+          const all = Buffer.concat([bytes, Buffer.from(mark(code, { isLeft })), Buffer.from("left behind")]);
+          expect(scan(cut(all, sizes))).toEqual({ bytes, code, isLeft });
+          expect(scan(cut(bytes, sizes))).toEqual({ bytes, code: null, isLeft: false });
         },
       ),
     );
