@@ -11,7 +11,7 @@ const UNTIL = /^(?:.*[^a-z\d])?(?:time|steps?|epochs?|seconds|secs|samples|token
 const GOAL = /^(acc|accuracy|score|target|threshold|goal|convergence|converge|solve|solution|success|first_token|loss)/;
 /** Behind what they are of: which way these are better, the name does not say, or not in every case. */
 const BLURS =
-  /^(std|stdev|stddev|sd|var|variance|ratio|delta|diff|difference|change|gap|weight|weights|scale|coef|coefficient|threshold|limit|target|increase|gain|reduction)$/;
+  /^(std|stdev|stddev|sd|var|variance|ratio|delta|diff|difference|change|gap|weight|weights|scale|coef|coefficient|threshold|limit|target|increase|gain|reduction|saved|savings?|left|remaining)$/;
 const CORRELATES = /spearman|pearson|kendall/;
 const LOSS_SCORES = /^(fid|brier|perplexity|ppl|wer|cer)$/;
 const SETTING = /(^|[^a-z])(batch|vocab|sample|context|hidden|step|window)_size$/;

@@ -26,6 +26,7 @@ test("which values are better is guessed from names that say it, and from no oth
   of("max", "neg_brier_score", "neg_root_mean_squared_error");
   of(null, "time_score", "cost_score");
   of(null, "loss_reduction", "loss_drop", "reward_std", "loss_scale", "accuracy_gap", "batch_size", "ms_marco");
+  of(null, "time_saved", "cost_savings", "time_left", "bytes_remaining");
   of(null, "quux", "lr", "step", "constructor", "__proto__", "", "classification");
 });
 
