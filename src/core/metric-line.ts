@@ -92,8 +92,8 @@ export interface SoughtText {
 const MOST_PLACES = 64;
 /** Characters between a text and its number. */
 const LONGEST_GAP = 64;
-/** What programs print between a name and its number, the lines of a drawn table too. */
-const GAP = /(?:[\s:=|│┃║>~≈"'`([{*]|-(?=[\s>]))*/y;
+/** What programs print between a name and its number: the lines of a drawn table too, and which way is better. */
+const GAP = /(?:[\s:=|│┃║>~≈→⇒↑↓"'`([{*]|(?<=\([↑↓])\)|-(?=[\s>]))*/y;
 const WORD_CHARACTER = /[\p{L}\p{N}_]/u;
 
 /**

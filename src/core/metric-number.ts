@@ -22,8 +22,14 @@ const GROUPED = /[+-]?[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})/y;
 const MAYBE_GROUPED = /[+-]?[1-9]\d{0,2},\d{3}(?![.:,-]?\d|[_#])/y;
 /** Fortran writes `1.5D+03`. */
 const DIGITS = /[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+|[dD][+-]\d+)?/y;
-/** What follows shows that the digits are something else: 1.2.3, 12:30, 0,5, 2026-01-02, 1_000, 0x1F, 1.#INF, 1'234, 1\u202f234. */
-const MORE = /(?:[.:,-]?\d|_|#|[xX][\da-fA-F]|['\u2019\u00a0\u2009\u202f]\d{3}(?!\d))/y;
+/**
+ * What follows shows that the digits are something else: 1.2.3, 12:30, 0,5, 2026-01-02, 1_000, 0x1F, 1.#INF, 1'234, 1\u202f234,
+ * 1.5 × 10⁻³ and 1.5x10^-3.
+ */
+const MORE =
+  /(?:[.:,-]?\d|_|#|[xX][\da-fA-F]|['\u2019\u00a0\u2009\u202f]\d{3}(?!\d)|[ \t]?[×xX*·⋅][ \t]?10(?:\^|\*\*|[⁻⁰¹²³⁴-⁹]))/y;
+/** A minus sign as typesetters write it, of the number or of its exponent. */
+const MINUS = /(?<=^|[\d.][eEdD])\u2212/g;
 /** In a list such as `0.5,0.7` the first number is plain. */
 const LISTED = /,[+-]?[\d.]/y;
 /** In many countries `1.234,56` is 1234.56. */
@@ -35,7 +41,7 @@ const MAYBE_LOCAL = /[+-]?[1-9]\d{0,2}\.\d{3},\d+(?![\d.])/y;
  * @returns null where none begins
  */
 export function readNumber(text: string, at: number): FoundNumber | null {
-  const start = text.slice(at, at + LONGEST + 8).replace(/^\u2212/, "-");
+  const start = text.slice(at, at + LONGEST + 8).replace(MINUS, "-");
   const word = matchAt(WORD, start, 0);
   if (word) return { value: word[2] ? "NaN" : word[1] === "-" ? "-Infinity" : "Infinity", end: at + word[0].length };
   const grouped = matchAt(GROUPED, start, 0);

@@ -8,8 +8,9 @@ const SPACED = new RegExp(`[ \\t](?:${SCALED}|[kKMGT])(?:/\\p{L}+)?(?![\\p{L}\\p
 /** A single letter behind a space names the next column where a number follows: `D 0.69 G 0.70`, but not `1.2 s loss: 0.5`. */
 const COLUMN = /[ \t]\p{L}(?=[ \t]+[+-]?\.?\d)/uy;
 const IS_SCALED = new RegExp(`^(?:${SCALED}|[kKMGT]\\p{L}+)(?:/|$)`, "u");
-/** `2m30s` and `1h 5min` go on with a smaller unit, unlike `1.2ms 3.4ms`. */
-const GOES_ON = /[ \t]?\d+(?:\.\d+)?[ \t]?(h|min|m|s|ms)(?!\p{L})/uy;
+/** `2m30s`, `1 hour and 5 minutes` and `1 day, 4:55:28` go on with a smaller unit, unlike `1.2ms 3.4ms` and `1s 12ms/step`. */
+const GOES_ON =
+  /(?:,?[ \t](?:and[ \t])?)?\d+(?:\.\d+)?(?:[ \t]?(hrs?|hours?|h|mins?|minutes?|m|secs?|seconds?|s|ms)(?![\p{L}/])|(?=(:)\d\d))/uy;
 const FROM_LARGEST = [/^d(?:ays?)?$/, /^h(?:(?:ou)?rs?)?$/, /^m(?:in(?:ute)?s?)?$/, /^s(?:ec(?:ond)?s?)?$/, /^ms$/];
 const POWERS: Readonly<Record<string, number>> = { k: 3, K: 3, M: 6, G: 9, T: 12 };
 
@@ -23,7 +24,7 @@ export function withUnit(number: FoundNumber, line: string): FoundNumber {
   if (!behind) return number;
   const unit = behind.trim();
   const end = number.end + behind.length;
-  if (Number.isInteger(number.value) && goesOn(unit, matchAt(GOES_ON, line, end)?.[1])) return { value: null, end };
+  if (Number.isInteger(number.value) && goesOn(unit, matchAt(GOES_ON, line, end))) return { value: null, end };
   const power = /^[kKMGT](?:\/|$)/.test(unit) ? POWERS[unit.charAt(0)] : undefined;
   if (power === undefined) return { ...number, unit };
   const { value, ifGrouped, ...rest } = number;
@@ -34,8 +35,10 @@ export function withUnit(number: FoundNumber, line: string): FoundNumber {
   };
 }
 
-const goesOn = (unit: string, next: string | undefined): boolean =>
-  next !== undefined && rankOf(unit) >= 0 && rankOf(unit) < rankOf(next);
+function goesOn(unit: string, rest: RegExpExecArray | null): boolean {
+  const next = rest?.[1] ?? (rest?.[2] && "h"); // the hours of a clock
+  return next !== undefined && rankOf(unit) >= 0 && rankOf(unit) < rankOf(next);
+}
 
 const rankOf = (unit: string): number => FROM_LARGEST.findIndex((names) => names.test(unit));
 

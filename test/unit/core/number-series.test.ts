@@ -26,6 +26,11 @@ test.each([
   ["x: 987/s\nx: 1.02K/s", "x=987 x=1020"],
   ["x: 1.1B\nx: 900M", "x=1.1"],
   ["x: 2m30s\nx: 1h 5min\nx: 45s", "x=45"],
+  [
+    "x: 1 day, 4:55:28\nx: 1 hour, 5 minutes\nx: 1 hour 5 minutes and 3.5 seconds\nx: 2 minutes and 3 secs\nx: 4 minutes",
+    "x=4",
+  ],
+  ["x: 1s 12ms/step\nx: 2s, 15 runs\nx: 3s 12:30", "x=1 x=2 x=3"],
   ["x: 1st\nx: 2nd\nx: 3rd\nx: 4th\nx: 5", "x=1 x=2 x=3 x=4 x=5"],
   ["x: 1.2 s loss: 0.5\nx: 2.1 m loss: 0.4\nx: 1.3 s loss: 0.3", "x=1.2 x=1.3"],
   ["x: 1.2ms 1.3ms 1.4 ms\nx: 2 ms 3 ms\nx: 1.5 s 1.6 s", "x=1.2 x=2"],
@@ -33,6 +38,13 @@ test.each([
   ["x: 5 s: 3\nx: 6 K=2\nx: 7 more\nx: 8%\nx: 9", "x=5 x=6 x=7 x=8 x=9"],
 ])("numbers of one text count in the unit of the first: %j", (output, expected) => {
   expect(show(output, { x: "x:" })).toBe(expected);
+});
+
+test("a power of ten written out does not count as the number before it", () => {
+  const written = ["1.5 × 10⁻³", "1.5×10^-3", "1.5x10^3", "1.5 * 10**-3", "1.5·10³"];
+  for (const number of written)
+    expect([number, show(`x: ${number}\nMETRIC y=${number}`, { x: "x:" })]).toEqual([number, ""]);
+  expect(show("x: 3 x 10\nx: 4 * 10", { x: "x:" })).toBe("x=3 x=4");
 });
 
 test("numbers in the notation of another country do not count", () => {
