@@ -1,5 +1,5 @@
 import { countText } from "../core/experiments/missing.ts";
-import { leastDifference } from "../core/experiments/noise.ts";
+import { leastDifference, type NoiseFloor } from "../core/experiments/noise.ts";
 import { shownValue } from "../core/matrix.ts";
 import { compareSources } from "../core/metric-source.ts";
 import type { MetricSource } from "../core/run-task.ts";
@@ -117,13 +117,16 @@ function renderFloor({ noise, areRepeatsEqual, control }: Leaderboard): string {
   const floor = `Noise floor: ${formatNumber(noise.value, 2)}`;
   const single = formatNumber(leastDifference(noise, 1, 1), 2);
   if (noise.source === "seeds")
-    return `${floor}, the deviation over seeds (${noise.n} measurements). Two single measurements differ by more than noise from ${single} on, means of several earlier.${against}`;
+    return `${floor}, the deviation over seeds (${noise.n} measurements). Two single measurements differ by more than noise from ${single} on, means of several earlier${few(noise) ? ", and all earlier if more seeds are measured" : ""}.${against}`;
   return `${floor}, from the ${noise.isByMean ? "mean absolute deviation (the median one is 0)" : "median absolute deviation"} of ${noise.n} experiments, because ${areRepeatsEqual ? EQUAL_REPEATS : "none was measured twice"}: this includes what the changes did. A difference above ${single} is taken for more than noise. To know better, ${REPEAT}${against}`;
 }
 
 /** Three tasks "control seed 1" to "control seed 3" are three experiments: nothing says that they are the same. */
 const REPEAT =
   'repeat the control with other seeds: as a run with "matrix": {"SEED": [1, 2, 3]}, for runs are taken together where they differ in a variable called SEED alone, or by experiments_score with "repeats": 3.';
+
+/** Of how few more seeds would make a great difference. */
+const few = ({ freedom = 0 }: NoiseFloor): boolean => freedom < 4;
 
 const EQUAL_REPEATS = "the repeats are all equal (does the command use SEED?)";
 

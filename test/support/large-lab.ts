@@ -115,7 +115,7 @@ function leaderboard(count: number): Leaderboard {
     ranked: count,
     all: count,
     otherMetrics: ["accuracy", HOSTILE],
-    noise: { value: 0.0041, n: 30, source: "seeds" },
+    noise: { value: 0.0041, n: 30, source: "seeds", freedom: 20 },
     control: null,
     areRepeatsEqual: false,
   };

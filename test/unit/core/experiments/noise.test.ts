@@ -7,6 +7,7 @@ import {
   leastDifference,
   noiseFloor,
   type Summary,
+  studentT,
   summarize,
   verdict,
 } from "../../../../src/core/experiments/noise.ts";
@@ -96,6 +97,11 @@ describe("the noise floor", () => {
     expect([group, [of(1), of(2)], [of(1, 1), of(1, 2)]].map(areRepeatsEqual)).toEqual([true, false, false]);
   });
 
+  test("is not made smaller by what does not vary, as what is right in every case", () => {
+    const floor = noiseFloor({ control: of(1, 1, 1), group: [of(1, 1, 1), of(0, 0, 0), of(0.98, 0.99, 1)] });
+    expect(floor).toEqual(noiseFloor({ control: null, group: [of(0.98, 0.99, 1)] }));
+  });
+
   test("is pooled over all that were measured over seeds where the control was measured once", () => {
     const floor = noiseFloor({ control: of(1), group: [of(1), of(1, 1.2), of(2, 2.2), of(7)] });
     expect(floor).toMatchObject({ n: 4, source: "seeds" });
@@ -145,19 +151,46 @@ describe("the noise floor", () => {
 });
 
 describe("a verdict", () => {
-  const SEEDS = { value: 0.01, n: 3, source: "seeds" } as const;
+  const SEEDS = { value: 0.01, n: 3, source: "seeds", freedom: 2 } as const;
   const GROUP = { value: 0.01, n: 9, source: "group" } as const;
 
-  test("is noise up to two standard errors of the difference, and beyond them follows the direction", () => {
+  test("is noise up to as many standard errors of the difference as Student's t says, and beyond them follows the direction", () => {
     const control = of(1, 1, 1);
-    expect(leastDifference(SEEDS, 1, 3)).toBeCloseTo(0.0231, 4);
-    expect(verdict(of(0.98), control, "min", SEEDS)).toBe("noise");
-    expect(verdict(of(0.97), control, "min", SEEDS)).toBe("better");
-    expect(verdict(of(0.97), control, "max", SEEDS)).toBe("worse");
-    expect(verdict(of(1.03), control, "min", SEEDS)).toBe("worse");
-    expect(verdict(of(1.03), control, "max", SEEDS)).toBe("better");
-    expect(verdict(of(0.984, 0.984, 0.984, 0.984), control, "min", SEEDS)).toBe("better"); // more seeds show smaller differences
+    expect(leastDifference(SEEDS, 1, 3)).toBeCloseTo(0.044, 4);
+    expect(verdict(of(0.96), control, "min", SEEDS)).toBe("noise");
+    expect(verdict(of(0.95), control, "min", SEEDS)).toBe("better");
+    expect(verdict(of(0.95), control, "max", SEEDS)).toBe("worse");
+    expect(verdict(of(1.05), control, "min", SEEDS)).toBe("worse");
+    expect(verdict(of(1.05), control, "max", SEEDS)).toBe("better");
+    expect(verdict(of(0.97, 0.97, 0.97, 0.97), control, "min", SEEDS)).toBe("better"); // more seeds show smaller differences
     expect(verdict(of(0.985), of(1), "min", GROUP)).toBe("better");
+  });
+
+  test("calls the same thing better or worse about one time in twenty, however few seeds its control has", () => {
+    expect([1, 2, 10, 11, 20, 120].map((freedom) => Number(studentT(freedom).toFixed(2)))).toEqual([
+      12.71, 4.3, 2.23, 2.2, 2.09, 1.98,
+    ]);
+    let state = 1;
+    const uniform = () => {
+      state = (state * 48_271) % 2_147_483_647;
+      return state / 2_147_483_647;
+    };
+    const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+    const draw = (n: number) => of(...Array.from({ length: n }, normal));
+    for (const [seeds, repeats] of [
+      [2, 1],
+      [3, 3],
+      [5, 1],
+      [12, 5],
+    ] as const) {
+      let told = 0;
+      for (let n = 0; n < 4_000; n++) {
+        const control = draw(seeds);
+        const floor = noiseFloor({ control, group: [control] });
+        if (verdict(draw(repeats), control, "min", floor) !== "noise") told++;
+      }
+      expect(Math.abs(told / 4_000 - 0.05)).toBeLessThan(0.015);
+    }
   });
 
   test("is none without something to compare with, or without a floor", () => {
@@ -186,6 +219,7 @@ describe("a verdict", () => {
       value: fc.double({ min: 0, max: 10, noNaN: true }),
       n: fc.constant(3),
       source: fc.constantFrom("seeds", "group" as const),
+      freedom: fc.option(fc.integer({ min: 1, max: 100 }), { nil: undefined }),
     });
     fc.assert(
       fc.property(modest, modest, direction, floor, (a, b, towards, noise) => {
