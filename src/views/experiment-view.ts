@@ -41,6 +41,8 @@ export interface ExperimentView {
   readonly deltaParent?: number;
   /** Its mean less the best one. */
   readonly deltaBest?: number;
+  /** Of the best: its mean less the next one. */
+  readonly deltaNext?: number;
   /** The job it started from. */
   readonly parent?: string;
   /** What it cost, with its measurements. */
@@ -67,6 +69,8 @@ export interface ExperimentFacts {
   readonly verdict: Verdict | null;
   readonly parentMean: MetricValue | null;
   readonly bestMean: MetricValue | null;
+  /** The best one's only; null = there is no next. */
+  readonly nextMean: MetricValue | null;
   readonly cost: { readonly usd: number; readonly gpuSeconds: number };
   /** null = there is none that a job could start from. */
   readonly snapshot: string | null;
@@ -74,7 +78,8 @@ export interface ExperimentFacts {
 
 export function toExperimentView(facts: ExperimentFacts): ExperimentView {
   const { id, experiment, metric, direction, score, rank, verdict, cost, snapshot } = facts;
-  const [deltaParent, deltaBest] = [facts.parentMean, facts.bestMean].map((mean) => difference(score.mean, mean));
+  const means = [facts.parentMean, facts.bestMean, facts.nextMean];
+  const [deltaParent, deltaBest, deltaNext] = means.map((mean) => difference(score.mean, mean));
   const params = Object.fromEntries(score.n > 1 ? withoutSeeds(experiment.params) : Object.entries(experiment.params));
   const gpu = experiment.devices[0] ?? experiment.gpu;
   return {
@@ -93,6 +98,7 @@ export function toExperimentView(facts: ExperimentFacts): ExperimentView {
     verdict,
     ...(deltaParent !== null && deltaParent !== undefined && { deltaParent }),
     ...(deltaBest !== null && deltaBest !== undefined && { deltaBest }),
+    ...(deltaNext !== null && deltaNext !== undefined && { deltaNext }),
     ...(experiment.parent !== null && { parent: experiment.parent }),
     usd: cost.usd,
     gpuSeconds: cost.gpuSeconds,

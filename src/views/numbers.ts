@@ -34,14 +34,16 @@ export const formatNotFinite = (counts: NotFinite): string =>
     .map(([value, count]) => `${count} ${value}`)
     .join(", ");
 
-/** A mean and its deviation, with enough digits to tell it from the means that it is compared with. */
+/** A mean and its deviation, with enough digits to see that, and to tell it from the means that it is compared with. */
 export function formatMean({
   mean,
   deviation,
   deltaParent = 0,
   deltaBest = 0,
-}: Pick<ExperimentView, "mean" | "deviation" | "deltaParent" | "deltaBest">): string {
-  const needed = [deltaParent, deltaBest].map((change) => digitsFor(Number(mean), change));
+  deltaNext = 0,
+}: Pick<ExperimentView, "mean" | "deviation" | "deltaParent" | "deltaBest" | "deltaNext">): string {
+  const changes = [deltaParent, deltaBest, deltaNext, deviation ?? 0];
+  const needed = changes.map((change) => digitsFor(Number(mean), change));
   const shown = formatValue(mean, Math.max(USUAL_DIGITS, ...needed));
   return deviation === undefined ? shown : `${shown} ± ${formatNumber(deviation, 2)}`;
 }

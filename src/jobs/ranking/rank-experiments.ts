@@ -79,7 +79,8 @@ export function rankExperiments(
     control?.isParent === true
       ? [control.score, ...store.startedFrom(field, control.job, GROUP_LIMIT)]
       : store.startedFrom(field, null, GROUP_LIMIT);
-  const [best] = direction === null ? [] : store.best(field, direction, 1);
+  const leading = direction === null ? [] : store.best(field, direction, 2);
+  const [best] = leading;
 
   const others = unranked(
     byStrength.slice(stronger.length),
@@ -89,6 +90,7 @@ export function rankExperiments(
   );
 
   const places = placesOf(ranked);
+  const next = [...leading, ...ranked].find(({ mean }) => mean !== best?.mean) ?? null;
   /** Of several jobs the one to go on from. */
   const jobOf = (score: ScoreRow, own: Field) =>
     (score.jobs > 1 && direction !== null && store.bestJob(own, score.group, direction)) || score.job;
@@ -126,6 +128,7 @@ export function rankExperiments(
       verdict: inDoubt ? null : told,
       parentMean: parent?.mean ?? null,
       bestMean: rank === null ? null : (best?.mean ?? null),
+      nextMean: rank === 1 ? (next?.mean ?? null) : null,
       cost: store.costOf(score.group, session),
       snapshot: usableSnapshot(experiment, pool),
     });

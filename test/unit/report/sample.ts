@@ -43,6 +43,7 @@ export function entryOf(experiment: Experiment, more: { rank?: number; source?: 
       verdict: more.rank === undefined ? null : "better",
       parentMean: null,
       bestMean: null,
+      nextMean: null,
       cost: { usd: experiment.usd, gpuSeconds: experiment.gpuSeconds },
       snapshot: experiment.snapshot,
     }),

@@ -23,6 +23,8 @@ test("a mean has the digits by which it differs from what it is compared with", 
   expect(formatMean({ mean: 0.98765432, deltaParent: -3.1e-7, deltaBest: 0.2, deviation: 0.0123 })).toBe(
     "0.98765432 ± 0.012",
   );
+  expect(formatMean({ mean: 0.98765432, deltaBest: 0, deltaNext: -3.1e-7 })).toBe("0.98765432");
+  expect(formatMean({ mean: 1.224365, deviation: 7.1e-8 })).toBe("1.224365 ± 7.1e-8");
   expect(formatMean({ mean: 12345678.25, deltaBest: 29.12 })).toBe("12345678");
   expect(formatMean({ mean: 1 / 3, deltaBest: 1e-17 })).toBe("0.333333333333333");
   expect(formatMean({ mean: "NaN", deltaBest: 1 })).toBe("NaN");

@@ -23,6 +23,20 @@ describe("what is compared in a leaderboard", () => {
   );
 
   test(
+    "shows the best with the digits by which the next is another, so that it does not look worse",
+    withLedger(async (world) => {
+      for (const [index, value] of [1.224365, 1.224365, 1.2243658].entries())
+        world.add({ ...loss(value), params: { LR: index } });
+      const { text } = await world.list();
+      expect([...text.matchAll(/\| (1\.[\d]+) \|/g)].map(([, mean]) => mean)).toEqual([
+        "1.224365",
+        "1.224365",
+        "1.2243658",
+      ]);
+    }),
+  );
+
+  test(
     "keeps to what is called the control when more started from one of its variants",
     withLedger(async (world) => {
       world.add({ ...loss(1), id: "job_base", description: "control" });
