@@ -4,6 +4,7 @@ import { type MetricLine, type PrintedMetric, readAfter, readMetricLine, type So
 import type { FoundNumber } from "./metric-number.ts";
 import { type CountedLines, LONGEST_QUOTE, MisplacedLines, withLine } from "./misplaced-lines.ts";
 import { NumberSeries } from "./number-series.ts";
+import { apartFromBar } from "./progress-bar.ts";
 import { MOST_METRICS } from "./series.ts";
 
 /** Of a longer line, so much is read at its beginning and at its end. */
@@ -22,7 +23,8 @@ const PLAIN = /^[\t\n\r\x20-\x7e]*$/;
 
 /**
  * Finds metrics in a program's output, however it is cut into chunks: `METRIC name=value [step=n]` lines, and the numbers
- * that follow given texts. A line ends at a line feed, and what a carriage return begins is another state of it: of a line
+ * that follow given texts. A line ends at a line feed, and what a carriage return begins is another state of it, as is what
+ * stands behind a progress bar: of a line
  * that is drawn anew, such as a progress bar, the last state with a number counts. One that is a `METRIC` line is only read
  * as such, and counts before any other.
  * Memory is bounded, and the time of every byte, whatever is printed.
@@ -133,8 +135,8 @@ export class MetricLines {
     const text = tail === undefined ? toPlain(head) : toPlain(withoutLastWord(head));
     const texts = tail === undefined ? this.#filter.find(text) : this.#texts;
     if (texts === null) return [];
-    const states = text.split("\n");
-    const ends = tail === undefined ? null : toPlain(tail).split("\n");
+    const states = statesOf(text);
+    const ends = tail === undefined ? null : statesOf(toPlain(tail));
     if (!isWhole) (ends ?? states).pop();
     const counted = this.#readMetricState(states, ends, texts);
     // No number counts twice.
@@ -197,6 +199,8 @@ function toPlain(bytes: Buffer): string {
   const text = bytes.toString("latin1");
   return PLAIN.test(text) ? text.replaceAll("\r", "\n") : plainStates(bytes.toString("utf8"));
 }
+
+const statesOf = (text: string): string[] => text.split("\n").flatMap(apartFromBar);
 
 /** The number in the last state that has one. */
 function readLast(

@@ -108,7 +108,7 @@ const listNames = (names: readonly string[]): string =>
     : `${nameList(names.slice(0, SHOWN))} and at least ${names.length - SHOWN} more`;
 
 const FORM = "A line of its own that begins with METRIC counts: METRIC name=value [step=n].";
-const BARS = "A progress bar's line must be ended or begun anew first, as by tqdm.write.";
+const BARS = "The line of a progress bar, but for those of tqdm and Keras, must be ended or begun anew first.";
 
 const count = ({ first, count }: CountedLines, what: string): string =>
   `${count === 1 ? "One METRIC line" : `${count} METRIC lines`} ${what}${count === 1 ? "" : ", the first of them"}: ${inQuotes(first, QUOTE_LIMIT)}.`;

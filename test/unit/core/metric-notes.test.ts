@@ -6,7 +6,7 @@ import type { RunTask } from "../../../src/core/run-task.ts";
 const stop = { metric: "val_loss", direction: "min", rungs: [1], keep: 0.5 } as const;
 
 const FORM =
-  "A line of its own that begins with METRIC counts: METRIC name=value [step=n]. A progress bar's line must be ended or begun anew first, as by tqdm.write.";
+  "A line of its own that begins with METRIC counts: METRIC name=value [step=n]. The line of a progress bar, but for those of tqdm and Keras, must be ended or begun anew first.";
 const MISPLACED =
   "did not count, because METRIC, in capitals and with a space behind it, does not begin the line, or is drawn over by another";
 
@@ -44,8 +44,7 @@ test("METRIC lines that did not count are quoted, as data", () => {
   for (const word of ["METRIC: ", "METRICS ", "METRIC:", "metrics : "])
     expect(notesOn(`${word}loss=0.5\n`, {})[0]).toStartWith("One METRIC line did not count,");
   expect(notesOn("METRIC loss=0.5 (the best, at step 3)\n", {})).toEqual([]);
-  const drawn =
-    "\r 50%|==\r100%|==| 9/9 [00:01<00:00,  8.2it/s]METRIC acc=1\n\r 50%|==\r100%|== METRIC acc=2\nMETRIC lr=0.1\n";
+  const drawn = "\r 50%|==\r100%|==| 9/9 METRIC acc=1\n\r 50%|==\r100%|== METRIC acc=2\nMETRIC lr=0.1\n";
   expect(notesOn(drawn, {})[0]).toStartWith(`2 METRIC lines ${MISPLACED}`);
   expect(notesOn(" 50%|== METRIC val_loss=1\n", { stop }).at(-1)).toBe(
     `One METRIC line ${MISPLACED}: "50%|== METRIC val_loss=1". ${FORM}`,
@@ -83,14 +82,14 @@ test("a unit that programs change with the size of a number is named, and number
 });
 
 test("METRIC lines that did not count are named also where no metric was asked for", () => {
-  expect(notesOn("100%|##| 5/5 [00:01<00:00, 4.9it/s]METRIC loss=1\n+METRIC acc=2\n", {})).toEqual([
-    `2 METRIC lines ${MISPLACED}, the first of them: "100%|##| 5/5 [00:01<00:00, 4.9it/s]METRIC loss=1". ${FORM}`,
+  expect(notesOn("100%|##| 5/5 METRIC loss=1\n+METRIC acc=2\n", {})).toEqual([
+    `2 METRIC lines ${MISPLACED}, the first of them: "100%|##| 5/5 METRIC loss=1". ${FORM}`,
   ]);
   expect(notesOn("+ echo METRIC loss=1\nMETRIC loss=1\nSYMMETRIC x=1\n", {})).toEqual([]);
 });
 
 test("METRIC lines behind a bar are named also where one of the same name counted, but for an echo of one that did", () => {
-  const bar = (line: string) => `\r 1/3 [00:01]\r 3/3 [00:01]${line}\n`;
+  const bar = (line: string) => `\r 1/3 |\r 3/3 |${line}\n`;
   const epochs = [1, 2, 3].map((step) => bar(`METRIC acc=0.${step} step=${step}`)).join("");
   for (const output of [epochs, epochs.replaceAll("\r ", `\r ${"#".repeat(9_000)}`)])
     expect(notesOn(`METRIC acc=0.1 step=0\n${output}`, {})[0]).toStartWith(`3 METRIC lines ${MISPLACED}, the first`);
