@@ -5,6 +5,7 @@ import type { FoundNumber } from "./metric-number.ts";
 import { type CountedLines, LONGEST_QUOTE, MisplacedLines, withLine } from "./misplaced-lines.ts";
 import { NumberSeries } from "./number-series.ts";
 import { apartFromBar } from "./progress-bar.ts";
+import { RepeatedSteps } from "./repeated-steps.ts";
 import { MOST_METRICS } from "./series.ts";
 
 /** Of a longer line, so much is read at its beginning and at its end. */
@@ -36,6 +37,7 @@ export class MetricLines {
   readInPart: CountedLines | null = null;
   /** `METRIC` after something else on its line, or in small letters. */
   readonly misplaced = new MisplacedLines();
+  readonly repeated = new RepeatedSteps();
   /** Metrics whose text was found in other letters only, with the first line that has it. */
   readonly inOtherCase = new Map<string, string>();
   /** What followed the text of each metric. */
@@ -173,6 +175,7 @@ export class MetricLines {
     const counted = lines.findLast(({ metrics }) => metrics.length > 0);
     const line = counted ?? lines.at(-1);
     if (counted) this.misplaced.count(counted.metrics);
+    if (counted) this.repeated.note(counted.metrics);
     const others = [...states, ...(ends ?? [])].filter((state) => state !== line?.state);
     for (const state of others.slice(-MOST_STATES)) this.misplaced.note(state, texts);
     if (line && !counted && MEANT.test(line.state)) this.unreadable = withLine(this.unreadable, line.state);

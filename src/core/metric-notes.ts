@@ -4,6 +4,7 @@ import { highestRung, rungsOf } from "./early-stopping.ts";
 import { isScaled } from "./metric-unit.ts";
 import type { CountedLines, MisplacedLines } from "./misplaced-lines.ts";
 import type { NumberSeries } from "./number-series.ts";
+import type { RepeatedStep, RepeatedSteps } from "./repeated-steps.ts";
 import type { RunTask, StopRule } from "./run-task.ts";
 import { MOST_METRICS, type Point, positionOf } from "./series.ts";
 
@@ -20,6 +21,8 @@ export interface SeenMetrics {
   readonly misplaced: Pick<MisplacedLines, "lost">;
   /** What followed the text of each metric. */
   readonly numbers: ReadonlyMap<string, Pick<NumberSeries, "unread" | "unit">>;
+  /** Steps at which a metric had several values. */
+  readonly repeated: Pick<RepeatedSteps, "found">;
   /** Lines that have the text of a metric in other letters, upper case for lower case. */
   readonly inOtherCase: ReadonlyMap<string, string>;
   /** Those of the metric that early stopping compares. */
@@ -56,6 +59,9 @@ export function metricNotes(
       ].join("");
     }),
     ...(stop && isWhole ? neverCompared(stop, seen.stopPoints) : []),
+    ...[...seen.repeated.found].flatMap(([name, repeated]) =>
+      repeated.count > 1 ? [describeRepeated(name, repeated)] : [],
+    ),
     ...[...seen.numbers].flatMap(([name, { unread, unit }]) => [
       ...(unread ? [describeUnread(name, unread)] : []),
       ...(unit !== null && isScaled(unit) ? [describeUnit(name, unit)] : []),
@@ -93,6 +99,10 @@ const describeUnread = (name: string, { first, count }: CountedLines): string =>
 
 const describeUnit = (name: string, unit: string): string =>
   `The values of ${inQuotes(name)} are in the unit that was printed, ${inQuotes(unit, QUOTE_LIMIT)}: compare them only with runs that printed it too.`;
+
+/** One step may be evaluated again, as the last one is when a program ends. */
+const describeRepeated = (name: string, { step, values: [one, other], count }: RepeatedStep): string =>
+  `${inQuotes(name)} came with several values at one step ${count} times, first at step ${step}: ${one} and ${other}. The last one printed counts, whichever that is, so if several processes print it, let one of them do so.`;
 
 /** Of a measurement. */
 export const undeclaredNote = (names: readonly string[]): string =>

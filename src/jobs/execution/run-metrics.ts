@@ -46,7 +46,7 @@ export const createRunMetrics =
         earlyStopping.leave(jobID);
         add(lines.end(isWhole));
         const names = [...sessionJobs.series(jobID).keys()];
-        const { unreadable, readInPart, misplaced, numbers, inOtherCase } = lines;
+        const { unreadable, readInPart, misplaced, repeated, numbers, inOtherCase } = lines;
         const stopPoints = run.stop ? sessionJobs.points(jobID, run.stop.metric) : [];
         const seen = {
           names,
@@ -54,6 +54,7 @@ export const createRunMetrics =
           unreadable,
           readInPart,
           misplaced,
+          repeated,
           numbers,
           inOtherCase,
           stopPoints,

@@ -17,8 +17,8 @@ function notesOn(output: string, run: Partial<RunTask>, refused: readonly string
   const names = [...new Set(found.map(({ name }) => name))];
   const ofStop = found.filter(({ name }) => name === run.stop?.metric);
   const stopPoints = ofStop.map((point, n) => ({ ...point, report: n + 1, at: 0, source: "output" as const }));
-  const { unreadable, readInPart, misplaced, numbers, inOtherCase } = lines;
-  const seen = { names, refused, unreadable, readInPart, misplaced, numbers, inOtherCase, stopPoints };
+  const { unreadable, readInPart, misplaced, repeated, numbers, inOtherCase } = lines;
+  const seen = { names, refused, unreadable, readInPart, misplaced, repeated, numbers, inOtherCase, stopPoints };
   return metricNotes({ metrics: {}, stop: null, ...run }, seen);
 }
 
@@ -188,6 +188,17 @@ test("what is read by the text of a metric is not named as a METRIC line that di
   expect(notesOn("loss=1\n9/9 [00:01]METRIC acc=0.5\n", { metrics: { val_loss: "loss=" } })[0]).toStartWith(
     `One METRIC line ${MISPLACED}`,
   );
+});
+
+test("a metric with several values at one step after another is named: each process of several may print its own", () => {
+  const ranks = [1, 2, 3].flatMap((step) => [0.5, 0.7, 0.6].map((loss) => `METRIC loss=${loss} acc=1 step=${step}\n`));
+  expect(notesOn(ranks.join(""), {})).toEqual([
+    '"loss" came with several values at one step 3 times, first at step 1: 0.5 and 0.7. The last one printed counts, whichever that is, so if several processes print it, let one of them do so.',
+  ]);
+  expect(notesOn("METRIC loss=2 step=1\nMETRIC loss=1 step=2\nMETRIC loss=0.9 step=2\nMETRIC loss=0.8\n", {})).toEqual(
+    [],
+  );
+  expect(notesOn("METRIC loss=2 step=1\nMETRIC loss=1 step=2\n".repeat(2), {})).toEqual([]);
 });
 
 test("metrics beyond the most that are kept are named", () => {
