@@ -24,6 +24,9 @@ export const fault = (name: string, meaning: string, remedy: string): Finding =>
   remedy,
 });
 
+/** A remedy. The command is on nobody's PATH, and only in a checkout does npx find it without asking the registry. */
+export const RUN_GC = "Run in the plugin's folder: npx opencode-parallel-agents gc";
+
 export interface Diagnosis {
   /** Whether there is no fault. */
   readonly ok: boolean;

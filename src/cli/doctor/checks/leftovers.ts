@@ -1,5 +1,5 @@
 import { nameList } from "../../../shared/plain-text.ts";
-import { type Finding, ok, warning } from "../finding.ts";
+import { type Finding, ok, RUN_GC, warning } from "../finding.ts";
 import type { Leftovers } from "../leftovers.ts";
 
 /** @param found null = there is no state, or it is written all the time */
@@ -7,8 +7,7 @@ export function judgeLeftovers(found: Leftovers | null): Finding[] {
   const name = "leftover-sandboxes";
   if (found === null) return [ok(name, "No state from which sandboxes could be left.")];
   const { ended, parked, failures } = found;
-  const gc = "Run: opencode-parallel-agents gc";
-  const broken = failures.map((failure) => warning(name, failure, gc));
+  const broken = failures.map((failure) => warning(name, failure, RUN_GC));
   if (ended.length + parked.length === 0)
     return broken.length > 0 ? broken : [ok(name, "No sandbox is there that no job needs.")];
   const many = (ids: readonly string[], one: string, more: string) =>
@@ -22,5 +21,5 @@ export function judgeLeftovers(found: Leftovers | null): Finding[] {
     ),
   ];
   const meaning = `There is ${all.join(", and ")}. OpenCode ends them when it runs; until then they take up disk, or money on Modal.`;
-  return [...broken, warning(name, meaning, gc)];
+  return [...broken, warning(name, meaning, RUN_GC)];
 }

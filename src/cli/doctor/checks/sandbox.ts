@@ -2,7 +2,7 @@ import { describeMachine } from "../../../core/machine-pool.ts";
 import type { LentPaths } from "../../../sandboxes/lent-paths.ts";
 import type { MachineReading } from "../../../sandboxes/machine-gpus.ts";
 import { oneLine, plainName } from "../../../shared/plain-text.ts";
-import { type Finding, fault, ok, warning } from "../finding.ts";
+import { type Finding, fault, ok, RUN_GC, warning } from "../finding.ts";
 
 /** What was done in a sandbox to try it, and how long it took. */
 export interface TrialStep {
@@ -73,12 +73,7 @@ function judgeSteps(name: string, place: string, { steps, failure, isRemoved }: 
       `In a ${place} sandbox, ${failure.doing} failed: ${oneLine(failure.why, 600)}${done === "" ? "" : ` Before that: ${done}.`}`,
       "A job would fail likewise. If the reason above does not say what to do, docs/troubleshooting.md may.",
     );
-  if (!isRemoved)
-    return warning(
-      name,
-      `A ${place} sandbox worked (${done}), but could not be removed again.`,
-      "Run: opencode-parallel-agents gc",
-    );
+  if (!isRemoved) return warning(name, `A ${place} sandbox worked (${done}), but could not be removed again.`, RUN_GC);
   return ok(name, `A ${place} sandbox worked and was removed again: ${done}.`);
 }
 

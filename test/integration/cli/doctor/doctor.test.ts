@@ -190,7 +190,7 @@ describe("doctor", () => {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       writeFileSync(join(folder, "meta.json"), JSON.stringify(meta));
       expect(wrongIn(home)).toEqual([
-        expect.stringMatching(/^warning leftover-sandboxes: .*one sandbox .*\(sbx_left\).* → Run: opencode-parallel-agents gc/),
+        expect.stringMatching(/^warning leftover-sandboxes: .*one sandbox .*\(sbx_left\).* → Run in the plugin's folder: npx opencode-parallel-agents gc/),
       ]);
       expect(existsSync(folder)).toBe(true);
     })); // biome-ignore format: a table

@@ -173,5 +173,5 @@ test("sandboxes that gc would end", () => {
   expect(lines(judgeLeftovers({ ...nothing, ended: ["sbx_1"], parked: ["sbx_2", "sbx_3"] }))).toEqual([
     expect.stringMatching(/^warning .*one sandbox that no job needs any more \(sbx_1\), and 2 sandboxes of finished jobs.* gc$/),
   ]);
-  expect(lines(judgeLeftovers({ ...nothing, failures: ["Could not look."] }))).toEqual(["warning leftover-sandboxes: Could not look. → Run: opencode-parallel-agents gc"]);
+  expect(lines(judgeLeftovers({ ...nothing, failures: ["Could not look."] }))).toEqual(["warning leftover-sandboxes: Could not look. → Run in the plugin's folder: npx opencode-parallel-agents gc"]);
 }); // biome-ignore format: a table
