@@ -16,7 +16,7 @@ Examples
   opencode-parallel-agents report
       writes parallel-agents-report-<session>.html here, about the newest session of this project
   opencode-parallel-agents report ses_0123 --redact --out for-others.html
-      the same about the session whose id begins so, without prompts, outputs, results, branch names and paths
+      the same about the session whose id begins so, without prompts, outputs, results, paths and the like
   opencode-parallel-agents report --csv > experiments.csv
       the experiments of the project as a table, a row for each metric of one
 
@@ -28,7 +28,7 @@ ${STATE_DIR_HELP}
   --out <path>        file, or folder for it; an existing file is replaced only if it is a report. "-" = standard output
   --json              everything as JSON, to standard output or to --out
   --csv               the experiments as CSV, to standard output or to --out
-  --redact            leave out prompts, commands, outputs, results, names of branches and paths
+  --redact            leave out prompts, commands, outputs, results, error messages, notes, names of branches and paths
   --trackio [url]     send the project's experiments to Trackio instead (TRACKIO_SERVER_URL, TRACKIO_WRITE_TOKEN)
   --mlflow [url]      send them to MLflow instead (MLFLOW_TRACKING_URI, and _USERNAME and _PASSWORD, or _TOKEN)
                       Neither is sent prompts, commands, outputs or results, nor what it was sent before.

@@ -26,7 +26,7 @@ export function renderPage(report: Report): string {
 <html lang="en"><head><meta charset="utf-8"><meta name="generator" content="${REPORT_KIND}">
 <meta http-equiv="Content-Security-Policy" content="${policy()}">
 <meta name="viewport" content="width=device-width,initial-scale=1"><meta name="referrer" content="no-referrer"><title>${title}</title><style>${new Html(STYLE)}</style></head><body>
-<header><h1>${title}</h1><p class="dim">${moment(report.at)}${report.isLive && ", while OpenCode has the session in use"}${report.redacted && "; prompts, outputs, results, names of branches and paths are left out"}</p>
+<header><h1>${title}</h1><p class="dim">${moment(report.at)}${report.isLive && ", while OpenCode has the session in use"}${report.redacted && "; prompts, commands, outputs, results, error messages, notes, names of branches and paths are left out"}</p>
 ${facts(report)}
 ${problems.map((problem) => html`<p class="warn">${oneLine(problem, 1_000)}</p>`)}
 <nav aria-label="Sections">${SECTIONS.map(([id, name]) => html`<a href="#${id}">${name}</a>`)}</nav></header><main>

@@ -55,7 +55,9 @@ test("leaves nothing of prompts, commands, outputs, results, branches and paths 
     ["failed", "command_failed"],
     ["running", undefined],
   ]);
-  expect(renderPage(report)).toContain("prompts, outputs, results, names of branches and paths are left out");
+  expect(renderPage(report)).toContain(
+    "prompts, commands, outputs, results, error messages, notes, names of branches and paths are left out",
+  );
 });
 
 test("keeps words, numbers and models, and takes out paths of every kind", () => {
