@@ -76,7 +76,7 @@ export const environmentSchema = section({
     .nullable()
     .default(null)
     .describe(
-      "Memory in MiB: reserved on Modal, a limit locally. `null` = 2048 on Modal, or 16384 per GPU; a share of this machine's locally.",
+      "Memory in MiB: reserved on Modal, a limit locally. `null` = 2048 on Modal, or 16384 per GPU; locally three quarters of this machine's memory.",
     ),
   memoryLimitMiB: wholeNumber(64)
     .nullable()
