@@ -13,7 +13,7 @@ const text = readFileSync(join(SKILLS, "parameter-golf/SKILL.md"), "utf8");
 const recipe = JSON.parse(/```json\n([\s\S]*?)```/.exec(text)?.[1] ?? "null");
 const environments = async () => {
   const [[name, tuple]] = recipe.plugin;
-  expect([recipe.plugin.length, name]).toEqual([1, "opencode-parallel-agents"]);
+  expect([recipe.plugin.length, name]).toEqual([1, "/absolute/path/to/opencode-parallel-agents"]);
   return (await optionsOf({ tuple })).environments;
 };
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { ratesOf, tableOf } from "../../../src/config/prices.ts";
+import { resourcesOf } from "../../../src/config/resources.ts";
 import { SKILLS } from "./python.ts";
 
 const names = readdirSync(SKILLS);
@@ -19,8 +21,18 @@ function frontmatter(text: string): Record<string, string> {
   );
 }
 
-test("the three skills exist", () => {
-  expect(names).toEqual(expect.arrayContaining(["mnist-frameworks", "parallel-agents", "parameter-golf"]));
+test("the four skills exist", () => {
+  expect(names.sort()).toEqual(["mnist-frameworks", "parallel-agents", "parameter-golf", "research-loop"]);
+});
+
+test("the price of the MNIST demonstration is four T4 for three minutes, alone and with what their sandboxes reserve", () => {
+  const gpu = { type: "T4", count: 1, exact: false };
+  const hours = (4 * 3) / 60;
+  const none = { cpu: null, cpuLimit: null, memoryMiB: null, memoryLimitMiB: null };
+  const alone = (tableOf("modal").gpus.T4 ?? Number.NaN) * hours;
+  const { least } = ratesOf(resourcesOf(none, gpu), gpu, tableOf("modal"));
+  const usd = (amount: number) => `$${amount.toFixed(2)}`;
+  expect(read("mnist-frameworks")).toContain(`about ${usd(alone)}, or ${usd(least * hours)} with the CPU and memory`);
 });
 
 describe.each(names)("skill %s", (name) => {
