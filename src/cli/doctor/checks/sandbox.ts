@@ -92,7 +92,7 @@ function judgeNote(note: string): Finding {
       "Run OpenCode where it may make cgroups: in a login session of systemd, or in a container with a writable /sys/fs/cgroup.",
     );
   if (/^Not lent/.test(note)) return warning("lent-files", note, 'Take the path out of "local.readOnlyPaths".');
-  return warning("sandbox", note, "docs/guarantees.md has the limits of local sandboxes.");
+  return warning("sandbox", note, "docs/threat-model.md has the limits of local sandboxes.");
 }
 
 /** All of it, because what is lent is what a job can read. */
