@@ -119,7 +119,9 @@ export const optionsSchema = section({
     environment: text("the name of a Modal environment")
       .nullable()
       .default(null)
-      .describe("Modal environment. `null` = `MODAL_ENVIRONMENT`, else that of your Modal profile, else your account's default."),
+      .describe(
+        "Modal environment. `null` = `MODAL_ENVIRONMENT`, else that of your Modal profile, else your account's default.",
+      ),
     createTimeoutSeconds: positive()
       .default(120)
       .describe(
