@@ -44,16 +44,39 @@ export const toQuoted = (text: string, max?: number): string => withoutMarks(und
 /** One of several facts on a line: it cannot pass for two facts, nor end the line. */
 export const toFact = (text: string, max?: number): string => withoutMarks(undotted(oneLine(text, max)));
 
-/** A fact for a list that clients draw as Markdown: without links, and without images that a browser would fetch. */
-export const toMarkdown = (text: string, max?: number): string =>
-  undotted(oneLine(text, max)).replace(/[\\`*[\]<]|\b_|_\b(?!\w)|(?<!\w)_/g, "\\$&");
+/** What Markdown may take for its own. A `_` within a word means nothing to it. */
+const MARKDOWN = /[\\`*[\]<]|~~|&[a-z#]|:\/\/|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}_])/iu;
+
+/**
+ * A fact for a list that clients draw as Markdown: without links, and without images that a browser would fetch. Words that would
+ * be taken for Markdown are code, because OpenCode's terminal UI shows the backslashes of escapes.
+ */
+export function toMarkdown(text: string, max?: number): string {
+  const groups: { readonly words: string[]; readonly isCode: boolean }[] = [];
+  for (const word of undotted(oneLine(text, max)).split(" ")) {
+    const isCode = MARKDOWN.test(word);
+    const last = groups.at(-1);
+    if (last?.isCode === isCode) last.words.push(word);
+    else groups.push({ words: [word], isCode });
+  }
+  return groups.map(({ words, isCode }) => (isCode ? toCode(words.join(" ")) : words.join(" "))).join(" ");
+}
+
+/** @source CommonMark 0.31, 6.1 */
+function toCode(text: string): string {
+  const ticks = "`".repeat(longestRun(text) + 1);
+  const pad = /^`|`$/.test(text) ? " " : "";
+  return `${ticks}${pad}${text}${pad}${ticks}`;
+}
 
 /** A Markdown code block that the text cannot end. */
 export function toCodeBlock(text: string): string {
-  const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((run) => run.length));
-  const fence = "`".repeat(longest + 1);
+  const fence = "`".repeat(Math.max(2, longestRun(text)) + 1);
   return `${fence}\n${text}\n${fence}`;
 }
+
+/** Backticks in a row. */
+const longestRun = (text: string): number => Math.max(0, ...(text.match(/`+/g) ?? []).map((run) => run.length));
 
 /** Without the dot that separates facts. */
 const undotted = (text: string): string => text.replace(/ *·[ ·]*/g, " - ");

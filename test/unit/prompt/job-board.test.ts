@@ -3,9 +3,11 @@ import fc from "fast-check";
 import { boardJobs, planBoard } from "../../../src/core/board.ts";
 import type { Job } from "../../../src/core/job.ts";
 import { countsOf, inTime, renderBoard, renderGoOn } from "../../../src/prompt/job-board.ts";
+import { toMarkdown } from "../../../src/prompt/quoted-text.ts";
 import { viewRecords } from "../../../src/views/job-view.ts";
 import { RUN, STOP } from "../jobs/notify/runs-support.ts";
 import { AT, jobIn } from "../views/job-in.ts";
+import { withoutCode } from "./without-code.ts";
 
 let count = 0;
 function job(kind: Job["state"]["kind"], description = "d", more: Partial<Job> = {}): Job {
@@ -103,7 +105,19 @@ describe("a board", () => {
     const failure = { code: "stalled" as const, message: "**bold**\n# head <b>", retryable: null };
     const lines = board([{ ...hostile, state: { kind: "failed", since: AT, failure } }]);
     expect(lines).toHaveLength(3);
-    expect(lines[2]).not.toMatch(/(?<!\\)[[\]<*](?!\*)(?<!\*\*)\(|!\[/);
+    expect(withoutCode(lines[2] ?? "")).toBe("- ✗ ** - ●  running** failed · stalled:  ⏎ # head ");
+  });
+
+  test.each([
+    ["lr 0.1, val_loss (best)", "lr 0.1, val_loss (best)"],
+    ["print(torch.__version__) twice", "`print(torch.__version__)` twice"],
+    ["File '<string>' of _private", "File `'<string>'` of `_private`"],
+    ["betas [0.9, 0.95]", "betas `[0.9, 0.95]`"],
+    ["see https://example.org/x", "see `https://example.org/x`"],
+    ["a ``b`` c", "a ``` ``b`` ``` c"],
+    ["`x`", "`` `x` ``"],
+  ])("shows %s as it is, as code where Markdown would change it", (fact, shown) => {
+    expect(toMarkdown(fact)).toBe(shown);
   });
 
   test("accounts for every job once, whatever there is", () => {

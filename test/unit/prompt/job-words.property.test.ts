@@ -12,6 +12,7 @@ import { oneLine, plainText } from "../../../src/shared/plain-text.ts";
 import { viewRecords } from "../../../src/views/job-view.ts";
 import { jobIn } from "../views/job-in.ts";
 import { hostileText } from "./hostile-text.ts";
+import { withoutCode } from "./without-code.ts";
 
 /*
  * Whatever a job says, in whichever field, what is rendered of several jobs is read back by a parser that knows nothing
@@ -162,7 +163,7 @@ describe("whatever a job says cannot pass for another job, the user or the plugi
       fc.property(jobs, (given) => {
         const board = renderBoard(planBoard(given), viewRecords(given), given, 0);
         expect(board.split("\n").length).toBe(2 + given.length); // below the counts
-        expect(board.replace(/\\\\/g, "")).not.toMatch(/(?<!\\)[[\]`<]/);
+        expect(withoutCode(board)).not.toMatch(/[[\]`<\\]/);
         expectPlain(board);
       }),
     );
