@@ -1,3 +1,4 @@
+import { lstatSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { type Clock, systemClock } from "../../shared/clock.ts";
@@ -75,10 +76,10 @@ export async function openDatabase(
   let isClosed = false;
   let generation = 0;
   let depth = 0;
-  let { connection, inode, log } = openOrReplace();
+  let { connection, inode, beside } = openOrReplace();
 
   /** @throws PluginError; for a damaged file what SQLite throws */
-  function open(): { connection: Connection; inode: number | null; log: number | null } {
+  function open(): { connection: Connection; inode: number | null; beside: string } {
     let wasEmptied = false;
     try {
       ensurePrivateFolder(stateDir, { mayBeLink: true });
@@ -109,7 +110,7 @@ export async function openDatabase(
       for (const index of sideIndexes) opened.run(`CREATE INDEX IF NOT EXISTS ${index}`);
       check?.(rows);
       for (const suffix of BESIDE) makeFilePrivate(file + suffix);
-      return { connection: opened, inode, log: inodeOf(file + LOG) };
+      return { connection: opened, inode, beside: besideOf(file) };
     } catch (error) {
       closeAnyhow(opened);
       if (saysDamage(error) || saysOtherSchema(error) || error instanceof BrokenRow)
@@ -164,17 +165,34 @@ export async function openDatabase(
   function reopen(): void {
     generation++;
     closeAnyhow(connection);
-    ({ connection, inode, log } = openOrReplace());
+    ({ connection, inode, beside } = openOrReplace());
+  }
+
+  /** Another process may have replaced the file, or somebody has deleted it. A deleted session is not to come back. */
+  function isReplaced(): boolean {
+    const current = inodeOf(file);
+    return current === null ? isShared : current !== inode || besideOf(file) !== beside;
   }
 
   /**
-   * Before a write: another process may have replaced the file, or somebody has deleted it. A deleted session is not to come
-   * back. Where only the log beside it was deleted, no other process would see what is written, nor this one theirs; what is
-   * in the log goes into the file as it is closed.
+   * Before a write. Where only the log or its index beside the file was deleted, no other process would see what is written,
+   * nor this one theirs.
    */
   function reopenIfReplaced(): void {
-    const current = inodeOf(file);
-    if (current === null ? isShared : current !== inode || inodeOf(file + LOG) !== log) reopen();
+    if (!isReplaced()) return;
+    if (inodeOf(file) === inode && sizeOf(file + LOG) === 0) emptyLog(connection);
+    reopen();
+  }
+
+  /** A read fails where another process has begun a new log in place of a deleted one. */
+  function read<T>(work: () => T): T {
+    try {
+      return guarded(work);
+    } catch (error) {
+      if (isClosed || depth > 0 || error instanceof PluginError || !isReplaced()) throw error;
+      reopenIfReplaced();
+      return guarded(work);
+    }
   }
 
   /** Runs `work`. A file that turns out to be damaged is replaced, and the next call uses the new one. */
@@ -196,8 +214,8 @@ export async function openDatabase(
       if (depth === 0) reopenIfReplaced();
       guarded(() => connection.run(sql, ...values));
     },
-    get: (row, sql, ...values) => guarded(() => createRowReader(connection).get(row, sql, ...values)),
-    all: (row, sql, ...values) => guarded(() => createRowReader(connection).all(row, sql, ...values)),
+    get: (row, sql, ...values) => read(() => createRowReader(connection).get(row, sql, ...values)),
+    all: (row, sql, ...values) => read(() => createRowReader(connection).all(row, sql, ...values)),
     transaction(body) {
       if (depth > 0) return body(); // part of the transaction under way
       reopenIfReplaced();
@@ -241,9 +259,26 @@ function closeAnyhow(connection: Connection | null): void {
   }
 }
 
-/** Suffixes of the files that SQLite writes beside the database, the first of them for as long as it is open. */
-const LOG = "-wal";
-const BESIDE = [LOG, "-shm", "-journal"];
+/**
+ * What is in a deleted log goes into the file; as the file is closed, only the last process with it open would do that. Not
+ * where there is something in a new log already, which does not go with it.
+ */
+function emptyLog(connection: Connection): void {
+  try {
+    connection.run("PRAGMA wal_checkpoint(TRUNCATE)");
+  } catch {
+    // It is lost then.
+  }
+}
+
+/** Suffixes of the files that SQLite writes beside the database, the log and its index for as long as it is open. */
+const [LOG, INDEX] = ["-wal", "-shm"];
+const BESIDE = [LOG, INDEX, "-journal"];
+
+const sizeOf = (path: string): number => lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+/** Which files they are. */
+const besideOf = (file: string): string => `${inodeOf(file + LOG)} ${inodeOf(file + INDEX)}`;
 
 /** Before anything is written: the plugin's own tables are made in one transaction with their version. */
 function refuseOtherPrograms(connection: Connection): void {
