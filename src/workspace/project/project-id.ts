@@ -1,5 +1,5 @@
 import { readFile, realpath } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Git } from "../git.ts";
 import { GitError } from "../git-error.ts";
 import { fileNameFor } from "../paths.ts";
@@ -20,10 +20,9 @@ export async function projectID(
 ): Promise<string> {
   const root = await rootOf(git, directory);
   const folder = await realPathOrSelf(root ?? directory);
-  const own = join(folder, ".git");
-  const repository = (root === null ? null : await commonFolder(git, root)) ?? own;
-  const [name, former] = [fileNameFor(repository), fileNameFor(folder)];
-  return repository === own && !isKnown(name) && isKnown(former) ? former : name;
+  const repository = (root === null ? null : await commonFolder(git, root)) ?? join(folder, ".git");
+  const [name, former] = [fileNameFor(repository), fileNameFor(dirname(repository))];
+  return basename(repository) === ".git" && !isKnown(name) && isKnown(former) ? former : name;
 }
 
 /** The top of the repository around a folder; null = there is none whose files these are, or git cannot read it. */

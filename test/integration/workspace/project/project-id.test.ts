@@ -125,6 +125,8 @@ test("what an earlier version knew by the folder alone goes on, unless there is 
   git(root, "worktree", "add", "--quiet", linked);
   const isFormer = (one: string) => one === fileNameFor(linked);
   expect(await projectID(createGit(systemClock, env()), linked, isFormer)).toBe(id);
+  const isClones = (one: string) => one === former;
+  expect(await projectID(createGit(systemClock, env()), linked, isClones)).toBe(former);
 });
 
 test("without git, the folder itself is the project", async () => {
