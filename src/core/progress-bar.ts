@@ -1,8 +1,8 @@
 /** Characters before METRIC that are looked at. */
 const MOST = 300;
 const METRIC = /(?<![\p{L}_])METRIC[ \t]/u;
-/** The end of tqdm's bar, as `[00:01<00:03, 4.2it/s, loss=0.5]`. */
-const TQDM = /\[(?:\d+:)?\d\d:\d\d[<,][^\]/]*\/[^\]]*\]\s*$/;
+/** The end of tqdm's bar, as `[00:01<00:03, 4.2it/s, loss=0.5]`; a list among its values has brackets too. */
+const TQDM = /\[(?:\d+:)?\d\d:\d\d[<,][^\]/]*\/.*\]\s*$/;
 /** The beginning of Keras's, as `10/10 [====>...]` and `10/10 ━━━━`. */
 const KERAS = /^\s*\d+\/(?:\d+|Unknown) (?:\[[=>.]+\]|━+)/;
 

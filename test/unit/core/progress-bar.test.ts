@@ -13,6 +13,7 @@ test("what is printed behind a bar of tqdm or Keras begins a line of its own, an
     ["\r 50%|##   | 5/10 [00:01<00:01,  4.2it/s, loss=0.4]", "loss=0.4 "],
     ["\r 50%|██   | 5/10 [1:00:01<?, ?it/s]", ""],
     ["\r7it [00:01,  4.2it/s]", ""],
+    ["\r 50%|██   | 5/10 [00:01<00:01,  4.2it/s, each=[0.1, 0.2], mean=0.15]", ""],
     ["\r10/10 [====>...] - 1s 12ms/step - mae: 0.4", "mae=0.4 "],
     ["\r\x1b[1m10/10\x1b[0m \x1b[32m━━━━━\x1b[0m\x1b[37m━\x1b[0m 0s 3ms/step - mae: 0.4", "mae=0.4 "],
   ] as const;
