@@ -66,7 +66,7 @@ describe("permission", () => {
       ]);
       expect(shown[0]?.text.split("\n").slice(0, 2)).toEqual([
         "Wants to start 4 jobs:",
-        "- **on H100:8 \\[x\\](http://y)** · sandbox_worker · GPU H100:8",
+        "- **on H100:8 `[x](http://y)`** · sandbox_worker · GPU H100:8",
       ]);
       expect(openProgress()).toBe(0);
     }),
@@ -90,7 +90,7 @@ describe("permission", () => {
       await world.reaches(jobID, "running");
       const ask = async () => {
         await world.clock.advance(100);
-        expect(shown.at(-1)?.text).toMatch(/^Wants to send a message to \*\*.+\*\*: go \\\[on\\\]$/);
+        expect(shown.at(-1)?.text).toMatch(/^Wants to send a message to \*\*.+\*\*: go `\[on\]`$/);
         return "allowed" as const;
       };
       await call("agents_message", { job: jobID, message: "go [on]" }, ORCHESTRATOR, undefined, ask);
