@@ -1,5 +1,6 @@
 import { MOST_POINTS } from "../core/series.ts";
 import type { Report } from "../report/report.ts";
+import { reportName } from "../shared/report-name.ts";
 import { STATE_DIR_HELP } from "./cli-options.ts";
 import { type Command, type CommandCall, UsageError } from "./command.ts";
 import type { Exported } from "./export-experiments.ts";
@@ -146,7 +147,7 @@ async function write(call: CommandCall, out: string | null, session: string, rep
   const [form, text] = await render(call, report);
   for (const problem of report.problems) call.tell(problem);
   if (out === "-" || (out === null && form !== "html")) return call.print(text);
-  const name = `parallel-agents-report-${session}.${form}`;
+  const name = reportName(session, form);
   // By the mark, Excel knows that a file of its own is in UTF-8; a program that reads standard output takes it for text.
   const path = writeReport(out ?? name, name, form === "csv" ? `${BYTE_ORDER_MARK}${text}` : text);
   const size = Math.ceil(Buffer.byteLength(text) / 1024);

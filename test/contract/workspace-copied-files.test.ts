@@ -36,6 +36,18 @@ describe("untracked files", () => {
   });
 });
 
+test("reports of this plugin are left out and named unless git tracks them, so that a report changes no job's files", async () => {
+  repository("work");
+  for (const folder of ["work", "plain"]) write(`${folder}/sub/parallel-agents-report-ses_1.html`, "all jobs\n");
+  write("work/parallel-agents-report-ses_2.csv", "kept on purpose\n");
+  write("work/parallel-agents-report.md", "about them\n");
+  git("work", "add", "parallel-agents-report-ses_2.csv");
+  const { names, notes } = await capture("work");
+  expect(names).toEqual(["parallel-agents-report-ses_2.csv", "parallel-agents-report.md"]);
+  expect(notes).toEqual(["reports of this plugin were left out: sub/parallel-agents-report-ses_1.html"]);
+  expect((await capture("plain")).names).toEqual(["notes.txt"]);
+});
+
 test("empty folders that git ignores are left out, also in a nested repository", async () => {
   for (const folder of ["work", "work/own", "plain"]) {
     if (folder !== "plain") repository(folder);

@@ -3,6 +3,7 @@ import { access, realpath } from "node:fs/promises";
 import { PromiseCache } from "../../shared/memoize-until-failure.ts";
 import { isMissing, lstatOrNull } from "../../shared/missing-file.ts";
 import { nameList, plainName } from "../../shared/plain-text.ts";
+import { isReportName } from "../../shared/report-name.ts";
 import { nullIfNotFound } from "../git.ts";
 import { createInside, gitFolders } from "../git-folders.ts";
 import { isSafePath, splitRecords, toText } from "../paths.ts";
@@ -146,6 +147,7 @@ interface Listed {
 async function listRepository(reader: TreeReader, below: string, found: Listed): Promise<Map<string, TreeEntry>> {
   const index = new Map<string, TreeEntry>();
   const inner: string[] = [];
+  const reports: string[] = [];
   for (const record of splitRecords(await reader.git(below, ["ls-files", "-z", "-v", "--stage"]))) {
     const tab = record.indexOf("\t");
     const [tag = "", mode = "", oid = "", stage] = record.slice(0, tab).split(" ");
@@ -160,8 +162,11 @@ async function listRepository(reader: TreeReader, below: string, found: Listed):
     const others = ["ls-files", "-z", "--others", "--exclude-standard"];
     for (const name of splitRecords(await reader.git(below, others))) {
       if (name.endsWith("/")) inner.push(below + name);
+      // A report tells of all jobs, and changes the files that experiments are told apart by.
+      else if (isReportName(name)) reports.push(plainName(toText(below + name)));
       else found.files.add(below + name);
     }
+    if (reports.length > 0) found.notes.push(`reports of this plugin were left out: ${listNames(reports)}`);
     for (const name of splitRecords(await reader.git(below, [...others, "--directory"]))) {
       if (name.endsWith("/") && !inner.includes(below + name)) found.folders.push(below + name);
     }
