@@ -48,11 +48,20 @@ function unknownKey(path: readonly string[], source: string): ConfigProblem {
   const meant =
     closest(name, siblings) ??
     optionPaths().find((known) => known.split(".").at(-1)?.toLowerCase() === name.toLowerCase());
-  const allowed = `${siblings.join(", ")}${meant === undefined ? "" : `. Did you mean ${quote(meant)}?`}`;
+  const isDotted = optionPaths().includes(name); // as documents write what is nested
+  const hint = isDotted
+    ? `. Write it nested: ${nested(name)}`
+    : meant === undefined
+      ? ""
+      : `. Did you mean ${quote(meant)}?`;
+  const allowed = `${siblings.join(", ")}${hint}`;
   // The value is not shown: under a misspelt key it may be anything, even a secret.
   const problem = toProblem(toKey(path), source, "an unknown key", allowed);
   return meant === undefined ? problem : { ...problem, message: problem.message.replace(/\.$/, "") };
 }
+
+const nested = (path: string): string =>
+  path.split(".").reduceRight((inner, key) => `{ ${quote(key)}: ${inner} }`, "…");
 
 function toKey(path: readonly string[]): string {
   const shown = path.map((part, depth) => {

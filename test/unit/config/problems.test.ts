@@ -85,6 +85,11 @@ describe("a misspelt key", () => {
     expect(problem?.allowed).toEndWith(`Did you mean "${meant}"?`);
   });
 
+  test("that is dotted, as documents write what is nested, is answered with the nested form", async () => {
+    const [problem] = await problemsOf({ tuple: { "budget.usdPerSession": 2 } });
+    expect(problem?.allowed).toEndWith('Write it nested: { "budget": { "usdPerSession": … } }');
+  });
+
   test("gets no suggestion if no key is similar", async () => {
     expect((await problemsOf({ tuple: { zzz: 1 } }))[0]?.allowed).not.toContain("Did you mean");
   });
