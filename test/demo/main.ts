@@ -5,6 +5,7 @@ import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { gatherReport } from "../../src/cli/gather-report.ts";
 import { writeReport } from "../../src/cli/report-file.ts";
+import { leastDifference } from "../../src/core/experiments/noise.ts";
 import { openLab } from "../../src/lab/open-lab.ts";
 import { renderPage } from "../../src/report/html/page.ts";
 import { probeIsolation } from "../../src/sandboxes/local/probe.ts";
@@ -81,7 +82,10 @@ async function play({ client, createSession, promptAsync, events }: OpencodeServ
   const { experiments, noise } = board.experiments() ?? { experiments: [], noise: null };
   console.log(`\n${renderLeaderboard(experiments, { control: CONTROL.description, colour: process.stdout.isTTY })}`);
   console.log("val_bpb: bits per byte of unseen text, lower is better; mean ± deviation over seeds.");
-  if (noise) console.log(`Noise floor: ${formatBpb(noise.value)}, from ${noise.n} measurements (${noise.source}).`);
+  if (noise)
+    console.log(
+      `Noise floor: ${formatBpb(noise.value)}, from ${noise.n} measurements (${noise.source}): means of three seeds differ by more than noise from ${formatBpb(leastDifference(noise, 3, 3))} on.`,
+    );
   const claims = board.claims();
   for (const { name, reported, measured } of claims)
     console.log(`"${name}" reported ${formatBpb(reported)}; measured clean it is ${formatBpb(measured)}.`);
