@@ -82,10 +82,9 @@ async function play({ client, createSession, promptAsync, events }: OpencodeServ
   const { experiments, noise } = board.experiments() ?? { experiments: [], noise: null };
   console.log(`\n${renderLeaderboard(experiments, { control: CONTROL.description, colour: process.stdout.isTTY })}`);
   console.log("val_bpb: bits per byte of unseen text, lower is better; mean ± deviation over seeds.");
-  if (noise)
-    console.log(
-      `Noise floor: ${formatBpb(noise.value)}, from ${noise.n} measurements (${noise.source}): means of three seeds differ by more than noise from ${formatBpb(leastDifference(noise, 3, 3))} on.`,
-    );
+  if (noise) console.log(`Noise floor: ${formatBpb(noise.value)}, from ${noise.n} measurements (${noise.source}).`);
+  if (noise?.source === "seeds")
+    console.log(`Means of three seeds differ by more than noise from ${formatBpb(leastDifference(noise, 3, 3))} on.`);
   const claims = board.claims();
   for (const { name, reported, measured } of claims)
     console.log(`"${name}" reported ${formatBpb(reported)}; measured clean it is ${formatBpb(measured)}.`);

@@ -141,9 +141,9 @@ function median(values: readonly number[]): number {
 export const leastDifference = ({ value, freedom }: NoiseFloor, n: number, m: number): number =>
   freedom === undefined ? value * Math.SQRT2 : studentT(freedom) * c4(freedom + 1) * value * Math.sqrt(1 / n + 1 / m);
 
-/** From 1 degree of freedom on: what ±t holds 95 % of. */
+/** The t between whose minus and plus 95 % of the distribution lie, for 1 degree of freedom, 2, 3 and so on. */
 const STUDENT_T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
-/** The same of a normal distribution. */
+/** The same for the normal distribution, which is that of infinitely many degrees of freedom. */
 const NORMAL = 1.959964;
 
 /** Beyond the table by the first terms of the Cornish-Fisher expansion, to three digits. */

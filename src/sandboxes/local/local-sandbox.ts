@@ -88,8 +88,8 @@ export class LocalSandbox implements Sandbox {
     if ([...request.argv, request.workdir ?? ""].some((word) => word.includes("\0")))
       throw new FileError("file_failed", "A command cannot contain NUL bytes.");
     return this.#start(request).catch((error: Error) => {
-      const told = error instanceof PluginError;
-      throw (told ? null : toShortage(error, "The command cannot be started")) ?? error;
+      if (error instanceof PluginError) throw error;
+      throw toShortage(error, "The command cannot be started") ?? error;
     });
   }
 
