@@ -45,7 +45,7 @@ export const USERS: readonly User[] =
     : [{ name: "an ordinary user", become: [], why: null }];
 
 function whyNot(become: readonly string[]): string | null {
-  const [file, ...args] = [...become, BUN, "-e", `await import(${JSON.stringify(MAIN.replace("main", "users"))})`];
+  const [file, ...args] = [...become, BUN, "-e", `await import(${JSON.stringify(import.meta.path)})`];
   const { status, stderr } = spawnSync(file as string, args, { encoding: "utf8", cwd: "/" });
   return status === 0 ? null : `it cannot run what lies here: ${stderr?.trim().split("\n").at(-1)}`;
 }
