@@ -195,6 +195,18 @@ describe.skipIf(why !== null)(`a job's system calls${why ? ` (skipped: ${why})` 
     );
   }
 
+  for (const user of USERS) {
+    test.skipIf(user.why !== null)(
+      `in ${user.name}'s sandboxes nothing is read from the files in which the kernel tells of itself and of the user's keys${user.why ? ` (skipped: ${user.why})` : ""}`,
+      async () => {
+        const files = "kcore keys key-users kmsg timer_list sched_debug kpagecount kpageflags vmallocinfo slabinfo";
+        const read = `for f in ${files}; do timeout 2 head -c 8 /proc/$f 2>/dev/null | grep -qa . && echo $f; done; echo all`;
+        const { said } = await attackAs(user, { sandboxes: 1, network: "blocked", steps: [[0, read]] });
+        expect(said[0]?.stdout).toBe("all\n");
+      },
+    );
+  }
+
   describe("when the filter cannot be loaded", () => {
     const user = USERS[0] as (typeof USERS)[number];
     const attack = { sandboxes: 1, network: "blocked", steps: [[0, "echo ran"]] } as const;

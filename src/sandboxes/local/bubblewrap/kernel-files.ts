@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import type { LentGpus } from "../gpus/driver-files.ts";
 
 /*
@@ -22,8 +22,20 @@ const MASKED = [
   "sysrq-trigger",
 ];
 
+/** Only what this user may open, as a job has the same rights to files at most: each mask costs every sandbox a mount. */
 const maskedProc = (): string[] =>
-  MASKED.filter((name) => existsSync(`/proc/${name}`)).flatMap((name) => ["--ro-bind", "/dev/null", `/proc/${name}`]);
+  MASKED.filter(mayOpen).flatMap((name) => ["--ro-bind", "/dev/null", `/proc/${name}`]);
+
+function mayOpen(name: string): boolean {
+  return [constants.R_OK, constants.W_OK].some((access) => {
+    try {
+      accessSync(`/proc/${name}`, access);
+      return true;
+    } catch {
+      return false; // also where the kernel has no such file
+    }
+  });
+}
 
 /** bwrap's arguments for /proc. @param gpus what the sandbox is lent of them; null = none */
 export function procArgs(gpus: LentGpus | null): string[] {
