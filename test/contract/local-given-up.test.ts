@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { shellLaunchers } from "../../src/sandboxes/local/bubblewrap/launchers.ts";
 import { readReport, startBwrap } from "../../src/sandboxes/local/bubblewrap/start-bwrap.ts";
 import { findTool } from "../../src/sandboxes/local/host-tools.ts";
 import { canIsolate } from "../support/modal-server/machine.ts";
@@ -11,8 +12,9 @@ const ARGS = [
   "--tmpfs", "/run", "--symlink", "/usr/bin/yes", "/run/.first",
 ]; // biome-ignore format: one line for each purpose
 const NOTHING = Buffer.from("nothing");
-const start = (bwrap = findTool("bwrap") ?? "") =>
-  startBwrap({ bwrap, args: ARGS, files: { filter: NOTHING, first: NOTHING, entry: NOTHING }, cgroupProcs: [] });
+const launchers = shellLaunchers(findTool("setpriv") ?? "");
+const files = { filter: NOTHING, first: NOTHING, entry: NOTHING };
+const start = (bwrap = findTool("bwrap") ?? "") => startBwrap({ bwrap, launchers, args: ARGS, files, cgroupProcs: [] });
 
 const stateOf = (pid: number): string => {
   try {

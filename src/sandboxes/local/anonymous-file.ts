@@ -1,4 +1,4 @@
-import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomId } from "../../shared/ids.ts";
@@ -42,6 +42,17 @@ export function withAnonymousFiles<T>(contents: readonly Uint8Array[], use: (fds
   const fds: number[] = [];
   try {
     for (const content of contents) fds.push(openAnonymousFile(content));
+    return use(fds);
+  } finally {
+    for (const fd of fds) closeSync(fd);
+  }
+}
+
+/** Opens existing files for writing, for a program that is started with them. @throws Error what `openSync` throws */
+export function withOpenFiles<T>(paths: readonly string[], use: (fds: readonly number[]) => T): T {
+  const fds: number[] = [];
+  try {
+    for (const path of paths) fds.push(openSync(path, constants.O_WRONLY));
     return use(fds);
   } finally {
     for (const fd of fds) closeSync(fd);

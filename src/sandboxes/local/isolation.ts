@@ -92,6 +92,8 @@ export interface IsolationBackend {
 export interface Launch {
   readonly file: string;
   readonly args: readonly string[];
+  /** Files that it gets opened for writing, from descriptor 4 on. */
+  readonly opens: readonly string[];
   /** The whole environment of the host side. Never the job's variables: LD_PRELOAD would act before the isolation does. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;

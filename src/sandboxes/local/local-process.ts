@@ -3,11 +3,12 @@ import { closeSync, readSync } from "node:fs";
 import type { Clock } from "../../shared/clock.ts";
 import { sleep } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
+import { isMissing } from "../../shared/missing-file.ts";
 import { startProgram } from "../../shared/start-program.ts";
 import { within } from "../../shared/time-limit.ts";
 import { type ExitStatus, FileError, type SandboxProcess } from "../port.ts";
 import { alignedPause } from "./aligned-pause.ts";
-import { openAnonymousFile } from "./anonymous-file.ts";
+import { openAnonymousFile, withOpenFiles } from "./anonymous-file.ts";
 import type { CommandOutput } from "./command-output.ts";
 import type { Isolation, Launch, ProcessGroup } from "./isolation.ts";
 import { collect } from "./local-files.ts";
@@ -102,13 +103,16 @@ function begin({ isolation, launch: toLaunch, writeEnds, clock, hasInput }: Loca
   };
   try {
     script = openAnonymousFile(content);
-    const child = startProgram(launch.file, [...launch.args], {
-      // It leads its own process group, so that a signal reaches all of that group and none of our processes.
-      detached: true,
-      cwd: launch.cwd,
-      env: launch.env,
-      stdio: [hasInput ? "pipe" : "ignore", ...writeEnds, script],
-    });
+    const own = [hasInput ? "pipe" : "ignore", ...writeEnds, script] as const;
+    const child = withOpenFiles(launch.opens, (more) =>
+      startProgram(launch.file, [...launch.args], {
+        // It leads its own process group, so that a signal reaches all of that group and none of our processes.
+        detached: true,
+        cwd: launch.cwd,
+        env: launch.env,
+        stdio: [...own, ...more],
+      }),
+    );
     const exited = exitOf(child);
     child.stdin?.on("error", ignore);
     const over = Promise.withResolvers<void>();
@@ -122,9 +126,11 @@ function begin({ isolation, launch: toLaunch, writeEnds, clock, hasInput }: Loca
       over.resolve(); // even if it does not die
     };
     return { child, exited, giveUp, mark: readMark(script, content.length, over.promise, clock).finally(release) };
-  } catch (error) {
+  } catch (cause) {
     release();
-    throw error;
+    if (!isMissing(cause)) throw cause;
+    const message = "The command was not started in the sandbox: its cgroup is gone.";
+    throw new PluginError("sandbox_lost", message, { cause, retryable: null });
   }
 }
 

@@ -72,6 +72,7 @@ export function processGroupIsolation(
       return {
         file: file as string,
         args,
+        opens: [],
         env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" },
         cwd: workspace,
         script,

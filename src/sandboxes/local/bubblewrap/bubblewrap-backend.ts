@@ -17,6 +17,7 @@ import { hostAddresses, NEVER_REACHABLE } from "./host-addresses.ts";
 import { type HostPath, readHostPath } from "./host-path.ts";
 import { createIsolatedTrees } from "./isolated-trees.ts";
 import { devices } from "./kernel-files.ts";
+import { chooseLaunchers, type Launchers } from "./launchers.ts";
 import { createCredentialSearch } from "./lent/credentials-in.ts";
 import { realAsFarAsItIs } from "./lent/host-files.ts";
 import { readSystemFolders } from "./lent/system-folders.ts";
@@ -73,6 +74,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
   if (!options.disableUserns && process.geteuid?.() === 0)
     return "this bwrap is too old to be used as root (0.8 or later is needed)";
   // Found once per backend, on first use.
+  let launchers: Launchers | null = null;
   let cgroupParents: ReturnType<typeof findCgroupParents> | null = null;
 
   // Read again and again, because what is installed changes, but once for sandboxes that are made right after another.
@@ -122,6 +124,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
         removeOrphanCgroups(cgroupParents);
       }
       const parents = cgroupParents;
+      launchers ??= chooseLaunchers(deps.rootDir, processor, setpriv);
       const hostPath = lookUp([plan.workdir, HOME]);
       const etc = await etcOf(plan.network === "open");
       const etcFiles = makeFiles(etc.files);
@@ -166,7 +169,7 @@ export function createBubblewrapBackend(deps: BubblewrapDeps): IsolationBackend 
       };
       const open = (cgroup: ReturnType<typeof newCgroup>) =>
         openIsolation({
-          ...plan, tools: { bwrap, nsenter, setpriv }, cgroup, files, args: bwrapArgs(plan, programs(), hostPath, etc, etcFiles, folder, cgroup, options),
+          ...plan, tools: { bwrap, nsenter, launchers: launchers as Launchers }, cgroup, files, args: bwrapArgs(plan, programs(), hostPath, etc, etcFiles, folder, cgroup, options),
           insideEnv, notes, networkTools, addresses, resolverFile, clock, log: deps.log,
         }); // biome-ignore format: one argument
       const openAgain = (error: Error) => {

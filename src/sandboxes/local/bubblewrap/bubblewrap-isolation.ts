@@ -9,6 +9,7 @@ import { HOME } from "./bwrap-args.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { freezeCgroup } from "./cgroup-freezer.ts";
 import { enterLaunch } from "./enter.ts";
+import type { Launchers } from "./launchers.ts";
 import { Namespaces } from "./namespaces.ts";
 import { type Network, type NetworkTools, setUpAlone, setUpWithNetwork } from "./network.ts";
 import { UP } from "./programs/sandbox-programs.ts";
@@ -17,11 +18,11 @@ import { SandboxProcesses } from "./sandbox-processes.ts";
 import { type BwrapProcess, readReport, type SandboxFiles, startBwrap } from "./start-bwrap.ts";
 import { userLimits } from "./user-limits.ts";
 
-/** Absolute paths of the host tools that every sandbox needs. */
+/** What every sandbox needs of the host: absolute paths, and how they are started. */
 export interface BubblewrapTools {
   readonly bwrap: string;
   readonly nsenter: string;
-  readonly setpriv: string;
+  readonly launchers: Launchers;
 }
 
 export interface BubblewrapPlan extends IsolationPlan {
@@ -68,7 +69,7 @@ export async function openIsolation(plan: BubblewrapPlan): Promise<Isolation> {
     await removeCgroup(plan);
   };
   try {
-    bwrap = startBwrap({ ...plan, bwrap: plan.tools.bwrap, cgroupProcs: plan.cgroup?.procsFiles ?? [] });
+    bwrap = startBwrap({ ...plan, ...plan.tools, cgroupProcs: plan.cgroup?.procsFiles ?? [] });
     const report = await readReport(bwrap.output);
     // bwrap waits for descriptor 5 in the outer user namespace. Once it goes on, only the inner one can be opened.
     const first = report["child-pid"] as number;

@@ -2,12 +2,9 @@ import { HOST_ENV } from "../host-tools.ts";
 import type { CommandPlan, Launch } from "../isolation.ts";
 import { commandScript, READ_SCRIPT_ON_LINUX } from "../shell-script.ts";
 import type { Cgroup } from "./cgroup.ts";
-import { launcherArgs } from "./launcher.ts";
+import type { Launchers } from "./launchers.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { ENTRY } from "./programs/sandbox-programs.ts";
-
-/** When memory runs out, the kernel kills commands before their sandbox's first process. */
-const OOM_SCORE = 500;
 
 /**
  * How a command enters a sandbox, stage by stage: cgroup, namespaces, the inner user namespace (which has no privileges),
@@ -16,21 +13,20 @@ const OOM_SCORE = 500;
  * long as joining the inner one takes.
  */
 export function enterLaunch(
-  { nsenter, setpriv }: { readonly nsenter: string; readonly setpriv: string },
+  { nsenter, launchers }: { readonly nsenter: string; readonly launchers: Launchers },
   namespaces: Namespaces,
   cgroup: Cgroup | null,
   command: CommandPlan,
 ): Launch {
   const argv = [
-    // nsenter waits for the command and stops when the command is stopped. If we died, nobody would resume it, so it dies too.
-    setpriv, "--pdeathsig", "KILL", "--",
+    // Waits for the command and stops when the command is stopped. If we died, nobody would resume it, so it dies too.
     nsenter, "--preserve-credentials", ...namespaces.enterArgs(), "--",
     // Finds the inner namespace through the sandbox's first process, which cannot be replaced: once that process has
     // ended, its namespaces accept no new processes.
     ENTRY, "/bin/sh", "-c", READ_SCRIPT_ON_LINUX,
   ]; // biome-ignore format: one line per stage
   return {
-    ...launcherArgs(3, cgroup?.procsFiles ?? [], argv, { oomScore: OOM_SCORE }),
+    ...launchers.command(argv, cgroup?.procsFiles ?? []),
     env: HOST_ENV,
     cwd: "/",
     script: commandScript(command),

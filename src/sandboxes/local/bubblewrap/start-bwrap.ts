@@ -1,16 +1,15 @@
 import type { ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
 import { startProgram } from "../../../shared/start-program.ts";
-import { withAnonymousFiles } from "../anonymous-file.ts";
+import { withAnonymousFiles, withOpenFiles } from "../anonymous-file.ts";
 import { HOST_ENV } from "../host-tools.ts";
-import { launcherArgs } from "./launcher.ts";
+import { COPIES, type Launchers } from "./launchers.ts";
 import { FIRST_COMMAND } from "./programs/sandbox-programs.ts";
 
 /** Descriptors that bwrap is told of in its arguments. */
-export const DESCRIPTOR = { args: 3, filter: 4, first: 5, entry: 6, report: 7, gate: 8 };
-// bwrap may use three pipes only (see openAnonymousFile): stdin is the gate, and stdout carries both the report and the "up"
-// of the first process.
-const EXEC = `exec "$@" ${DESCRIPTOR.report}>&1 ${DESCRIPTOR.gate}<&0 0</dev/null`;
+// It may use three pipes only (see openAnonymousFile): stdin is the gate, and stdout carries both the report and the "up" of the
+// first process.
+export const DESCRIPTOR = { args: 3, filter: 4, first: 5, entry: 6, report: COPIES.output, gate: COPIES.input };
 
 /** What the sandbox's first process, and every command, is made of. */
 export interface SandboxFiles {
@@ -24,6 +23,7 @@ export interface SandboxFiles {
 export interface BwrapCommand {
   /** Absolute path of bwrap. */
   readonly bwrap: string;
+  readonly launchers: Launchers;
   /** bwrap's arguments, without the program to run. */
   readonly args: readonly string[];
   readonly files: SandboxFiles;
@@ -45,19 +45,21 @@ export interface BwrapProcess {
   readonly stderr: () => string;
 }
 
-export function startBwrap({ bwrap, args, files, cgroupProcs }: BwrapCommand): BwrapProcess {
+export function startBwrap({ bwrap, launchers, args, files, cgroupProcs }: BwrapCommand): BwrapProcess {
   // Arguments go through a descriptor, so that no command line shows paths of the host. The environment is empty, because
   // the job can read it.
   const argv = [bwrap, "--args", String(DESCRIPTOR.args), "--", ...FIRST_COMMAND];
-  const launch = launcherArgs(DESCRIPTOR.entry, cgroupProcs, argv, { last: EXEC });
+  const { file, args: words, opens } = launchers.bwrap(argv, cgroupProcs);
   const texts = [Buffer.from(args.map((each) => `${each}\0`).join("")), files.filter, files.first, files.entry];
   const child = withAnonymousFiles(texts, (fds) =>
-    startProgram(launch.file, launch.args, {
-      env: { ...HOST_ENV },
-      cwd: "/",
-      detached: true,
-      stdio: ["pipe", "pipe", "pipe", ...fds],
-    }),
+    withOpenFiles(opens, (more) =>
+      startProgram(file, words, {
+        env: { ...HOST_ENV },
+        cwd: "/",
+        detached: true,
+        stdio: ["pipe", "pipe", "pipe", ...fds, ...more],
+      }),
+    ),
   );
   child.stdin?.on("error", () => {}); // bwrap's own end tells of the failure
   const gone = new Promise<string>((resolve) => {

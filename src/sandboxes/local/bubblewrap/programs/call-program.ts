@@ -1,4 +1,5 @@
 import type { Processor } from "../call-filter/refused-calls.ts";
+import { type CallNumber, EXIT_GROUP, WRITE } from "./call-numbers.ts";
 
 /*
  * Programs that make the system calls of a list, one after another, and then become the program that their command line
@@ -9,9 +10,8 @@ import type { Processor } from "../call-filter/refused-calls.ts";
  * the call fails. C1: unless a call may fail, that is the row which says so and ends the program.
  */
 
-/** A system call. Its numbers: Linux's asm/unistd_64.h on x86-64, asm-generic/unistd.h on arm64. */
 export interface SystemCall {
-  readonly number: Readonly<Record<Processor, number>>;
+  readonly number: CallNumber;
   readonly args?: readonly Argument[];
   /** The next one is made even where this one fails. */
   readonly mayFail?: boolean;
@@ -20,6 +20,11 @@ export interface SystemCall {
 /** A number, the address of bytes, the address of a structure of 64-bit words, or (first of all only) what the call before returned. */
 export type Argument = number | bigint | Uint8Array | readonly Argument[] | typeof RESULT;
 export const RESULT = Symbol("what the call before returned");
+
+export const AT_FDCWD = -100;
+export const O_CLOEXEC = 0x80000;
+/** A text as the kernel takes it. */
+export const text = (words: string): Buffer => Buffer.from(`${words}\0`);
 
 /** A program's exit code when a call has failed. */
 export const CALL_FAILED = 125;
@@ -93,8 +98,6 @@ a8 1b 80 d2          | mov    x8, #0xdd
 ea ff ff 17          | b      <next>`,
 };
 
-const WRITE: SystemCall["number"] = { x64: 1, arm64: 64 };
-const EXIT_GROUP: SystemCall["number"] = { x64: 231, arm64: 94 };
 const MACHINE: Readonly<Record<Processor, number>> = { x64: 62, arm64: 183 };
 const BASE = 0x400000n;
 const HEADERS = 64 + 2 * 56;

@@ -1,5 +1,8 @@
 import type { Processor } from "../call-filter/refused-calls.ts";
-import { callProgram, RESULT, type SystemCall } from "./call-program.ts";
+import {
+  CLOSE, KEYCTL, MOUNT, OPENAT, PPOLL, PRCTL, PRLIMIT64, RT_SIGACTION, SECCOMP, SETNS, SETSID, WRITE,
+} from "./call-numbers.ts"; // biome-ignore format: a list
+import { AT_FDCWD, callProgram, O_CLOEXEC, RESULT, text } from "./call-program.ts";
 
 /* The programs of our own that every sandbox contains, in its root, which is in memory and read-only. */
 
@@ -19,9 +22,6 @@ export interface ProcessLimit {
   readonly hard: bigint;
 }
 
-const text = (words: string): Buffer => Buffer.from(`${words}\0`);
-const AT_FDCWD = -100;
-const O_CLOEXEC = 0x80000;
 const CLONE_NEWUSER = 0x10000000;
 const KEYCTL_JOIN_SESSION_KEYRING = 1;
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -83,17 +83,3 @@ export const entryProgram = (
     ],
     "No command was started: it could not be confined (its devices, its limits, its system calls)",
   );
-
-type Numbers = SystemCall["number"];
-const WRITE: Numbers = { x64: 1, arm64: 64 };
-const CLOSE: Numbers = { x64: 3, arm64: 57 };
-const RT_SIGACTION: Numbers = { x64: 13, arm64: 134 };
-const SETSID: Numbers = { x64: 112, arm64: 157 };
-const PRCTL: Numbers = { x64: 157, arm64: 167 };
-const MOUNT: Numbers = { x64: 165, arm64: 40 };
-const KEYCTL: Numbers = { x64: 250, arm64: 219 };
-const OPENAT: Numbers = { x64: 257, arm64: 56 };
-const PPOLL: Numbers = { x64: 271, arm64: 73 };
-const PRLIMIT64: Numbers = { x64: 302, arm64: 261 };
-const SETNS: Numbers = { x64: 308, arm64: 268 };
-const SECCOMP: Numbers = { x64: 317, arm64: 277 };
