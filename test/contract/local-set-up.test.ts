@@ -1,6 +1,10 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, readlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { thisProcessor } from "../../src/sandboxes/local/bubblewrap/call-filter/filter-program.ts";
+import { programLaunchers, shellLaunchers } from "../../src/sandboxes/local/bubblewrap/launchers.ts";
 import { Namespaces } from "../../src/sandboxes/local/bubblewrap/namespaces.ts";
 import { SetUpError, setUp } from "../../src/sandboxes/local/bubblewrap/set-up.ts";
 import { findTool } from "../../src/sandboxes/local/host-tools.ts";
@@ -38,10 +42,15 @@ async function emptyNamespaces(): Promise<Namespaces> {
   );
 }
 
-async function plan(more: { userLimits?: string[] } = {}) {
-  const namespaces = await emptyNamespaces();
-  return { namespaces, nsenter: nsenter ?? "", userLimits: [], clock: systemClock, ...more };
-}
+const root = mkdtempSync(join(tmpdir(), "opa-test-set-up-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** Who limits the user. */
+const LIMITERS = {
+  "a program of our own": () =>
+    programLaunchers(root, thisProcessor() as NonNullable<ReturnType<typeof thisProcessor>>),
+  "a shell": () => shellLaunchers(""),
+};
 
 const network = (rules: string, ...argv: string[]) => ({
   ip: ip ?? "",
@@ -59,49 +68,76 @@ const helpers = () =>
     .split("\n")
     .filter((one) => one === "sleep 61");
 
-describe.skipIf(!canTry)("setting a sandbox up", () => {
-  test("starts no helper where the host's addresses cannot be blocked", async () => {
-    const marked = network("no such command\n", "/bin/sh", "-c", "echo started >&2; exec sleep 61");
-    const failed = setUp(await plan(), marked);
-    await expect(failed).rejects.toBeInstanceOf(SetUpError);
-    await expect(failed).rejects.toThrow(/^the host's addresses could not be blocked: (?!.*started)/);
-  });
+for (const [by, launchers] of Object.entries(LIMITERS))
+  describe.skipIf(!canTry)(`setting a sandbox up, with limits that are set by ${by},`, () => {
+    async function plan(userLimits: string[] = []) {
+      const namespaces = await emptyNamespaces();
+      const limiter = launchers().limiter(userLimits);
+      return { namespaces, nsenter: nsenter ?? "", userLimits, limiter, clock: systemClock };
+    }
 
-  test("tells that a helper ended at once, so that another one can be tried", async () => {
-    const failed = setUp(await plan(), network("", "/bin/sh", "-c", "echo no tun device >&2; exit 3"));
-    await expect(failed).rejects.not.toBeInstanceOf(SetUpError);
-    await expect(failed).rejects.toThrow("no tun device");
-  });
+    /** What a command says in the namespaces. */
+    const inside = ({ namespaces }: Awaited<ReturnType<typeof plan>>, ...argv: string[]) =>
+      execFileSync(nsenter ?? "", ["--preserve-credentials", ...namespaces.enterArgs(["user", "net"]), "--", ...argv], {
+        encoding: "utf8",
+      });
 
-  test("goes on without limits that cannot be set, and ends the helper when the network is stopped", async () => {
-    const limited = await plan({ userLimits: ["no_such_limit", "5"] });
-    const { unlimited, stop } = await setUp(limited, network("", "/bin/sh", "-c", HELPER));
-    expect(unlimited).toContain("no_such_limit");
-    const before = helpers().length;
-    stop();
-    await until(() => helpers().length < before, { what: "the helper has ended" });
-  });
+    test.each([
+      ["and without a network", null],
+      ["and with one", network("route add blackhole 192.0.2.1/32\n", "/bin/sh", "-c", HELPER)],
+    ])("limits its user %s", async (_, net) => {
+      const limited = await plan(["max_inotify_instances", "5"]);
+      const { unlimited, stop } = await setUp(limited, net);
+      expect(unlimited).toBeNull();
+      expect(inside(limited, "cat", "/proc/sys/user/max_inotify_instances")).toBe("5\n");
+      if (net) expect(inside(limited, ip ?? "", "route")).toContain("blackhole 192.0.2.1");
+      stop();
+    });
 
-  test("is over when a helper that guards itself says so, and ends it when the network is stopped", async () => {
-    const limited = await plan({ userLimits: ["no_such_limit", "5"] });
-    const before = helpers().length;
-    const ready = "printf 1 >&5; [ -e /proc/self/fd/9 ] && exec sleep 61";
-    const { unlimited, stop } = await setUp(limited, selfGuarding("/bin/sh", "-c", ready));
-    expect(unlimited).toContain("no_such_limit");
-    await until(() => helpers().length > before, { what: "the helper runs" });
-    stop();
-    await until(() => helpers().length === before, { what: "the helper has ended" });
-  });
+    test("starts no helper where the host's addresses cannot be blocked", async () => {
+      const marked = network("no such command\n", "/bin/sh", "-c", "echo started >&2; exec sleep 61");
+      const failed = setUp(await plan(), marked);
+      await expect(failed).rejects.toBeInstanceOf(SetUpError);
+      await expect(failed).rejects.toThrow(/^the host's addresses could not be blocked: (?!.*started)/);
+    });
 
-  test.each([
-    ["that guards itself", selfGuarding],
-    ["that is guarded", (...argv: string[]) => network("", ...argv)],
-  ])("gives a helper up %s and does not come up in time", async (_, networkOf) => {
-    const before = helpers().length;
-    const clock = { ...systemClock, after: (_: number, callback: () => void) => systemClock.after(500, callback) };
-    const failed = setUp({ ...(await plan()), clock }, networkOf("/bin/sh", "-c", "echo slow >&2; exec sleep 61"));
-    await expect(failed).rejects.not.toBeInstanceOf(SetUpError);
-    await expect(failed).rejects.toThrow("slow");
-    await until(() => helpers().length === before, { what: "the helper has ended" });
+    test("tells that a helper ended at once, so that another one can be tried", async () => {
+      const failed = setUp(await plan(), network("", "/bin/sh", "-c", "echo no tun device >&2; exit 3"));
+      await expect(failed).rejects.not.toBeInstanceOf(SetUpError);
+      await expect(failed).rejects.toThrow("no tun device");
+    });
+
+    test("goes on without limits that cannot be set, and ends the helper when the network is stopped", async () => {
+      const limited = await plan(["no_such_limit", "5"]);
+      const rules = "route add blackhole 192.0.2.1/32\n";
+      const { unlimited, stop } = await setUp(limited, network(rules, "/bin/sh", "-c", HELPER));
+      expect(unlimited).toContain("no_such_limit");
+      expect(inside(limited, ip ?? "", "route")).toContain("blackhole 192.0.2.1");
+      const before = helpers().length;
+      stop();
+      await until(() => helpers().length < before, { what: "the helper has ended" });
+    });
+
+    test("is over when a helper that guards itself says so, and ends it when the network is stopped", async () => {
+      const limited = await plan(["no_such_limit", "5"]);
+      const before = helpers().length;
+      const ready = "printf 1 >&5; [ -e /proc/self/fd/9 ] && exec sleep 61";
+      const { unlimited, stop } = await setUp(limited, selfGuarding("/bin/sh", "-c", ready));
+      expect(unlimited).toContain("no_such_limit");
+      await until(() => helpers().length > before, { what: "the helper runs" });
+      stop();
+      await until(() => helpers().length === before, { what: "the helper has ended" });
+    });
+
+    test.each([
+      ["that guards itself", selfGuarding],
+      ["that is guarded", (...argv: string[]) => network("", ...argv)],
+    ])("gives a helper up %s and does not come up in time", async (_, networkOf) => {
+      const before = helpers().length;
+      const clock = { ...systemClock, after: (_: number, callback: () => void) => systemClock.after(500, callback) };
+      const failed = setUp({ ...(await plan()), clock }, networkOf("/bin/sh", "-c", "echo slow >&2; exec sleep 61"));
+      await expect(failed).rejects.not.toBeInstanceOf(SetUpError);
+      await expect(failed).rejects.toThrow("slow");
+      await until(() => helpers().length === before, { what: "the helper has ended" });
+    });
   });
-});

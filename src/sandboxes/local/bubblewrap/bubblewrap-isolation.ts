@@ -121,7 +121,9 @@ async function setUpOutside(
 ): Promise<Awaited<ReturnType<typeof setUpWithNetwork>>> {
   const { clock } = plan;
   await awaitLoopback(namespaces, clock);
-  const setUp = { namespaces, nsenter: plan.tools.nsenter, userLimits: userLimits(), clock };
+  const { nsenter, launchers } = plan.tools;
+  const limits = userLimits();
+  const setUp = { namespaces, nsenter, userLimits: limits, limiter: launchers.limiter(limits), clock };
   if (plan.network === "blocked") return { network: null, notes: await setUpAlone(setUp) };
   return setUpWithNetwork(setUp, plan.networkTools(), {
     onLost: (error) => plan.log("warn", "A sandbox lost its network", { sandboxId: plan.id, error }),

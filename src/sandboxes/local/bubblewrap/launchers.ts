@@ -3,7 +3,7 @@ import { HOST_ENV } from "../host-tools.ts";
 import type { Processor } from "./call-filter/refused-calls.ts";
 import { launcherArgs } from "./launcher.ts";
 import { createProgramFiles } from "./program-files.ts";
-import { bwrapLauncher, commandLauncher } from "./programs/launch-programs.ts";
+import { bwrapLauncher, commandLauncher, limiterProgram } from "./programs/launch-programs.ts";
 
 /** A program to spawn on the host. */
 export interface HostLaunch {
@@ -19,6 +19,8 @@ export interface Launchers {
   command(argv: readonly string[], cgroupProcs: readonly string[]): HostLaunch;
   /** With the descriptors 0 to 6, and with its output as 7 besides; its input is 8, and 0 is empty. */
   bwrap(argv: readonly string[], cgroupProcs: readonly string[]): HostLaunch;
+  /** Path of a program that limits its user namespace, and becomes another one; null = there is none. */
+  limiter(userLimits: readonly string[]): string | null;
 }
 
 /** Descriptors of bwrap that are copies. */
@@ -42,6 +44,7 @@ export function chooseLaunchers(rootDir: string, processor: Processor, setpriv: 
 
 export function programLaunchers(rootDir: string, processor: Processor): Launchers {
   const pathOf = createProgramFiles(rootDir);
+  const limiters = new Map<string, Uint8Array>();
   const launchWith = (make: (cgroups: number) => Uint8Array): Launchers["command"] => {
     const made: Uint8Array[] = [];
     return (argv, opens) => {
@@ -52,6 +55,12 @@ export function programLaunchers(rootDir: string, processor: Processor): Launche
   return {
     command: launchWith((cgroups) => commandLauncher(processor, cgroups, OOM_SCORE)),
     bwrap: launchWith((cgroups) => bwrapLauncher(processor, cgroups, COPIES)),
+    limiter(userLimits) {
+      const key = userLimits.join(" ");
+      const program = limiters.get(key) ?? limiterProgram(processor, userLimits);
+      limiters.set(key, program);
+      return pathOf(program);
+    },
   };
 }
 
@@ -63,5 +72,6 @@ export function shellLaunchers(setpriv: string): Launchers {
       return { ...launcherArgs(3, cgroupProcs, words, { oomScore: OOM_SCORE }), opens: [] };
     },
     bwrap: (argv, cgroupProcs) => ({ ...launcherArgs(6, cgroupProcs, argv, { last: copies }), opens: [] }),
+    limiter: () => null,
   };
 }

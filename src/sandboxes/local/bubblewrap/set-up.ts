@@ -5,6 +5,7 @@ import { withAnonymousFiles } from "../anonymous-file.ts";
 import { HOST_ENV } from "../host-tools.ts";
 import { LAUNCHER_FAILED, launcherArgs } from "./launcher.ts";
 import type { Namespaces } from "./namespaces.ts";
+import { CALL_FAILED } from "./programs/call-program.ts";
 
 /*
  * What is done to a new sandbox from outside before any command runs in it: one program on the host does all of it, as each
@@ -17,6 +18,8 @@ export interface SetUp {
   readonly nsenter: string;
   /** Limits of the sandbox's user namespace: pairs of a file's name and its content. */
   readonly userLimits: readonly string[];
+  /** Absolute path of the program that sets them, and becomes the program of its command line; null = a shell does that. */
+  readonly limiter: string | null;
   readonly clock: Clock;
 }
 
@@ -53,8 +56,8 @@ export interface SetUpResult {
 }
 
 /**
- * Limits the sandbox's user, and then obeys the rules for its network. The host's own /proc works here: these files show and
- * set the limits of the process that opens them, which is in the namespace by then.
+ * Limits the sandbox's user, and then obeys the rules for its network; says why where it cannot limit. The host's own /proc
+ * works here: these files show and set the limits of the process that opens them, which is in the namespace by then.
  */
 const LIMIT = `
 ip=$1; shift
@@ -62,13 +65,19 @@ limit() { while [ $# -gt 0 ]; do echo "$2" > "/proc/sys/user/$1" || return; shif
 limit "$@" 2>/dev/null || said=$(limit "$@" 2>&1) || echo "@unlimited \${said%%
 *}"
 [ -z "$ip" ] || exec "$ip" -batch - <&3`;
-const LIMIT_FAILED = 42;
+const SET_UP_FAILED = 42;
+/** The limiter has started nothing. */
+const LIMITER_FAILED = 43;
 
 // The helper finds the namespaces at descriptors 8 and 9, and takes the place of this shell where it guards itself.
 const SCRIPT = `
-nsenter=$1 user=$2 net=$3 routes=$4 limits=$5 ip=$6; shift 6
-"$nsenter" --preserve-credentials --user="$user" --net="$net" -- /bin/sh -c "$LIMIT" limit "$ip" $limits </dev/null ||
-  exit ${LIMIT_FAILED}
+nsenter=$1 user=$2 net=$3 routes=$4 limits=$5 limiter=$6 ip=$7; shift 7
+inside() { "$nsenter" --preserve-credentials --user="$user" --net="$net" -- "$@"; }
+if [ -z "$limiter" ]; then inside /bin/sh -c "$LIMIT" limit "$ip" $limits </dev/null
+elif [ -z "$ip" ]; then inside "$limiter" /bin/true </dev/null
+else inside "$limiter" "$ip" -batch - <&3
+fi
+case $? in 0) ;; ${CALL_FAILED}) exit ${LIMITER_FAILED} ;; *) exit ${SET_UP_FAILED} ;; esac
 [ -n "$ip" ] || exit 0
 exec 3<&- 8<"$user" 9<"$net"
 eval "$RUN_HELPER"`;
@@ -98,15 +107,26 @@ const SET_UP_MS = 30_000;
  * Does everything, with this helper for the network; null = it has none. May be called again, with another helper.
  * @throws SetUpError; any other Error when the helper did not provide a network, and has ended
  */
-export function setUp(
-  { namespaces, nsenter, userLimits, clock }: SetUp,
+export async function setUp(plan: SetUp, network: NetworkSetUp | null): Promise<SetUpResult> {
+  try {
+    return await setUpOnce(plan, network);
+  } catch (error) {
+    if (!(error instanceof LimiterError) || plan.limiter === null) throw error;
+    return setUpOnce({ ...plan, limiter: null }, network);
+  }
+}
+
+class LimiterError extends SetUpError {}
+
+function setUpOnce(
+  { namespaces, nsenter, userLimits, limiter, clock }: SetUp,
   network: NetworkSetUp | null,
 ): Promise<SetUpResult> {
   const release = namespaces.hold();
   const { argv: helper = [], isSelfGuarding = false } = network?.helper ?? {};
   const argv = [
     nsenter, namespaces.path("user"), namespaces.path("net"), namespaces.processFile("net/route"),
-    userLimits.join(" "), network?.ip ?? "", ...helper,
+    userLimits.join(" "), limiter ?? "", network?.ip ?? "", ...helper,
   ]; // biome-ignore format: one line
   const { file, args } = launcherArgs(3, [], argv, { last: SCRIPT });
   const RUN_HELPER = isSelfGuarding ? RUN_SELF_GUARDING : RUN_GUARDED;
@@ -155,7 +175,8 @@ export function setUp(
       cancelLimit();
       const why = said.trim().replaceAll(/\s+/g, " ").slice(-300);
       if (code === 0 && !network) resolve(result());
-      else if (code === LIMIT_FAILED) reject(new SetUpError(`${failed}: ${why}`));
+      else if (code === LIMITER_FAILED) reject(new LimiterError(`${failed}: ${why}`));
+      else if (code === SET_UP_FAILED) reject(new SetUpError(`${failed}: ${why}`));
       else if (network && code !== LAUNCHER_FAILED) reject(new Error(why));
       else reject(new SetUpError(`its set-up ended with ${code ?? "a signal"}: ${why}`));
     });

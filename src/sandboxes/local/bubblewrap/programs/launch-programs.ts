@@ -67,3 +67,18 @@ export const bwrapLauncher = (
     ],
     FAILURE,
   );
+
+/**
+ * Limits what a user may have in the namespace that it runs in, and becomes another program there.
+ * @param userLimits names of files of /proc/sys/user, each followed by its content
+ */
+export const limiterProgram = (processor: Processor, userLimits: readonly string[]): Uint8Array =>
+  callProgram(
+    processor,
+    userLimits.map((word, at): SystemCall => {
+      if (at % 2 === 0)
+        return { number: OPENAT, args: [AT_FDCWD, text(`/proc/sys/user/${word}`), O_WRONLY | O_CLOEXEC] };
+      return { number: WRITE, args: [RESULT, Buffer.from(word), word.length] };
+    }),
+    "The user's limits could not be set",
+  );
