@@ -58,6 +58,9 @@ export const isBlank = (given: unknown): boolean =>
   (typeof given === "string" && given.trim() === "") ||
   (Array.isArray(given) && given.length === 0);
 
+export const isObject = (given: unknown): given is Record<string, unknown> =>
+  typeof given === "object" && given !== null && !Array.isArray(given);
+
 /** The arguments by the tool's own names. One of unknown meaning keeps its name, so that the tool refuses it. */
 export function renameKeys(given: Readonly<Record<string, unknown>>, known: readonly string[]): [string, unknown][] {
   const result = new Map(Object.entries(given).filter(([key]) => known.includes(key)));
@@ -72,6 +75,13 @@ export function renameKeys(given: Readonly<Record<string, unknown>>, known: read
   }
   return [...result];
 }
+
+/** Names that say only that elements or values follow, here and in sweeps elsewhere. */
+const OF_ELEMENTS = /^(?:array|choices?|elements?|gridsearch|ids?|items?|jobids?|list|strings?|values?)$/;
+
+/** Whether `key`, within the list that an argument takes, says only that its elements follow. @param name of the argument */
+export const namesElements = (key: string, name: string): boolean =>
+  OF_ELEMENTS.test(plain(key)) || plain(key).replace(/s$/, "") === plain(name).replace(/s$/, "");
 
 /** Names under which an object is one of environment variables. */
 const VARIABLES = /^(?:env|envs|envvars?|environmentvariables|environ|variables|vars)$/;

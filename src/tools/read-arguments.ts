@@ -1,8 +1,9 @@
 import type { z } from "zod";
 import { quote } from "../sandboxes/shell-quote.ts";
 import { oneLine } from "../shared/plain-text.ts";
-import { isBlank, renameKeys } from "./argument-names.ts";
+import { isBlank, isObject, namesElements, renameKeys } from "./argument-names.ts";
 import { parseJson } from "./loose-json.ts";
+import { fromPairs, isPair } from "./named-values.ts";
 
 /*
  * Arguments as models write them, brought into the form that a tool's schema asks for: `"30"` for 30, `"[\"job_1\"]"` or
@@ -122,8 +123,6 @@ function isLeftOut(schema: Schema, given: unknown, name: string): boolean {
 /** 0 and false, in place of a list. */
 const isNoList = (given: unknown): boolean => given === 0 || given === false || given === "0";
 const isEmptyList = (given: unknown): boolean => Array.isArray(given) && given.every(isBlank);
-const isObject = (given: unknown): given is Record<string, unknown> =>
-  typeof given === "object" && given !== null && !Array.isArray(given);
 const isEmptyObject = (given: unknown): boolean => isObject(given) && Object.keys(given).length === 0;
 
 const accepts = (schema: Schema, value: unknown): boolean => (schema as z.ZodType).safeParse(value).success;
@@ -217,19 +216,18 @@ function readList(element: Schema, given: unknown, name: string): unknown {
   if (typeof list === "string" && element._zod.def.type === "number") list = list.split(/[\s,;]+/); // "10, 20"
   if (isObject(list) && list[name] !== undefined) return readList(element, list[name], name); // { tasks: { tasks: [] } }
   if (isObject(list) && Object.keys(list).every((key) => /^\d+$/.test(key))) list = Object.values(list);
-  list = withoutName(list, element);
-  if (!Array.isArray(list)) list = isObject(list) || typeof list === element._zod.def.type ? [list] : list;
+  list = withoutName(list, name);
   if (isOfValues) return toValues(list);
+  if (!Array.isArray(list)) list = isObject(list) || typeof list === element._zod.def.type ? [list] : list;
   if (!Array.isArray(list)) return given;
   if (!isOfTexts) return list.map((one) => readArgument(element, isPrompt(one, element) ? { prompt: one } : one));
   return list.filter((one) => !isBlank(one)).map((one) => readArgument(element, toName(one), name));
 }
 
-/** { "item": [] } and { "task": {} }, as models write that know XML. */
-function withoutName(list: unknown, element: Schema): unknown {
-  const [[name, inner] = [], ...others] = isObject(list) ? Object.entries(list) : [];
-  const { shape = {} } = definitionOf(element);
-  if (name === undefined || others.length > 0 || Object.hasOwn(shape, name)) return list;
+/** { "item": [] } and { "task": {} }, as models write that know XML. Any other name may mean something: a range, an exception. */
+function withoutName(list: unknown, name: string): unknown {
+  const [[key, inner] = [], ...others] = isObject(list) ? Object.entries(list) : [];
+  if (key === undefined || others.length > 0 || !namesElements(key, name)) return list;
   return Array.isArray(inner) || isObject(inner) ? inner : list;
 }
 
@@ -267,24 +265,9 @@ function toName(given: unknown): unknown {
 function readRecord(value: Schema, given: unknown, name: string): unknown {
   let record = typeof given === "string" ? (parseJson(given) ?? given) : given;
   if (isObject(record) && isObject(record[name])) record = record[name];
-  if (Array.isArray(record)) record = fromPairs(record);
+  if (Array.isArray(record) || isPair(record)) record = fromPairs([record].flat());
   if (!isObject(record)) return given;
   return Object.fromEntries(Object.entries(record).map(([key, one]) => [key, readArgument(value, one, name)]));
-}
-
-/**
- * [{ "name": "loss", "value": 2 }] as { "loss": 2 }, and [{ "loss": 2 }, { "acc": 1 }] as one object. A name that comes
- * twice has no one meaning: in a matrix it would be a list of combinations, of which the last alone would be left.
- */
-function fromPairs(list: readonly unknown[]): unknown {
-  const objects = list.filter(isObject);
-  if (objects.length < list.length) return list;
-  const pairs = objects.flatMap(({ name, value, values = value }) =>
-    typeof name === "string" && values !== undefined ? [[name, values] as const] : [],
-  );
-  const entries = pairs.length === list.length ? pairs : objects.flatMap((one) => Object.entries(one));
-  const isAmbiguous = new Set(entries.map(([name]) => name)).size < entries.length;
-  return isAmbiguous ? list : Object.fromEntries(entries); // "__proto__" is a name as well
 }
 
 function readObject(shape: Readonly<Record<string, Schema>>, given: unknown): unknown {

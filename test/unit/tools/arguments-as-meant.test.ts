@@ -280,6 +280,7 @@ describe("only what has one meaning is changed:", () => {
     [{ paths: "runs/[1]/x" }, { paths: ["runs/[1]/x"] }],
     [{ matrix: [{ LR: [1, 2] }, { SEED: 3 }] }, { matrix: { LR: [1, 2], SEED: [3] } }],
     [{ matrix: [{ name: "LR", values: [1, 2] }] }, { matrix: { LR: [1, 2] } }],
+    [{ matrix: { name: "LR", values: [1, 2] } }, { matrix: { LR: [1, 2] } }],
     [{ matrix: combinations }, { matrix: combinations }],
     [{ extra: "", other: null, third: 0 }, { third: 0 }],
   ];

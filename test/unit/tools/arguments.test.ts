@@ -138,6 +138,9 @@ const BAD_FIELDS: [more: object, words: string][] = [
   [{ matrix: "LR=0.1" }, "matrix: expected a list of values for each name"],
   [{ matrix: { V: [null, 0.1] } }, "matrix.V[0]: expected a text, a number or a boolean; write null or a list as text"],
   [{ matrix: { V: [1, [0.9, 0.99]] } }, "matrix.V[1]: expected a text, a number or a boolean"],
+  [{ matrix: { V: { range: [1, 10] } } }, 'matrix.V: expected a list of values, such as [0.1, 0.01], found {"range"'],
+  [{ matrix: { parameters: { V: [1, 2] } } }, "matrix.parameters: expected a list of values, such as"],
+  [{ matrix: [{ name: "V", min: 0, max: 1 }] }, "matrix: expected a list of values for each name"],
   [{ matrix: { V: "1, 2" } }, "matrix.V: expected a list of values, such as [0.1, 0.01], found"],
   [{ env: { V: 1 } }, 'there is no argument "env"; do you mean "matrix"?'],
   [
