@@ -1,4 +1,5 @@
 import { plainText } from "../shared/plain-text.ts";
+import { withoutThoughts } from "./written-out.ts";
 
 /** What a turn said, for whoever gave it its prompt. */
 export interface Answer {
@@ -13,10 +14,11 @@ export interface Answer {
 /**
  * The answer that these texts amount to. Models do not always end with their report: some add "Done." after it, tidy up,
  * or end with an empty message.
- * @param texts of the turn's messages, oldest first; null or blank = a message without a word
+ * @param messages texts of the turn's messages, oldest first; null or blank = a message without a word
  * @returns null if none has any
  */
-export function answerOf(texts: readonly (string | null)[]): Answer | null {
+export function answerOf(messages: readonly (string | null)[]): Answer | null {
+  const texts = messages.map((text) => text && withoutThoughts(text));
   const said = texts.filter(isSaid);
   const text = said.at(-1);
   if (text === undefined) return null;

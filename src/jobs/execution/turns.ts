@@ -8,7 +8,8 @@ import type { ImageSource, PromptRequest } from "../../core/ports.ts";
 import { isNoteOf } from "../../core/sandbox-loss.ts";
 import { mostTokens } from "../../core/tokens.ts";
 import { decideResumption, type Transcript, textsOf } from "../../core/turn-outcome.ts";
-import { describeSilence, renderAnswer } from "../../prompt/answer.ts";
+import { callWrittenIn } from "../../core/written-out.ts";
+import { describeSilence, describeWritten, renderAnswer } from "../../prompt/answer.ts";
 import { toGoOnAfterSilence, toGoOnAfterSummary } from "../../prompt/turn-text.ts";
 import { renderNews } from "../../prompt/worker-block.ts";
 import type { Sandbox } from "../../sandboxes/port.ts";
@@ -251,9 +252,16 @@ type Texts = readonly (string | null)[];
 
 function toOutcome(end: Exclude<TurnEnd, { kind: "summarized" }>): TurnOutcome {
   if (end.kind !== "done") return end;
+  const failed = (code: "model_error" | "no_answer", message: string): TurnOutcome => ({
+    kind: "failed",
+    failure: { code, message, retryable: true },
+  });
+  const tool = callWrittenIn(end.texts.at(-1) ?? "");
+  if (tool !== null) return failed("model_error", describeWritten(tool));
   const answer = answerOf(end.texts);
-  if (answer) return { kind: "done", result: renderAnswer(answer, end.cut) };
-  return { kind: "failed", failure: { code: "no_answer", message: describeSilence(end.cut), retryable: true } };
+  return answer
+    ? { kind: "done", result: renderAnswer(answer, end.cut) }
+    : failed("no_answer", describeSilence(end.cut));
 }
 
 /** What a turn said that did not end by itself; "" for nothing. */

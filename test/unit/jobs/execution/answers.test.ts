@@ -103,6 +103,20 @@ test(
 );
 
 test(
+  "a turn that ends with a call of a tool written as text has failed, and what it said is kept",
+  inWorld(async (world) => {
+    const text = "I look. <function=sandbox_exec><parameter=command>ls</parameter></function>";
+    const [id = ""] = await world.start(`say ${text}`);
+    expect((await world.reaches(id, "failed")).state).toMatchObject({
+      failure: { code: "model_error", message: expect.stringContaining("sandbox_exec"), retryable: true },
+      result: text,
+    });
+    await send(world, id, "say the report");
+    expect((await world.reaches(id, "completed")).state).toMatchObject({ result: "the report" });
+  }),
+);
+
+test(
   "what a turn had said stays the result of a job that failed, was cancelled or lost its sandbox",
   inWorld(async (world) => {
     const text = "Found it: line 42.";
