@@ -68,11 +68,16 @@ export const highestRung = (points: readonly Point[], rule: StopRule): number | 
   rungsOf(rule).findLast((rung) => pointAt(points, rung) !== undefined) ?? null;
 
 /** Whether two rules are the same, so that their runs are compared. */
-export const isSameRule = (a: StopRule, b: StopRule): boolean =>
-  a.metric === b.metric &&
-  a.direction === b.direction &&
-  a.keep === b.keep &&
-  JSON.stringify(rungsOf(a)) === JSON.stringify(rungsOf(b));
+export const isSameRule = (a: StopRule, b: StopRule): boolean => keyOf(a) === keyOf(b);
+
+const keyOf = (rule: StopRule): string => JSON.stringify([rule.metric, rule.direction, rule.keep, rungsOf(rule)]);
+
+/** Of the rules of a call's runs those that compare a run with no other. */
+export function findLoneRules(rules: readonly StopRule[]): ReadonlySet<StopRule> {
+  const counts = new Map<string, number>();
+  for (const rule of rules) counts.set(keyOf(rule), (counts.get(keyOf(rule)) ?? 0) + 1);
+  return new Set(rules.filter((rule) => counts.get(keyOf(rule)) === 1));
+}
 
 /** At rungs that it has just reached, and at the highest one. */
 function isJudged({ points, isRunning, stoppedAt, passed }: Entrant, rung: number, rungs: readonly number[]): boolean {

@@ -42,3 +42,7 @@ export const instructionsNote = (left: readonly { readonly name: string; readonl
 /** For a job that starts from an image of the user's own. */
 export const imageSourceNote = (id: string): string =>
   `Its sandbox is made from the image ${id} in place of its environment's: nothing else of that environment is changed.`;
+
+/** Of a run whose early stopping no other run of its call has. */
+export const LONE_STOP_NOTE =
+  "Its early stopping compares it with no other run: only runs of one call are compared, of those the ones with the same metric, direction, rungs and keep.";

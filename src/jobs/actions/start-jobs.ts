@@ -1,4 +1,5 @@
 import type { Options } from "../../config/schema.ts";
+import { findLoneRules } from "../../core/early-stopping.ts";
 import { type GivenFiles, isHeld, type Job, type JobOrigin } from "../../core/job.ts";
 import { BARE_TASK, type JobTask } from "../../core/job-task.ts";
 import { GPU_OF_RUNS, NESTED_TOOLS, runsOf } from "../../core/nested-runs.ts";
@@ -9,7 +10,7 @@ import { runsOfCall } from "../../core/run-descriptions.ts";
 import { BARE_RUN, decideRunTask, runWishesOfAgent } from "../../core/run-task-request.ts";
 import { incompleteSnapshotNote } from "../../core/source-notes.ts";
 import { DEFAULT_AGENT, decideTask, isNoGpu, type TaskRequest } from "../../core/task.ts";
-import { imageSourceNote, permissionNotes, unseenImagesNote } from "../../prompt/start-notes.ts";
+import { imageSourceNote, LONE_STOP_NOTE, permissionNotes, unseenImagesNote } from "../../prompt/start-notes.ts";
 import type { MachineGpus, MachineReading } from "../../sandboxes/machine-gpus.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import { oneLine } from "../../shared/plain-text.ts";
@@ -89,7 +90,7 @@ export async function startJobs(
   const startedBy = context.startedBy?.id ?? null;
   const call = runsOfCall(requests.flatMap((one) => (one.command === undefined || "problem" in one ? [] : [one])));
   if (startedBy !== null) refuseEnded(startedBy);
-  return recordJobs(deps, sessionJobs, requests.flatMap(toJobs));
+  return recordJobs(deps, sessionJobs, withStopNotes(requests.flatMap(toJobs)));
 
   /** Runs end with the job that started them, so one that ended or was stopped while this call waited starts none. @throws PluginError */
   function refuseEnded(jobID: string): void {
@@ -183,6 +184,13 @@ export async function startJobs(
     const leftOut = snapshotID === null ? [] : (deps.snapshots.find(orchestrator, snapshotID)?.leftOut ?? []);
     return [...leftOut.map(incompleteSnapshotNote), ...ofImage];
   }
+}
+
+function withStopNotes(jobs: readonly NewJob[]): readonly NewJob[] {
+  const lone = findLoneRules(jobs.flatMap(({ task }) => task.run?.stop ?? []));
+  return jobs.map((job) =>
+    job.task.run?.stop && lone.has(job.task.run.stop) ? { ...job, notes: [...(job.notes ?? []), LONE_STOP_NOTE] } : job,
+  );
 }
 
 /** This machine is asked for its GPUs when a task first needs one. */

@@ -35,4 +35,21 @@ describe("early stopping", () => {
       expect(world.job(poor).stopped).toEqual({ rung: 10, value: 3, cut: 2 });
     }),
   );
+
+  test(
+    "says at the start of a run that no other of its call has the same rule",
+    inWorld(async (world) => {
+      const noted = async (...tasks: ReturnType<typeof run>[]) =>
+        (await world.start(...tasks)).map((id) => world.job(id).notes.join().includes("compares it with no other run"));
+      expect(await noted(run("alone", { stop }))).toEqual([true]);
+      expect(await noted(run("one", { stop }), run("like it", { stop: { ...stop, rungs: [10, 20] } }))).toEqual([
+        false,
+        false,
+      ]);
+      const other = { ...stop, rungs: [10, 30] };
+      expect(
+        await noted(run("grid", { stop, matrix: { X: [1, 2] } }), run("other", { stop: other }), run("none")),
+      ).toEqual([false, false, true, false]);
+    }),
+  );
 });
