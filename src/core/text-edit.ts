@@ -26,8 +26,10 @@ export type EditOutcome =
   | { readonly kind: "ambiguous"; readonly lines: readonly number[] }
   | {
       readonly kind: "missing";
-      /** The line in which the new text begins, when it is there already. */
+      /** The line in which the new text begins, when it is in one place of the file already. */
       readonly madeInLine: number | null;
+      /** Whether the file has the text with line breaks and tabs where `oldText` has \n and \t, two characters each. */
+      readonly isEscaped: boolean;
       readonly similar: SimilarLines | null;
     };
 
@@ -48,9 +50,15 @@ export function editText(text: string, { oldText, newText, all }: EditRequest): 
     places.map(({ from }) => from),
   );
   if (places.length === 0) {
-    const made = replacement.trim() === "" ? -1 : normal.indexOf(replacement);
-    const similar = findSimilarLines(normal, sought);
-    return { kind: "missing", madeInLine: made < 0 ? null : (linesAt(normal, [made])[0] ?? null), similar };
+    const made = madeAt(normal, replacement);
+    const meant = sought.replaceAll("\\n", "\n").replaceAll("\\t", "\t");
+    const isEscaped = meant !== sought && normal.includes(meant);
+    return {
+      kind: "missing",
+      madeInLine: made === null ? null : (linesAt(normal, [made])[0] ?? null),
+      isEscaped,
+      similar: isEscaped ? null : findSimilarLines(normal, sought),
+    };
   }
   if (places.length > 1 && !(all && exact.length > 0)) return { kind: "ambiguous", lines };
   const edited = replace(
@@ -82,6 +90,18 @@ interface Place {
   readonly to: number;
   /** When it differs from the one asked for. */
   readonly replacement?: string;
+}
+
+const LETTER = /[\p{L}\p{N}_]/u;
+
+/** The only place of a text that is more than white space, if it is not within words: a short text is in most files somewhere. */
+function madeAt(normal: string, made: string): number | null {
+  const at = made.trim() === "" ? -1 : normal.indexOf(made);
+  if (at < 0 || normal.includes(made, at + 1)) return null;
+  const [before = "", after = ""] = [normal[at - 1], normal[at + made.length]];
+  const isWithin =
+    (LETTER.test(before) && LETTER.test(made[0] ?? "")) || (LETTER.test(made.at(-1) ?? "") && LETTER.test(after));
+  return isWithin ? null : at;
 }
 
 /** Overlapping places count too when one is to be found: either could be meant. */

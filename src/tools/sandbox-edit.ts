@@ -5,7 +5,7 @@ import { meantPath } from "../sandboxes/meant-path.ts";
 import { defineTool, type ToolDeps, toErrorAnswer } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
 import { pathArgument } from "./path-argument.ts";
-import { readWhole, toText, writeText } from "./sandbox-files.ts";
+import { describeBreaks, readWhole, toText, WRITTEN_BREAKS, writeText } from "./sandbox-files.ts";
 import type { ToolAnswer } from "./tool.ts";
 
 export const sandboxEditTool = (deps: ToolDeps) =>
@@ -32,17 +32,24 @@ export const sandboxEditTool = (deps: ToolDeps) =>
         const outcome = editText(file.text, request);
         if (outcome.kind !== "edited") return refuse(path, outcome, request);
         await writeText(sandbox, path, file, outcome.text);
-        return describe(path, outcome, file.encoding);
+        return describe(path, outcome, file.encoding, describeBreaks("new_string", new_string));
       });
     },
   });
 
-function describe(path: string, edited: Extract<EditOutcome, { kind: "edited" }>, encoding: string): ToolAnswer {
+/** @param breaks what is to be said of the line breaks in the new text */
+function describe(
+  path: string,
+  edited: Extract<EditOutcome, { kind: "edited" }>,
+  encoding: string,
+  breaks: readonly string[],
+): ToolAnswer {
   const { lines, hasOtherSpaces } = edited;
   const times = lines.length === 1 ? "once" : `${lines.length} times`;
   const notes = [
     ...(hasOtherSpaces ? [" The file had other white space at the ends of these lines than old_string."] : []),
     ...(encoding === "Windows-1252" ? [` The file is not UTF-8; it was taken as ${encoding} and stays so.`] : []),
+    ...breaks.map((note) => ` ${note}`),
   ];
   return {
     title: path,
@@ -68,10 +75,13 @@ function refuse(path: string, outcome: Exclude<EditOutcome, { kind: "edited" }>,
         `${path} contains old_string ${outcome.lines.length} times, in ${listLines(outcome.lines)}; add lines around it until it is unique, or set replace_all.`,
       );
     case "missing": {
-      const { similar, madeInLine } = outcome;
+      const { similar, madeInLine, isEscaped } = outcome;
       const why = [
         `${path} does not contain old_string; read it again, white space counts.`,
-        ...(madeInLine === null ? [] : [`new_string is there already, in line ${madeInLine}.`]),
+        ...(madeInLine === null
+          ? []
+          : [`new_string is in line ${madeInLine}: if that is this edit, made before, nothing is left to do.`]),
+        ...(isEscaped ? [`old_string has ${WRITTEN_BREAKS}, where the file has line breaks and tabs themselves.`] : []),
         ...(hasLineNumbers(request.oldText)
           ? ["old_string begins its lines with line numbers, which sandbox_read adds and the file does not have."]
           : []),

@@ -40,3 +40,14 @@ export async function writeText(sandbox: Sandbox, path: string, file: TextFile, 
   }
   await sandbox.writeFile(path, encoded.bytes);
 }
+
+/** Line breaks as some models write them, escaped once too often. */
+export const WRITTEN_BREAKS = "\\n or \\t as two characters each";
+
+/** Says of a text that was written as given that its lines are probably meant to be several. @param name of the argument */
+export function describeBreaks(name: string, text: string): string[] {
+  const isProbable = !/[\r\n]/.test(text) && text.split("\\n").length > 2 && !/^\s*[[{"]/.test(text); // JSON on one line
+  return isProbable
+    ? [`${name} is one line, with ${WRITTEN_BREAKS}: give line breaks as such if lines were meant.`]
+    : [];
+}

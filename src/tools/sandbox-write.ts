@@ -7,6 +7,7 @@ import { defineTool, type ToolDeps } from "./define-tool.ts";
 import { findWorker } from "./find-worker.ts";
 import { pathArgument } from "./path-argument.ts";
 import { refuseOld } from "./read-first.ts";
+import { describeBreaks } from "./sandbox-files.ts";
 
 export const sandboxWriteTool = (deps: ToolDeps) =>
   defineTool({
@@ -28,7 +29,7 @@ export const sandboxWriteTool = (deps: ToolDeps) =>
         const changes = before === null ? [] : describeChanges(before, content);
         return {
           title: path,
-          output: [`Wrote ${bytes} bytes to ${path}.`, ...changes].join(" "),
+          output: [`Wrote ${bytes} bytes to ${path}.`, ...changes, ...describeBreaks("content", content)].join(" "),
           metadata: { path, bytes },
         };
       });

@@ -85,7 +85,16 @@ describe("an edit changes nothing", () => {
       "1: ",
     ],
     ["when white space in a line differs", { file: "a  = 1\nb\n", old: "a = 1", new: "a = 2" }, "white space"],
-    ["when the change was made before", { file: "b\n", old: "a", new: "b" }, "new_string is there already, in line 1"],
+    [
+      "when the change was made before",
+      { file: "b\n", old: "a", new: "b" },
+      "new_string is in line 1: if that is this",
+    ],
+    [
+      "when its line breaks are written as two characters",
+      { file: "if x:\n\tgo()\n", old: "if x:\\n\\tgo()", new: "" },
+      "old_string has \\n or \\t as two characters each, where the file has line breaks",
+    ],
     ["when the text has the line numbers of a reading", { file: "a\nb\n", old: "1\ta\n2\tb", new: "" }, "line number"],
     ["when the file is empty", { file: "", old: "a", new: "b" }, "is empty"],
   ] as const)
@@ -93,6 +102,15 @@ describe("an edit changes nothing", () => {
       const { output, error, file } = await edit(request);
       expect([error?.code, output]).toEqual([expect.any(String), expect.stringContaining(says)]);
       expect(file).toBe(request.file);
+    });
+
+  for (const [file, made] of [
+    ["x = quit\n", "q"],
+    ["}\n}\n", "}"],
+    ["value10\n", "value1"],
+  ] as const)
+    test(`when the text is missing, without a word on "${made}", which is not the edit in ${JSON.stringify(file)}`, async () => {
+      expect((await edit({ file, old: "missing", new: made })).output).not.toContain("new_string");
     });
 
   test("when the text is missing, and shows the lines that resemble it most", async () => {

@@ -73,6 +73,21 @@ test(
 );
 
 test(
+  "a text of one line that has line breaks written as two characters is written as it is, which is said",
+  inWorld(async (world) => {
+    const { inside } = await openJob(world);
+    const write = async (content: string) => (await inside("sandbox_write", { path: "a", content })).output;
+    const said = "is one line, with \\n or \\t as two characters each";
+    expect(await write("import os\\nprint(1)\\n")).toContain(`content ${said}`);
+    expect((await inside("sandbox_read", { path: "a" })).output).toStartWith("1\timport os\\nprint(1)\\n");
+    const edit = { path: "a", old_string: "import os", new_string: "import os\\nimport re\\n" };
+    expect((await inside("sandbox_edit", edit)).output).toContain(`new_string ${said}`);
+    for (const content of ["print('a\\n')", "a = 'x\\ny\\n'\n", '{"a": "x\\ny\\n"}', "a\nb\n"])
+      expect(await write(content)).not.toContain("two characters");
+  }),
+);
+
+test(
   "a folder that may not be read is refused as such, not listed with what ls says of it",
   inWorld(async (world) => {
     const { inside } = await openJob(world);
