@@ -9,6 +9,9 @@ import { findOwnJob, findWorker } from "./find-worker.ts";
 
 const STATUS_LIMIT = 300;
 
+const NOTHING_TO_REPORT =
+  'there is nothing to report: give "status" (what you are doing now, in a few words) or "metrics" (numbers by name)';
+
 const metricName = z.string().min(1).max(LONGEST_NAME);
 const metricValue = z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])], {
   error: 'a number, or "NaN", "Infinity", "-Infinity"',
@@ -31,10 +34,12 @@ export const jobReportTool = (deps: ToolDeps) =>
     name: "job_report",
     description: JOB_REPORT,
     args,
-    parse: z.strictObject({
-      ...args,
-      metrics: named(metricValue, 'expected numbers by name, such as {"val_bpb": 2.31}', metricName).optional(),
-    }),
+    parse: z
+      .strictObject({
+        ...args,
+        metrics: named(metricValue, 'expected numbers by name, such as {"val_bpb": 2.31}', metricName).optional(),
+      })
+      .refine(({ status, metrics }) => status !== undefined || metrics !== undefined, NOTHING_TO_REPORT),
     async run({ status: given, metrics: numbers, step }, call) {
       const own = await findOwnJob(deps, call.sessionID, "job_report");
       // It needs no sandbox, so it waits for none that is being made.

@@ -57,6 +57,7 @@ const BAD: [tool: string, args: unknown, words: string[]][] = [
   ["sandbox_write", { path: "a" }, ["content"]],
   ["sandbox_edit", { path: "a", old_string: "", new_string: "b" }, ["old_string", "sandbox_write"]],
   ["job_report", { metrics: { loss: "low" } }, ["metrics.loss", "number"]],
+  ["job_report", { status: "", metrics: null, step: 3 }, ["there is nothing to report", '"status"', '"metrics"']],
   ["job_report", { metrics: "q=0.5" }, ["metrics: expected numbers by name", '{"val_bpb": 2.31}']],
   ["job_report", { step: "10/20" }, ['step: expected a number, such as 10, found "10/20"']],
   ["job_report", { metrics: { loss: Number.NaN } }, ["metrics.loss"]],

@@ -276,9 +276,10 @@ test(
     await world.reaches(other, "running");
     await inside("job_report", { status: "training", metrics: { loss: 2.5, acc: 0.1 }, step: 10 });
     await inside("job_report", { metrics: { loss: 2.25 }, step: 20 });
+    await inside("job_report", { message: "evaluating", description: "a remark" });
     const at = new Date(world.clock.now()).toISOString();
     expect(world.job(jobID)).toMatchObject({
-      status: "training",
+      status: "evaluating",
       metrics: { loss: { value: 2.25, step: 20, at }, acc: { value: 0.1, step: 10, at } },
     });
     expect((await inside("sandbox_snapshot", { label: "best" })).metadata).toMatchObject({ job: jobID, label: "best" });
