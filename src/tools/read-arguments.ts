@@ -133,10 +133,14 @@ const only = (given: unknown): unknown => (Array.isArray(given) && given.length 
 /** Characters. A text whose schema allows no more than this is a label for people, and is shortened to what is allowed. */
 const LABEL_LIMIT = 1_000;
 
+/** A whole command as Markdown shows one. To a shell the fence would be a command within the command. */
+const IN_FENCE = /^\s*```(?:bash|sh|shell|zsh)?[ \t]*\n((?:(?!```).)*)\n[ \t]*```\s*$/s;
+
 function readText(schema: Schema, given: unknown, name: string): unknown {
   let text = only(given);
   if (name === "command" && Array.isArray(text) && text.every((word) => typeof word === "string"))
     return text.map(quote).join(" "); // program and arguments
+  if (name === "command" && typeof text === "string") return IN_FENCE.exec(text)?.[1] ?? text;
   if (name === "content" && isObject(text)) return `${JSON.stringify(text, null, 2)}\n`;
   if (name === "gpu") text = readGpu(text);
   if ((typeof text === "number" || typeof text === "boolean") && MAY_BE_VALUES.has(name)) text = String(text);

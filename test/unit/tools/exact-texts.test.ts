@@ -58,3 +58,11 @@ test("the direction of a benchmark may be written out", () => {
   }) as { benchmark: unknown };
   expect(benchmark).toEqual({ command: "eval", direction: "max" });
 });
+
+test("a command is taken out of a fence around the whole of it, and out of no other", () => {
+  const command = "cat <<'EOF' > a.py\nprint(1)\nEOF\npython3 a.py";
+  for (const fence of ["```bash", "```", "\n```sh "])
+    expect(read("sandbox_exec", { command: `${fence}\n${command}\n\`\`\`\n` })).toEqual({ command });
+  for (const other of ["```python\nprint(1)\n```", "```sh\na\n```\n```sh\nb\n```", "echo '```'\ncat <<X\n```\nX"])
+    expect(read("sandbox_exec", { command: other })).toEqual({ command: other });
+});
