@@ -28,6 +28,7 @@ describe("the output of a run", () => {
       expect(sessionJobs.points(id, "loss").map(({ value }) => value)).toEqual([3, 4]);
       expect(Object.keys(job.metrics)).toEqual(["loss", "__proto__", "constructor"]);
       expect(job.notes).toEqual([
+        expect.stringContaining("compares it with no other run"),
         expect.stringContaining('The metric "acc" never came'),
         expect.stringContaining('The run reported "loss" 2 times without a step; the first rung is 10'),
         expect.stringContaining('"50% METRIC x=1".'),
