@@ -31,7 +31,7 @@ export function renderOrchestratorBlock(facts: OrchestratorFacts): string {
   const except = emptyEnvironments.length === 0 ? "" : ` (environments without: ${listNames(emptyEnvironments)})`;
   const files = isAll
     ? "A job starts with an empty work directory unless from a snapshot: put what it needs into the prompt."
-    : `A job starts with the project's files as they are now${except}, or from a snapshot, never with what you do later.`;
+    : `A job starts with the project's files as they are now${except}, without git-ignored ones, or from a snapshot, never with what you do later.`;
   const named = environments.length > 1 ? ` Environments: ${listNames(environments)}.` : "";
   const measured = benchmarks.length > 0 ? ` Benchmarks: ${listNames(benchmarks)}.` : "";
   return `# Parallel agents

@@ -8,7 +8,7 @@ An agent sees only its own prompt, its sandbox and the skills you name, so write
 
 A run executes its command in the work directory and ends with it: exit code, metrics, the end of its output, and the files it names. "matrix" makes one run per combination, with the values as environment variables. Lines "METRIC name=value step=n" of its output become metrics while it runs; "metrics" reads other output. "stop" ends weak runs early.
 
-The work directory holds the project's files as they are now, uncommitted ones included, unless the environment starts empty. Set "from" to a snapshot or a job to start where it left off. A task that cannot start becomes a failed job with its reason; the others start.`;
+The work directory holds the project's files as they are now, uncommitted ones included, but not what git ignores (often data, installed packages and .env files): have a job install or download what it needs of that. Some environments start empty. Set "from" to a snapshot or a job to start where it left off. A task that cannot start becomes a failed job with its reason; the others start.`;
 
 export const AGENTS_STATUS = `Shows this session's jobs: state, what each runs or waits for, its own status and metrics, cost, and the snapshots. Returns at once; to wait, use agents_wait instead of calling this repeatedly, and to compare experiments, experiments_list.`;
 

@@ -67,7 +67,7 @@ const renderOpenFolder = (folder: string): string =>
 export const renderMissingJob = (jobID: string): string =>
   `This session belonged to the job ${jobID}, which no longer exists. Say so and end your turn.`;
 
-const PROJECT = `The working directory holds the project's files as they were when the job was started. Where the sandbox has git it is a repository of its own, with them as its first commit. Commit your work there, with messages that say why; what you leave uncommitted is kept too. Only the working directory and the branch checked out in it come back: merge what you did on other branches, in stashes or worktrees. Your changes reach the project as a branch or patch, so touch only what the job is about.`;
+const PROJECT = `The working directory holds the project's files as they were when the job was started, without what git ignores (often data, installed packages and .env files) and without its history. Where the sandbox has git it is a repository of its own, with them as its first commit. Commit your work there, with messages that say why; what you leave uncommitted is kept too. Only the working directory and the branch checked out in it come back: merge what you did on other branches, in stashes or worktrees. Your changes reach the project as a branch or patch, so touch only what the job is about.`;
 
 const RUNS =
   'To run commands beside your own work, in sandboxes of their own with your files as they are now, start runs: agents_start with tasks that have "command" (a "matrix" makes many), then agents_wait. They end with you, and what they cost counts as yours.';

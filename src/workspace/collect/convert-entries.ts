@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { splitRecords, toBytes } from "../paths.ts";
 import { readFilters } from "../project/filters.ts";
 import { ignoredByOwnRules } from "../project/git-ignored.ts";
+import { isLfsPointer, LFS_POINTER_BYTES } from "../project/lfs-pointer.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import { RECORDING, recordFiles, unrecordFiles } from "../project/record-files.ts";
 import { parseStage, type TreeEntry } from "../project/tree-entries.ts";
@@ -38,10 +39,6 @@ export interface ConverterDeps {
   readonly env: Readonly<Record<string, string>>;
   readonly scratchID: string;
 }
-
-/** A pointer of Git LFS. It takes a file that only begins like one for content. @source Git LFS specification */
-const POINTER =
-  /^version https:\/\/git-lfs\.github\.com\/spec\/\S+\n(?:ext-\S+ \S+\n)*oid sha256:[\da-f]+\nsize \d+\n$/;
 
 const isFile = (entry: TreeEntry | undefined): entry is TreeEntry => entry?.mode.startsWith("100") === true;
 const isRules = (path: string): boolean => /(^|\/)\.gitignore$/.test(path);
@@ -126,9 +123,9 @@ export async function createConverter({ store, base, start, env, scratchID }: Co
 
   /** Whether a file already is what Git LFS would record: a pointer, or nothing. */
   async function isPointer({ oid }: TreeEntry): Promise<boolean> {
-    const read = store.run(["cat-file", "blob", oid], { env, isUntrusted: true, maxBytes: 1_024 });
+    const read = store.run(["cat-file", "blob", oid], { env, isUntrusted: true, maxBytes: LFS_POINTER_BYTES });
     const text = (await read.catch(() => null))?.toString("latin1");
-    return text !== undefined && (text === "" || POINTER.test(text));
+    return text !== undefined && (text === "" || isLfsPointer(text));
   }
 
   /** Writes the files, and all files of attributes, to the folder, with their exact bytes. */

@@ -6,6 +6,7 @@ import { committedVersions } from "./hidden-changes.ts";
 import { BASE_IDENTITY, identityEnv } from "./identity.ts";
 import { listTree } from "./list-project.ts";
 import { type ProjectStore, resolveRevision } from "./project-store.ts";
+import { notesOnStandIns } from "./stand-ins.ts";
 import { type CaptureLimits, refuseTooLarge } from "./too-large.ts";
 import { writeTree } from "./tree-entries.ts";
 import { AT_WORK_NOTE, isAtRest, lookAtUserGit } from "./user-git.ts";
@@ -79,6 +80,7 @@ async function takeFiles(store: ProjectStore, scratchID: string, limits: Capture
   const exact = await hashFiles(store, listing, `index.${scratchID}`);
   const entries = new Map([...exact.entries, ...committed.entries]);
   const view = await userView(store, listing, entries, scratchID);
+  const standIns = await notesOnStandIns(store, listing, entries);
   const tree = committed.entries.size === 0 ? exact.tree : await writeTree(store, entries, `exact.${scratchID}`);
   const head = store.isRepository ? await resolveRevision(store, "HEAD^{commit}") : null;
   return {
@@ -89,7 +91,7 @@ async function takeFiles(store: ProjectStore, scratchID: string, limits: Capture
     nested: listing.nested,
     withheld: listing.withheld,
     emptyFolders: listing.emptyFolders,
-    notes: bounded([...store.notes, ...listing.notes, ...committed.notes, ...view.notes]),
+    notes: bounded([...store.notes, ...listing.notes, ...committed.notes, ...view.notes, ...standIns]),
   };
 }
 

@@ -62,9 +62,13 @@ describe("the orchestrator's block", () => {
   });
 
   test("says which files a job starts with", () => {
-    expect(renderOrchestratorBlock(facts)).toContain("A job starts with the project's files as they are now, or from");
+    expect(renderOrchestratorBlock(facts)).toContain(
+      "A job starts with the project's files as they are now, without git-ignored ones, or from",
+    );
     const empty = { ...facts, environments: ["default", "bare"], emptyEnvironments: ["bare"] };
-    expect(renderOrchestratorBlock(empty)).toContain("as they are now (environments without: bare)");
+    expect(renderOrchestratorBlock(empty)).toContain(
+      "as they are now (environments without: bare), without git-ignored ones",
+    );
     const all = renderOrchestratorBlock({ ...facts, emptyEnvironments: ["default"] });
     expect(all).toContain("empty work directory");
     expect(all).not.toContain("agents_collect");
@@ -176,6 +180,7 @@ describe("the worker's block", () => {
     const openFolder = "packages/a";
     expect(render({ hasProject: true, openFolder })).toContain("its folder packages/a: relative paths in your");
     expect(render({ hasProject: true })).not.toContain("The user works in");
+    expect(render({ hasProject: true })).toContain("without what git ignores");
     expect(render({ openFolder })).not.toContain("The user works in");
   });
 
