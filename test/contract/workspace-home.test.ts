@@ -112,6 +112,23 @@ describe("a repository that declares its files to lie elsewhere", () => {
     for (const folder of [".cfg", ".cfg/objects"]) expect(await find(folder)).toEqual(inside);
   });
 
+  test("nowhere, though this is a working tree, is no bare one, and what its user is told mends it", async () => {
+    repository("work");
+    write("work/a.txt", "a\n");
+    git("work", "add", ".");
+    git("work", "commit", "--quiet", "-m", "First");
+    git("work", "worktree", "add", "--quiet", "../tree");
+    git("work", "config", "core.bare", "true");
+    const told = expect.stringContaining("its setting core.bare says that it has no working tree, though this is one");
+    expect(await find("work")).toMatchObject({ isRepository: false, notes: [told] });
+    git("work", "config", "extensions.worktreeConfig", "true");
+    expect(await find("tree")).toMatchObject({ isRepository: false, notes: [told] });
+    git("tree", "config", "--worktree", "core.bare", "false");
+    git("work", "config", "core.bare", "false");
+    for (const folder of ["work", "tree"])
+      expect(await find(folder)).toMatchObject({ root: join(home, folder), isRepository: true, notes: [] });
+  });
+
   test("through the environment of OpenCode is ignored", async () => {
     repository("other");
     const more = { GIT_DIR: join(home, "other/.git"), GIT_WORK_TREE: home, GIT_INDEX_FILE: join(home, "index") };

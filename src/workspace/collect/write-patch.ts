@@ -2,11 +2,13 @@ import { lstat, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PluginError } from "../../shared/error-code.ts";
 import { lstatOrNull } from "../../shared/missing-file.ts";
+import { formatSize } from "../paths.ts";
 import type { ProjectStore } from "../project/project-store.ts";
 import type { BuiltCommits } from "./build-commits.ts";
 import { openTarget } from "./target.ts";
 
 const START = "diff --git ";
+/** Larger ones are of no use to anybody, and `git apply` reads them into memory. */
 const PATCH_BYTES = 256 * 1024 * 1024;
 
 /**
@@ -22,6 +24,7 @@ export async function writePatch(
   { baseTree, tree, env }: BuiltCommits,
   target: string,
   scratchID: string,
+  maxBytes = PATCH_BYTES,
 ): Promise<boolean> {
   await openTarget(store.root, target);
   const file = join(store.root, target);
@@ -36,10 +39,10 @@ export async function writePatch(
   const partial = join(dirname(file), `.${scratchID.replace(/\W/g, "_")}.patch-partial`);
   await rm(partial, { force: true });
   try {
-    await store.toFile(["diff", ...how, "--src-prefix=a/", "--dst-prefix=b/", baseTree, tree, "--"], partial, {
-      env,
-      maxBytes: PATCH_BYTES,
-      isUntrusted: true,
+    const args = ["diff", ...how, "--src-prefix=a/", "--dst-prefix=b/", baseTree, tree, "--"];
+    await store.toFile(args, partial, { env, maxBytes, isUntrusted: true }).catch(async (cause: unknown) => {
+      const isFull = ((await lstatOrNull(partial))?.size ?? 0) >= maxBytes;
+      throw isFull ? tooLarge(target, maxBytes, cause) : cause;
     });
     const isEmpty = (await lstat(partial)).size === 0;
     if (isEmpty) await rm(file, { force: true });
@@ -49,6 +52,13 @@ export async function writePatch(
     await rm(partial, { force: true });
   }
 }
+
+const tooLarge = (target: string, bytes: number, cause: unknown) =>
+  new PluginError(
+    "collect_failed",
+    `Could not write ${target}: the patch is larger than ${formatSize(bytes)}; name some of the files in paths, or use mode "branch".`,
+    { cause, retryable: false },
+  );
 
 /** Whether a file is a patch as `writePatch` writes it. Former versions also wrote empty ones. */
 async function isPatch(file: string): Promise<boolean> {

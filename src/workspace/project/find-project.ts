@@ -1,5 +1,6 @@
-import { relative, sep } from "node:path";
+import { join, relative, sep } from "node:path";
 import { isWithin } from "../../config/host-paths.ts";
+import { lstatOrNull } from "../../shared/missing-file.ts";
 import type { Git } from "../git.ts";
 import { GitError } from "../git-error.ts";
 import { fromText } from "../paths.ts";
@@ -84,7 +85,9 @@ async function findRepository(git: Git, directory: string): Promise<Repository> 
     (await ask(top, "--absolute-git-dir").catch(() => "")) === gitDir;
   if (isOwn) return { kind: "found", top };
   const isBare = (await ask(directory, "--is-bare-repository").catch(() => "")) === "true";
-  return { kind: "ignored", why: isBare ? BARE : "its files lie elsewhere" };
+  if (!isBare) return { kind: "ignored", why: "its files lie elsewhere" };
+  const hasIndex = (await lstatOrNull(join(gitDir, "index"))) !== null; // of a working tree; a bare repository has none
+  return { kind: "ignored", why: hasIndex ? CALLED_BARE : BARE };
 }
 
 /** Whether git ignores all that a folder of a repository holds. */
@@ -100,3 +103,6 @@ async function isIgnored(git: Git, directory: string, top: string): Promise<bool
 const IGNORED = "git ignores this folder in it, so no file of it would be sent";
 const LEADS_NOWHERE = "it is not where the file .git says (git worktree repair may mend it)";
 const BARE = "it is a bare one; open OpenCode in one of its working trees to collect changes as branches";
+/** Tools that make working trees for agents are known to leave an ordinary repository like this. */
+const CALLED_BARE =
+  "its setting core.bare says that it has no working tree, though this is one (git config core.bare false mends it; in a linked working tree with extensions.worktreeConfig, git config --worktree core.bare false)";

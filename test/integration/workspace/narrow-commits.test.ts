@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../src/shared/clock.ts";
@@ -84,4 +84,17 @@ test("a file whose name is a folder's now, and the other way round, change their
 test("paths that no changed file lies under leave nothing, and paths outside the work directory are refused", async () => {
   expect(await changedBy("nowhere")).toEqual({ now: files, unmatched: ["nowhere"], changed: [] });
   expect(() => parsePatterns(["/etc/passwd"], "/home/job")).toThrow("not in the job's work directory /home/job");
+});
+
+test("a patch beyond the limit is refused in words that say what to do, and an earlier one stays", async () => {
+  writeFileSync(join(root, "large.patch"), "diff --git of before\n");
+  const noise = Array.from({ length: 4_000 }, (_, n) => `line ${n}\n`).join("");
+  const large = { ...built, tree: await treeOf({ ...files, noise }) };
+  await expect(writePatch(store, large, "large.patch", "patch", 16_384)).rejects.toMatchObject({
+    code: "collect_failed",
+    message:
+      'Could not write large.patch: the patch is larger than 16 KiB; name some of the files in paths, or use mode "branch".',
+  });
+  expect(readdirSync(root).filter((name) => name.includes("partial"))).toEqual([]);
+  expect(readFileSync(join(root, "large.patch"), "utf8")).toBe("diff --git of before\n");
 });
