@@ -135,7 +135,11 @@ export async function selectLinked(asked: LinkedRequest): Promise<LinkedSelectio
 
 /** Is no path. */
 const NOWHERE = "\0";
-const EVERYTHING: FileRequest = { roots: [""], patterns: [{ name: "", matches: () => true, isNamed: () => false }] };
+const EVERYTHING: FileRequest = {
+  roots: [""],
+  patterns: [{ name: "", matches: () => true, isNamed: () => false }],
+  what: "",
+};
 const NO_TOTAL = { files: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 
 /** Index of the first that is not before `text`. */

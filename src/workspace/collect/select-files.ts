@@ -17,6 +17,8 @@ export interface FileRequest {
     /** Whether the pattern is exactly this path, no wildcard involved. */
     isNamed(path: string): boolean;
   }[];
+  /** Where its caller can ask for fewer files, in his words. */
+  readonly what: string;
 }
 
 export interface FileLimits {
@@ -44,6 +46,7 @@ export interface Selection {
 
 export const FILE_LIMITS: FileLimits = { files: 20_000, bytes: 2 * 1024 ** 3, fileBytes: 1024 ** 3 };
 
+const PATHS = "paths of agents_collect";
 const MAX_ROOTS = 500;
 const SHOWN = 5;
 
@@ -53,11 +56,7 @@ const SHOWN = 5;
  * @param what they are, in the words of whoever wrote them
  * @throws PluginError `invalid_task`
  */
-export function parsePatterns(
-  texts: readonly string[],
-  workdir: string,
-  what = "paths of agents_collect",
-): FileRequest {
+export function parsePatterns(texts: readonly string[], workdir: string, what = PATHS): FileRequest {
   const refused = (why: string) => new PluginError("invalid_task", `Bad ${what}: ${why}.`, { retryable: false });
   const patterns = texts.map((name) => {
     const path = (name !== "/" && posix.relative(workdir, posix.resolve(workdir, name))) || "**";
@@ -72,7 +71,7 @@ export function parsePatterns(
     return { name, matches, isNamed: (one: string) => one === literal, root };
   });
   const roots = new Set(patterns.map(({ root }) => root));
-  return { patterns, roots: roots.has("") || roots.size > MAX_ROOTS ? [""] : [...roots] };
+  return { patterns, roots: roots.has("") || roots.size > MAX_ROOTS ? [""] : [...roots], what };
 }
 
 /** A request for exactly these paths; those that are missing go unreported. */
@@ -81,6 +80,7 @@ export function exactPaths(paths: readonly string[]): FileRequest {
   return {
     roots: paths.length > MAX_ROOTS || paths.some((path) => toText(path) !== path) ? [""] : paths,
     patterns: [{ name: "", matches: (path) => all.has(path), isNamed: () => false }],
+    what: PATHS,
   };
 }
 
@@ -92,7 +92,7 @@ export function exactPaths(paths: readonly string[]): FileRequest {
  */
 export function selectFiles(
   listed: readonly ListedFile[],
-  { patterns }: FileRequest,
+  { patterns, what }: FileRequest,
   limits: FileLimits,
   isInstructionAtTarget: (path: string) => boolean = isInstruction,
 ): Selection {
@@ -122,7 +122,7 @@ export function selectFiles(
     else selected[file.kind === "link" ? "links" : "files"].push(file);
   }
   for (const path of holding) selected.leftOut.push({ path, why: BARE_REPOSITORY, bytes: null });
-  if (!isWithin(limits, selected.files, selected.links)) throw tooMuch(limits, selected.files, selected.links);
+  if (!isWithin(limits, selected.files, selected.links)) throw tooMuch(limits, selected, what);
   return { ...selected, unmatched: patterns.flatMap(({ name }, n) => (isMatched[n] || name === "" ? [] : [name])) };
 }
 
@@ -165,13 +165,13 @@ export const sizeOf = (files: readonly ListedFile[]): number => files.reduce((su
 export const isWithin = (limits: FileLimits, files: readonly ListedFile[], links: readonly ListedFile[]): boolean =>
   files.length + links.length <= limits.files && sizeOf(files) <= limits.bytes;
 
-function tooMuch(limits: FileLimits, files: readonly ListedFile[], links: readonly ListedFile[]): PluginError {
+function tooMuch(limits: FileLimits, { files, links }: Pick<Selection, "files" | "links">, what: string): PluginError {
   const largest = [...files].sort((a, b) => b.bytes - a.bytes).slice(0, SHOWN);
   const names = largest.map((file) => `${JSON.stringify(toText(file.path))} (${formatSize(file.bytes)})`).join(", ");
   const most = `${limits.files} files and ${formatSize(limits.bytes)}`;
   return new PluginError(
     "collect_failed",
-    `Could not collect ${files.length + links.length} files of ${formatSize(sizeOf(files))}: at most ${most} at a time. The largest are ${names}. Name fewer in paths.`,
+    `Could not collect ${files.length + links.length} files of ${formatSize(sizeOf(files))}: at most ${most} at a time. The largest are ${names}. Name fewer in ${what}.`,
     { retryable: false },
   );
 }

@@ -12,3 +12,11 @@ test("a repository under any name is left out as a whole, once, and the rest is 
     expect(selection.unmatched).toEqual([]);
   }
 });
+
+test("more than the limits allow is refused by naming what the caller wrote", () => {
+  const large = [{ ...file("big.ckpt"), bytes: FILE_LIMITS.fileBytes }];
+  const limits = { ...FILE_LIMITS, bytes: 1 };
+  const select = (what?: string) => () => selectFiles(large, parsePatterns(["*.ckpt"], "/workspace", what), limits);
+  expect(select()).toThrow("Name fewer in paths of agents_collect.");
+  expect(select("artifacts of the benchmark")).toThrow("Name fewer in artifacts of the benchmark.");
+});
