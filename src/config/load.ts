@@ -4,7 +4,14 @@ import type { HostFiles } from "./host-files.ts";
 import { type HostEnv, projectRoots, realPathOf, withHome, xdgHome } from "./host-paths.ts";
 import { isObject, type Layer, mergeLayers, sourceOf } from "./layers.ts";
 import { type ConfigProblem, findProblems, toProblem } from "./problems.ts";
-import { isProjectConfigOff, projectFileIn, readProjectFile, trustIn, userFileIn } from "./project-file.ts";
+import {
+  findMisnamed,
+  isProjectConfigOff,
+  projectFileIn,
+  readProjectFile,
+  trustIn,
+  userFileIn,
+} from "./project-file.ts";
 import { type Options, optionsSchema, type ParsedOptions } from "./schema.ts";
 import { toStateDir } from "./state-dir.ts";
 import { type IgnoredOption, splitPermitted, tighten } from "./trust.ts";
@@ -97,7 +104,8 @@ interface UserLayers {
 async function readUserLayers({ tuple, tupleSource = TUPLE, configHome, files }: LoadRequest): Promise<UserLayers> {
   const path = userFileIn(configHome);
   const read = await readConfigFile(path, files);
-  const problems = read.kind === "invalid" ? [read.problem] : [];
+  const problems = await findMisnamed(path, files);
+  if (read.kind === "invalid") problems.push(read.problem);
   const file = read.kind === "read" ? read.layer : null;
   const given = isObject(tuple) ? { source: tupleSource, value: tuple } : null;
   if (given === null && tuple !== undefined && tuple !== null) {
@@ -130,7 +138,10 @@ async function readProject(request: LoadRequest, roots: readonly string[], users
     ...NO_NOTES,
   };
   if (directory === null || isProjectConfigOff(env)) return without;
-  const read = await readProjectFile(projectFileIn(directory), roots, files);
+  const path = projectFileIn(directory);
+  const misnamed = await findMisnamed(path, files);
+  if (misnamed.length > 0) return { ...without, problems: misnamed };
+  const read = await readProjectFile(path, roots, files);
   if (read.kind === "absent") return without;
   if (read.kind === "invalid") return { ...without, problems: [read.problem] };
   const { layer, sha256 } = read;

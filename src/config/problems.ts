@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { inQuotes } from "../shared/plain-text.ts";
 import { type Layer, sourceOf, valueAt } from "./layers.ts";
+import { hintOnOpencodeKey } from "./opencode-keys.ts";
 import { optionsSchema } from "./schema.ts";
 import { closest } from "./spelling.ts";
 
@@ -34,30 +35,32 @@ function issueProblems(issue: z.core.$ZodIssue, merged: unknown, layers: readonl
   const path = issue.path.map(String);
   const source = sourceOf(layers, path);
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => unknownKey([...path, key], sourceOf(layers, [...path, key])));
+    return issue.keys.map((key) =>
+      unknownKey([...path, key], sourceOf(layers, [...path, key]), valueAt(merged, [...path, key])),
+    );
   }
   if (issue.code === "invalid_key") {
     return [toProblem(toKey(path), source, "a name that is not allowed", issue.issues[0]?.message ?? "another name")];
   }
-  return [toProblem(toKey(path), source, describe(valueAt(merged, path), path), issue.message)];
+  const value = valueAt(merged, path);
+  const hint = hintOnOpencodeKey(path, value);
+  const allowed = hint === undefined ? issue.message : `${issue.message}. ${hint}`;
+  return [toProblem(toKey(path), source, describe(value, path), allowed)];
 }
 
-function unknownKey(path: readonly string[], source: string): ConfigProblem {
+function unknownKey(path: readonly string[], source: string, value: unknown): ConfigProblem {
   const name = path.at(-1) ?? "";
   const siblings = schemasAt(optionsSchema, path.slice(0, -1)).flatMap(keysOf);
   const meant =
     closest(name, siblings) ??
     optionPaths().find((known) => known.split(".").at(-1)?.toLowerCase() === name.toLowerCase());
   const isDotted = optionPaths().includes(name); // as documents write what is nested
-  const hint = isDotted
-    ? `. Write it nested: ${nested(name)}`
-    : meant === undefined
-      ? ""
-      : `. Did you mean ${quote(meant)}?`;
-  const allowed = `${siblings.join(", ")}${hint}`;
+  const suggestion = meant === undefined ? "" : `Did you mean ${quote(meant)}?`;
+  const hint = isDotted ? `Write it nested: ${nested(name)}` : (hintOnOpencodeKey(path, value) ?? suggestion);
+  const allowed = [siblings.join(", "), hint].filter(Boolean).join(". ");
   // The value is not shown: under a misspelt key it may be anything, even a secret.
   const problem = toProblem(toKey(path), source, "an unknown key", allowed);
-  return meant === undefined ? problem : { ...problem, message: problem.message.replace(/\.$/, "") };
+  return hint.endsWith("?") ? { ...problem, message: problem.message.replace(/\.$/, "") } : problem;
 }
 
 const nested = (path: string): string =>

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type ConfigFile, readConfigFile } from "./config-file.ts";
 import type { HostFiles } from "./host-files.ts";
 import { type HostEnv, isWithin, realPathOf, withHome } from "./host-paths.ts";
-import { toProblem } from "./problems.ts";
+import { type ConfigProblem, toProblem } from "./problems.ts";
 
 /** Whether the user has told OpenCode to read no project's configuration. Values are interpreted as OpenCode does. */
 export const isProjectConfigOff = (env: HostEnv): boolean =>
@@ -43,3 +43,11 @@ export const userFileIn = (configHome: string): string => join(configHome, "open
 export const projectFileIn = (directory: string): string => join(directory, ".opencode", FILE_NAME);
 
 const FILE_NAME = "parallel-agents.jsonc";
+
+/** A file of options whose name lacks the last letter. It is not read, so without this its limits would not hold unnoticed. */
+export async function findMisnamed(path: string, files: Pick<HostFiles, "exists">): Promise<ConfigProblem[]> {
+  const misnamed = path.replace(/c$/, "");
+  if (!(await files.exists(misnamed))) return [];
+  const allowed = (await files.exists(path)) ? `${FILE_NAME} alone, which is there too` : `the name ${FILE_NAME}`;
+  return [toProblem("options", misnamed, "a file of a name that is not read", allowed)];
+}

@@ -14,6 +14,8 @@ export interface Given {
   readonly env?: Record<string, string>;
   /** null = no project, as on the command line. */
   readonly directory?: string | null;
+  /** Texts of further files, by path. */
+  readonly others?: Record<string, string>;
   /** Targets of links, by path. */
   readonly links?: Record<string, string>;
   /** Folders that are repositories. */
@@ -23,7 +25,8 @@ export interface Given {
 /** Loads options from files that exist only in memory. */
 export function loadWith(given: Given): Promise<LoadedOptions> {
   const { tuple, user, project, env = {}, directory = "/project", links = {}, repositories = [] } = given;
-  const contents = new Map([
+  const contents = new Map<string, string | Error | undefined>([
+    ...Object.entries(given.others ?? {}),
     [USER_FILE, user],
     [PROJECT_FILE, project],
   ]);

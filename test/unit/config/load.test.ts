@@ -182,6 +182,19 @@ describe("unusable options", () => {
     ]);
   });
 
+  test.each([
+    [USER_FILE, {}, "the name parallel-agents.jsonc"],
+    [PROJECT_FILE, {}, "the name parallel-agents.jsonc"],
+    [USER_FILE, { user: "{}" }, "parallel-agents.jsonc alone, which is there too"],
+    [PROJECT_FILE, { project: "{}" }, "parallel-agents.jsonc alone, which is there too"],
+  ])("%s without the c is an error, because it is not read", async (path, beside, allowed) => {
+    const misnamed = path.replace("jsonc", "json");
+    const given = { ...beside, others: { [misnamed]: '{ "maxRunningJobs": 1 }' } };
+    expect(await problemsOf(given)).toMatchObject([{ key: "options", source: misnamed, allowed }]);
+    const env = { OPENCODE_DISABLE_PROJECT_CONFIG: "1" };
+    expect((await loadWith({ ...given, env })).kind).toBe(path === USER_FILE ? "invalid" : "ok");
+  });
+
   test("a path below something that is not a folder is a missing file", async () => {
     expect((await loadWith({ project: fileError("ENOTDIR") })).kind).toBe("ok");
   });

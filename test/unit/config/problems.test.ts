@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import type { Config } from "@opencode-ai/sdk/v2";
+import { OPENCODE_KEYS } from "../../../src/config/opencode-keys.ts";
 import { loadWith, PROJECT_FILE, problemsOf, USER_FILE } from "./load-with.ts";
 
 const inEnvironment = (big: Record<string, unknown>) => ({ environments: { big } });
@@ -92,6 +94,27 @@ describe("a misspelt key", () => {
 
   test("gets no suggestion if no key is similar", async () => {
     expect((await problemsOf({ tuple: { zzz: 1 } }))[0]?.allowed).not.toContain("Did you mean");
+  });
+});
+
+describe("a key of opencode.json among the plugin's options", () => {
+  test.each([
+    [{ plugin: [["/path", { maxRunningJobs: 4 }]] }, "The plugin's entry belongs in opencode.json."],
+    [{ model: "acme/large" }, "A key of OpenCode itself belongs in opencode.json."],
+    [{ provider: { acme: { options: {} } } }, "A key of OpenCode itself belongs in opencode.json."],
+  ])("%j is told where it belongs, in place of a key that looks alike", async (given, hint) => {
+    const [problem, ...others] = await problemsOf({ user: JSON.stringify(given) });
+    expect(others).toEqual([]);
+    expect(problem?.message).toContain(hint);
+    expect(problem?.message).toEndWith('as in { "maxRunningJobs": 4 }.');
+    expect(problem?.message).not.toContain("Did you mean");
+  });
+
+  test("is known for every key that OpenCode has", () => {
+    type Key = Exclude<keyof Config, "$schema">;
+    const all: readonly Key[] = OPENCODE_KEYS;
+    const everyKeyIsIn: Exclude<Key, (typeof OPENCODE_KEYS)[number]> extends never ? true : never = true;
+    expect([all.length > 0, everyKeyIsIn]).toEqual([true, true]);
   });
 });
 
