@@ -253,24 +253,36 @@ export function describeWait(
   ahead: number,
   limits: AdmissionLimits,
 ): string {
-  const behind = ahead > 0 ? `, behind ${ahead} queued ${ahead === 1 ? "job" : "jobs"}` : "";
   const running = slotsOf(leases);
-  if (gpus.length === 0 || running >= limits.maxRunningJobs) {
-    return `waiting for a running slot (${running} of ${limits.maxRunningJobs} in use${behind})`;
-  }
+  if (gpus.length === 0 || running >= limits.maxRunningJobs)
+    return `waiting for a running slot (${describeUse({ used: running, limit: limits.maxRunningJobs }, 1, ahead)})`;
   const counts = countGpus(leases, limits.gpus);
   const taken = new Set(leases.flatMap(({ devices }) => devices ?? []));
   const needs = possible(gpus, limits).map((gpu) => {
     const { type, count } = gpu;
     const { used, all: there } = machineUse(gpu, limits.machine ?? [], taken);
-    if (gpu.onMachine && there - used < count) return `${describeRequest(gpu)} (${used} of ${there} in use${behind})`;
+    if (gpu.onMachine && there - used < count)
+      return `${describeRequest(gpu)} (${describeUse({ used, limit: there }, count, ahead)})`;
     const own = limits.gpus[type] === undefined ? null : counts[type];
     const all = counts.total ?? { used: 0, limit: limits.gpus.total };
     const isOwn = own && (own.used + count > own.limit || all.used + count <= all.limit);
-    const use = isOwn ? `${own.used} of ${own.limit} in use` : `${all.used} of ${all.limit} GPUs in use`;
-    return `${describeRequest(gpu)} (${use}${behind})`;
+    const use = isOwn ? describeUse(own, count, ahead) : describeUse({ ...all, what: " GPUs" }, count, ahead);
+    return `${describeRequest(gpu)} (${use})`;
   });
   return `waiting for ${needs.join(" or ")}`;
+}
+
+/** What is free and still not this job's, since others go first, would look like a fault if only its use were told. */
+function describeUse(
+  { used, limit, what = "" }: { readonly used: number; readonly limit: number; readonly what?: string },
+  needed: number,
+  ahead: number,
+): string {
+  const isFree = ahead > 0 && used + needed <= limit;
+  if (isFree)
+    return `${limit - used} of ${limit}${what} free, but ${ahead} queued ${ahead === 1 ? "job goes" : "jobs go"} first`;
+  const behind = ahead > 0 ? `, behind ${ahead} queued ${ahead === 1 ? "job" : "jobs"}` : "";
+  return `${used} of ${limit}${what} in use${behind}`;
 }
 
 /** Without what this machine will never have, if it has something else. */

@@ -80,13 +80,14 @@ describe("a waiting job says what it waits for, and behind how many jobs", () =>
       null,
       slots(6),
       [inWindow(null), inWindow(null)],
-      "waiting for a running slot (6 of 8 in use, behind 2 queued jobs)",
+      "waiting for a running slot (2 of 8 free, but 2 queued jobs go first)",
     ],
+    [null, [], Array(8).fill(inWindow(null)), "waiting for a running slot (8 of 8 free, but 8 queued jobs go first)"],
     ["H100", slots(8), [], "waiting for a running slot (8 of 8 in use)"],
     ["H100:8", [lease("H100:4")], [], "waiting for 8 H100 (4 of 8 in use)"],
     ["H100:4", [lease("T4:8")], [], "waiting for 4 H100 (8 of 10 GPUs in use)"],
     ["T4:4", [lease("H100:8")], [], "waiting for 4 T4 (8 of 10 GPUs in use)"],
-    ["H100:4", [lease("H100:4")], [overdue("H100:8")], "waiting for 4 H100 (4 of 8 in use, behind 1 queued job)"],
+    ["H100:4", [lease("H100:4")], [overdue("H100:8")], "waiting for 4 H100 (4 of 8 free, but 1 queued job goes first)"],
     ["H100:8|H200:8", [lease("H100:4")], [], "waiting for 8 H100 (4 of 8 in use) or 8 H200 (4 of 10 GPUs in use)"],
   ];
   for (const [gpu, leases, ahead, words] of cases) test(words, () => expect(reason(gpu, leases, ahead)).toBe(words));
