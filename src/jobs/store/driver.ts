@@ -22,6 +22,10 @@ export type OpenMode = "own" | "write" | "read" | "read_alone";
 
 export type Driver = (file: string, mode: OpenMode) => Connection;
 
+/** What to do where the runtime has no SQLite. A checkout has that Node for its tests. */
+export const SQLITE_REMEDY =
+  "Run it with Node 22.13 or newer, such as node_modules/.bin/node of the plugin's checkout, or with Bun.";
+
 /** `bun:sqlite` under Bun, `node:sqlite` under Node ≥ 22.13; loaded on first use only. */
 export async function loadDriver(): Promise<Driver> {
   if (process.versions.bun) {
@@ -42,7 +46,7 @@ export async function loadDriver(): Promise<Driver> {
     };
   }
   const { DatabaseSync } = await import("node:sqlite").catch((cause) => {
-    const message = `This runtime (Node ${process.versions.node}) has no SQLite: use Node 22.13 or newer for this, or for OpenCode its own binary.`;
+    const message = `This runtime (Node ${process.versions.node}) has no SQLite. ${SQLITE_REMEDY}`;
     throw new PluginError("config_invalid", message, { cause, retryable: false });
   });
   return (file, mode) => {

@@ -1,4 +1,5 @@
 import { supportOf } from "../../../core/host-version.ts";
+import { SQLITE_REMEDY } from "../../../jobs/store/driver.ts";
 import { oneLine, plainName } from "../../../shared/plain-text.ts";
 import { type Finding, fault, ok, warning } from "../finding.ts";
 
@@ -51,8 +52,8 @@ export function judgeRuntime(runtime: string, hasSqlite: boolean): Finding {
   if (hasSqlite) return ok(name, `This command runs on ${runtime}.`);
   return warning(
     name,
-    `This command runs on ${runtime}, which has no SQLite: the state is not looked into, and gc and reports cannot run. OpenCode itself brings its own runtime.`,
-    "Run it with Node 22.13 or newer.",
+    `This command runs on ${runtime}, which has no SQLite: the state is not looked into, and gc, report and dashboard cannot run. OpenCode itself brings its own runtime.`,
+    SQLITE_REMEDY,
   );
 }
 

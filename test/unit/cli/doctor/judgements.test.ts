@@ -45,7 +45,7 @@ test("git and the runtime", () => {
   expect(line(judgeGit("git version 3.0.0"))).toMatch(/^ok git/);
   expect(line(judgeGit("git version 2.17.1"))).toMatch(/^warning git: .*older than 2\.39.* → Install git/);
   expect(line(judgeGit(null))).toMatch(/^fault git: git cannot be run/);
-  expect(line(judgeRuntime("Node 20.1.0", false))).toMatch(/^warning runtime: .*no SQLite.* → .*22\.13/);
+  expect(line(judgeRuntime("Node 20.1.0", false))).toMatch(/^warning runtime: .*no SQLite.* → .*22\.13.*Bun/);
   expect(line(judgeRuntime("Bun 1.3.14", true))).toMatch(/^ok runtime/);
 });
 
