@@ -151,10 +151,20 @@ async function write(call: CommandCall, out: string | null, session: string, rep
   // By the mark, Excel knows that a file of its own is in UTF-8; a program that reads standard output takes it for text.
   const path = writeReport(out ?? name, name, form === "csv" ? `${BYTE_ORDER_MARK}${text}` : text);
   const size = Math.ceil(Buffer.byteLength(text) / 1024);
-  const line = `Wrote ${path} (${size} KiB): ${report.jobs.length} jobs of ${session}.`;
+  const line = `Wrote ${path} (${size} KiB): ${form === "csv" ? await describeRows(report) : `${counted(report.jobs.length, "job")} of ${session}`}.`;
   if (form === "html") call.print(line);
   else call.tell(line);
 }
+
+/** The table has the experiments of the project, over all its sessions, and of each as many rows as it has metrics. */
+async function describeRows(report: Report): Promise<string> {
+  const { rowsOf } = await import("../report/report.ts");
+  const rows = rowsOf(report);
+  const experiments = new Set(rows.map(({ entry }) => entry.id)).size;
+  return `${counted(experiments, "experiment")} of the project, in ${counted(rows.length, "row")}`;
+}
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 const BYTE_ORDER_MARK = "\uFEFF";
 

@@ -142,6 +142,12 @@ test("prints the experiments as CSV, says which cells it changed, and redacts", 
   expect((await report("--json", "--redact")).out).not.toMatch(/secret prompt|train\.py|agents\/job_1/);
 });
 
+test("says what it wrote: jobs of the session, or in a table experiments of the project and their rows", async () => {
+  const said = async (form: string) => (await report(form, "--out", out)).err;
+  expect(await said("--csv")).toContain("KiB): 4 experiments of the project, in 5 rows.");
+  expect(await said("--json")).toContain("KiB): 4 jobs of ses_first.");
+});
+
 test("marks CSV in a file as UTF-8, for Excel, and none on standard output", async () => {
   const path = join(out, "marked.csv");
   for (let time = 0; time < 2; time++) expect((await report("--csv", "--out", path)).code).toBe(0);
