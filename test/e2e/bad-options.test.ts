@@ -61,6 +61,7 @@ test("wrong options leave OpenCode working: every tool names each wrong key, and
           'local.gpus in opencode.json: found "all"; allowed: "auto", "none", or a list of the numbers that nvidia-smi gives GPUs',
           "environments.big.setup in opencode.json: found 3; allowed: a shell command, or a list of shell commands",
           'environments.big.workdir in opencode.json: found "relative"; allowed: ',
+          "OpenCode reads options when it starts: correct them, then restart it.",
         ]) {
           expect(output).toContain(said);
         }

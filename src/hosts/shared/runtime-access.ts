@@ -84,7 +84,12 @@ export function createRuntimeAccess(deps: RuntimeAccessDeps): RuntimeAccess {
     const { configHomeOf, loadOptions } = await import("../../config/load.ts");
     const configHome = configHomeOf(process.env);
     const loaded = await loadOptions({ tuple, directory, configHome, env: process.env, files: hostFiles });
-    return loaded.kind === "invalid" ? loaded : { ...loaded, notices: [...deps.notices(), ...loaded.notices] };
+    return loaded.kind === "invalid"
+      ? {
+          ...loaded,
+          message: `${loaded.message}\nOpenCode reads options when it starts: correct them, then restart it.`,
+        }
+      : { ...loaded, notices: [...deps.notices(), ...loaded.notices] };
   });
 
   const gpus = memoizeUntilFailure(async () => {
