@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 import { readConfigFile } from "../../config/config-file.ts";
 import { hostFiles } from "../../config/host-files.ts";
 import { type HostEnv, isWithin } from "../../config/host-paths.ts";
+import { OPENCODE_KEYS } from "../../config/opencode-keys.ts";
+import { optionsSchema } from "../../config/schema.ts";
 import { type ConfigPlaces, configPlaces } from "./config-places.ts";
 import { type InstalledPackage, PACKAGE_NAME, packageAround, packageIn, realPath } from "./installed-package.ts";
 
@@ -29,6 +31,8 @@ export interface PluginEntries {
   readonly tui: readonly PluginEntry[];
   /** Files that OpenCode cannot read either, with what is wrong in them. */
   readonly unreadable: readonly { readonly file: string; readonly found: string }[];
+  /** Files with options of the plugin among OpenCode's own, which drops what it does not know without a word. */
+  readonly misplaced: readonly { readonly file: string; readonly keys: readonly string[] }[];
 }
 
 /**
@@ -42,6 +46,7 @@ export async function readPluginEntries(
 ): Promise<PluginEntries> {
   const places = configPlaces(directory, env);
   const unreadable: { file: string; found: string }[] = [];
+  const misplaced: { file: string; keys: readonly string[] }[] = [];
   const read = async (
     file: string,
     files: Parameters<typeof readConfigFile>[1] = hostFiles,
@@ -50,7 +55,11 @@ export async function readPluginEntries(
     const config = await readConfigFile(file, files);
     if (config.kind === "invalid") unreadable.push({ file, found: config.problem.found });
     if (config.kind !== "read") return [];
-    const { plugin } = config.layer.value;
+    const { plugin = [] } = config.layer.value;
+    const keys = Object.keys(config.layer.value).filter(isOwnOption);
+    if (keys.length > 0 && !places.tui.includes(file)) misplaced.push({ file, keys });
+    if (!Array.isArray(plugin) || !plugin.every((given) => typeof given === "string" || Array.isArray(given)))
+      unreadable.push({ file, found: OTHER_FORM });
     const folder = existsSync(file) ? dirname(file) : directory;
     return Array.isArray(plugin) ? plugin.flatMap((given) => toEntry(given, file, folder, places, env)) : [];
   };
@@ -61,8 +70,15 @@ export async function readPluginEntries(
   if (content) server.push(...(await read("OPENCODE_CONFIG_CONTENT", { read: async () => Buffer.from(content) })));
   const tui: PluginEntry[] = [];
   for (const file of places.tui) tui.push(...(await read(file)));
-  return { server, tui, unreadable };
+  return { server, tui, unreadable, misplaced };
 }
+
+const OTHER_FORM =
+  'one whose "plugin" has something else than paths and lists; options stand in a list with their path, as in "plugin": [["/path", { "maxRunningJobs": 4 }]]';
+
+/** Not `provider`, which OpenCode has too. */
+const isOwnOption = (key: string): boolean =>
+  Object.hasOwn(optionsSchema.shape, key) && !(OPENCODE_KEYS as readonly string[]).includes(key);
 
 function toEntry(given: unknown, source: string, folder: string, places: ConfigPlaces, env: HostEnv): PluginEntry[] {
   const [first, options] = Array.isArray(given) ? given : [given];

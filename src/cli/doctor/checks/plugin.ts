@@ -8,7 +8,7 @@ type Own = Pick<InstalledPackage, "root" | "version">;
 
 /** Whether OpenCode loads both parts of the plugin here, and whether they are the ones that are looked at. */
 export function judgeEntries(
-  { server, tui, unreadable }: PluginEntries,
+  { server, tui, unreadable, misplaced }: PluginEntries,
   own: Own,
   { isPure }: { readonly isPure: boolean },
 ): Finding[] {
@@ -20,6 +20,13 @@ export function judgeEntries(
       `Correct ${plainName(file)}.`,
     ),
   );
+  const dropped = misplaced.map(({ file, keys }) =>
+    warning(
+      "opencode-config",
+      `${plainName(file)} has options of the plugin at its top: ${keys.join(", ")}. OpenCode drops them, so they do not count.`,
+      `Write them beside the plugin's path, as in "plugin": [[${JSON.stringify(own.root)}, { ${keys.map((key) => `"${key}": …`).join(", ")} }]], or in ~/.config/opencode/parallel-agents.jsonc.`,
+    ),
+  );
   const pure = isPure
     ? [
         fault(
@@ -29,7 +36,7 @@ export function judgeEntries(
         ),
       ]
     : [];
-  return [...broken, ...pure, ...judgeServer(server, own, install), ...judgeTui(tui, own, install)];
+  return [...broken, ...dropped, ...pure, ...judgeServer(server, own, install), ...judgeTui(tui, own, install)];
 }
 
 function judgeServer(all: readonly PluginEntry[], own: Own, install: string): Finding[] {

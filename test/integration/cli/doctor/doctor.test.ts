@@ -59,6 +59,16 @@ describe("doctor", () => {
       for (const part of [file, "maxRunningJobs", "gpuLimit", "→ Change what is named there"]) expect(first).toContain(part);
     })); // biome-ignore format: a table
 
+  test("names options that stand where neither OpenCode nor the plugin reads them", () =>
+    withDoctorHome((home) => {
+      const top = home.write("project/opencode.json", '{ "maxRunningJobs": 1, "provider": {}, "ledger": {} }');
+      const beside = home.write("project/opencode.jsonc", `{ "plugin": ["${PACKAGE}", { "maxRunningJobs": 1 }] }`);
+      expect(wrongIn(home)).toEqual([
+        expect.stringContaining(`OpenCode cannot read ${beside}: it is one whose "plugin" has something else`),
+        expect.stringContaining(`warning opencode-config: ${top} has options of the plugin at its top: maxRunningJobs, ledger. OpenCode drops them`),
+      ]);
+    })); // biome-ignore format: a table
+
   test("says that OpenCode 2 is not what the plugin runs on", () =>
     withDoctorHome((home) => {
       expect(wrongIn(home)).toEqual([

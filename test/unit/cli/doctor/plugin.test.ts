@@ -17,7 +17,7 @@ const entry = (change: Partial<PluginEntry> = {}): PluginEntry => ({
 });
 
 const judge = (server: PluginEntry[], tui: PluginEntry[] = [entry({ source: "/t/tui.json" })], isPure = false) =>
-  judgeEntries({ server, tui, unreadable: [] }, OWN, { isPure }).map(
+  judgeEntries({ server, tui, unreadable: [], misplaced: [] }, OWN, { isPure }).map(
     ({ level, name, meaning, remedy }) => `${level} ${name}: ${meaning} ${remedy ?? ""}`,
   );
 
@@ -72,6 +72,7 @@ describe("the entries of the plugin in OpenCode's configuration", () => {
       server: [],
       tui: [],
       unreadable: [{ file: "/c/opencode.json", found: "a syntax error at line 1" }],
+      misplaced: [],
     };
     expect(judgeEntries(broken, OWN, { isPure: false })[0]).toMatchObject({
       level: "fault",
