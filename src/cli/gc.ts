@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { withTimeZone } from "../config/time-zone.ts";
 import { describeDamage } from "../core/damaged-state.ts";
 import { openFoundation } from "../jobs/foundation.ts";
@@ -5,6 +6,7 @@ import type { GarbageReport } from "../jobs/sandbox/garbage-collector.ts";
 import { createProvider } from "../providers/create-provider.ts";
 import { chooseProvider } from "../providers/provider-choice.ts";
 import { systemClock } from "../shared/clock.ts";
+import { PluginError } from "../shared/error-code.ts";
 import { randomId } from "../shared/ids.ts";
 import { loadCliOptions } from "./cli-options.ts";
 
@@ -15,6 +17,11 @@ import { loadCliOptions } from "./cli-options.ts";
  */
 export async function collectGarbageNow(stateDir: string | null): Promise<GarbageReport> {
   const options = await loadCliOptions(stateDir);
+  // What was to be cleared away lies elsewhere, and opening would make it here.
+  if (stateDir !== null && !existsSync(options.stateDir))
+    throw new PluginError("config_invalid", `There is no state directory ${options.stateDir}; name another.`, {
+      retryable: false,
+    });
   const log = () => {}; // the report names every failure
   const foundation = await openFoundation({
     options,

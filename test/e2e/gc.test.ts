@@ -65,6 +65,16 @@ sandboxTest(
   }),
 );
 
+test(
+  "gc refuses a state directory that does not exist, and makes none",
+  withHome(async (home) => {
+    const nowhere = join(home, "stat");
+    const { status, stdout, stderr } = run(home, "gc", "--state-dir", nowhere);
+    const said = `config_invalid: There is no state directory ${nowhere}; name another.\n`;
+    expect([status, stdout, stderr, existsSync(nowhere)]).toEqual([1, "", said, false]);
+  }),
+);
+
 sandboxTest(
   "gc removes what a dead process had partly created, or had frozen and not recorded",
   withHome(async (home) => {
@@ -232,6 +242,7 @@ test(
     const bad = run(home, "gc", "--state-dir", ".", "--json");
     expect([bad.status, JSON.parse(bad.stdout).error.code]).toEqual([1, "config_invalid"]);
     expect(JSON.parse(bad.stdout).error.message).toContain("stateDir in --state-dir: found your home");
+    mkdirSync(join(home, "relative"));
     expect(run(home, "gc", "--state-dir", "relative")).toMatchObject({ status: 0, stdout: "Nothing to clean up.\n" });
   }),
 );
