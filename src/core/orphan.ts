@@ -17,6 +17,8 @@ export interface OrphanFacts {
   readonly isLeaseAlive: boolean;
   /** Whether the process that would have parked it is known to be dead. */
   readonly isAbandoned: boolean;
+  /** Whether a live process made it, and it costs nothing: maybe for a run that is still queued. Absent = no. */
+  readonly mayBeMadeAhead?: boolean;
   /** Whether a live process made it only to read files from a snapshot. */
   readonly isReader: boolean;
   /** Whether a live process builds an environment in it; null = it was not made for that. */
@@ -65,6 +67,8 @@ export function decideOrphan({ sandboxID, createdAt, job, ...facts }: OrphanFact
   if (isNamed) return "keep"; // interrupted jobs included: they go on in it
   // A job creates one sandbox after another: what is older than the one it got was left by a process that died.
   const isLeftBehind = createdAt !== null && facts.liveSince !== null && createdAt < facts.liveSince - CLOCK_SKEW_MS;
+  const isWaitedFor = job.state.kind === "queued" || (job.state.kind === "starting" && isLeaseAlive);
+  if (facts.mayBeMadeAhead && isWaitedFor && !isLeftBehind) return "keep";
   const mayBeInCreation = isHeld(job.state) && isLeaseAlive && !isLeftBehind;
   const graceMs = Math.max(CREATE_GRACE_MS, facts.creationMs);
   const isNew = createdAt === null || now - Math.max(createdAt, facts.recordedAt ?? 0) < graceMs;

@@ -271,6 +271,7 @@ export async function openRuntime(deps: RuntimeDeps): Promise<Runtime> {
     });
   });
   endRunsWithTheirJobs(runtime);
+  scheduler.onHeldByOtherProcess(({ jobID }) => lifecycle.dropAhead(jobID));
   keepAwakeWhileWaiting({ waiting, lifecycle, environments: options.environments, clock, log });
   leases.on((event) => {
     if (event.kind !== "cancel_requested") return;

@@ -45,7 +45,7 @@ export interface SchedulerDeps {
   readonly limits: Pick<Limits, "budget" | "rates" | "highestRate">;
   readonly leases: Leases;
   readonly localQueue: LocalQueue;
-  readonly lifecycle: Pick<SandboxLifecycle, "isUnterminated" | "parkWaiting">;
+  readonly lifecycle: Pick<SandboxLifecycle, "isUnterminated" | "parkWaiting" | "lookAhead">;
   readonly bursts: Pick<Bursts, "giveUpWaitedFor">;
   readonly runner: Pick<JobRunner, "run" | "isRunning">;
   readonly waiting: WaitingJobs;
@@ -56,7 +56,6 @@ export interface SchedulerDeps {
 }
 
 const CHANGED = { now: null };
-
 /** Other processes do not announce what they release. */
 const OTHER_PROCESS_POLL_MS = 2_000;
 
@@ -128,6 +127,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       budget = createStartBudget(limits, clock);
     }
     if (localQueue.all().length === 0) return;
+    deps.lifecycle.lookAhead();
     deps.lifecycle.parkWaiting();
     deps.warm.makeWay(couldStartJob);
     deps.bursts.giveUpWaitedFor();

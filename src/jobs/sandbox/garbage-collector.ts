@@ -205,6 +205,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         recordsLostAt,
         isLeaseAlive,
         isAbandoned: pool.isSandboxAbandoned(id),
+        mayBeMadeAhead: provider.prices === null && tags.maker !== undefined && !isNotAlive(tags.maker),
         isReader,
         isBuilding,
         isBurstAlive: isBurst ? isBurstAlive(id, tags.burst, createdAt) : null,

@@ -7,7 +7,10 @@ import type { CreationStep } from "../../sandboxes/creation-steps.ts";
 import type { ListedSandbox, Sandbox } from "../../sandboxes/port.ts";
 import { PluginError } from "../../shared/error-code.ts";
 import type { OldFiles } from "../project/old-files.ts";
+import type { LocalQueue } from "../queue/local-queue.ts";
 import { requireJob, type SessionJobs } from "../session/session-jobs.ts";
+import type { SessionRegistry } from "../session/session-registry.ts";
+import { createAhead } from "./ahead.ts";
 import { attachSandbox } from "./attach.ts";
 import { unlessAway } from "./back-to-queue.ts";
 import { createFirstSandbox, reviveSandbox, type SourcesDeps } from "./create-or-revive.ts";
@@ -31,6 +34,10 @@ export interface SandboxLifecycle
   oldFiles(jobID: string): Promise<OldFiles> | null;
   /** What an agent can be told of its sandbox before that is there; null where only the sandbox itself will tell. */
   expected(sessionJobs: SessionJobs, jobID: string): Promise<ExpectedSandbox | null>;
+  /** The queue has changed: the sandboxes of those that are next may be made. Returns at once. */
+  lookAhead(): void;
+  /** Another process runs the job, which was queued here. */
+  dropAhead(jobID: string): void;
   /** What the creation of the job's sandbox is doing; null when none is under way here, or nothing is known. */
   creating(jobID: string): CreationStep | null;
   /** The live sandbox of the job in this process; null when there is none. */
@@ -56,6 +63,8 @@ export interface SandboxLifecycleDeps extends Omit<SourcesDeps, "pool" | "charge
   readonly warm: WarmPool;
   readonly parking: Parking;
   readonly prices: Pick<PriceList, "read">;
+  readonly localQueue: Pick<LocalQueue, "all" | "isBlocked">;
+  readonly registry: Pick<SessionRegistry, "onChange">;
 }
 
 export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifecycle {
@@ -71,6 +80,26 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
   const making = new Map<string, { readonly made: Promise<Sandbox>; readonly oldFiles: Promise<OldFiles> }>();
   /** What creations under way are doing, by job id. */
   const steps = new Map<string, CreationStep>();
+
+  const ahead = createAhead({
+    ...deps,
+    queue: () => deps.localQueue.all().filter((job) => !deps.localQueue.isBlocked(job)),
+    make: async (sessionJobs, job, signal) => {
+      const provider = await deps.provider(job.provider);
+      return createFirstSandbox(sourcesFor(sessionJobs, job.id), sessionJobs, provider, job, signal);
+    },
+    others: () => making.size,
+  });
+
+  /** What making a sandbox of the job charges it with. */
+  const sourcesFor = (sessionJobs: SessionJobs, jobID: string) => ({
+    ...deps,
+    charge: (sandbox: Sandbox, gpu: GpuRequest | null) => liveSandboxes.charge(sessionJobs, jobID, sandbox, gpu),
+    chargeLeft(left: ListedSandbox) {
+      const isCounted = deps.pool.sandboxes().some(({ id }) => id === left.id);
+      if (!isCounted && deps.pool.claimLastCharge(left.id)) liveSandboxes.chargeLeft(sessionJobs, jobID, left);
+    },
+  });
 
   function noteStep(sessionJobs: SessionJobs, jobID: string, step: CreationStep): void {
     steps.set(jobID, step);
@@ -99,13 +128,8 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     if (job.sandbox.kind === "live") await liveSandboxes.clearAway(sessionJobs, jobID, job.sandbox.id);
     job = requireJob(sessionJobs, jobID);
     await deps.prices.read(provider); // its cost counts from the beginning
-    const charge = (sandbox: Sandbox, gpu: GpuRequest | null) => liveSandboxes.charge(sessionJobs, jobID, sandbox, gpu);
-    const chargeLeft = (left: ListedSandbox) => {
-      const isCounted = deps.pool.sandboxes().some(({ id }) => id === left.id);
-      if (!isCounted && deps.pool.claimLastCharge(left.id)) liveSandboxes.chargeLeft(sessionJobs, jobID, left);
-    };
     const onStep = (step: CreationStep) => noteStep(sessionJobs, jobID, step);
-    const sources = { ...deps, charge, chargeLeft, onStep, onOldFiles };
+    const sources = { ...sourcesFor(sessionJobs, jobID), onStep, onOldFiles };
     // One that was lost before its agent was prompted held nothing.
     const isUnused = job.turns === 0 && job.sandbox.kind === "gone" && deps.snapshots.newestOf(job) === null;
     const isFirst = job.sandbox.kind === "none" || job.sandbox.kind === "creating" || isUnused;
@@ -118,8 +142,9 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
     deps.warm.started(job);
     try {
       const { devices = null } = deps.leases.machineGpusOf(jobID) ?? {};
-      const warm = await handOverWarm(sources, sessionJobs, job, devices, signal);
-      const made = warm?.made ?? (await createFirstSandbox(sources, sessionJobs, provider, job, signal));
+      const early = await ahead.take(jobID);
+      const warm = early ? null : await handOverWarm(sources, sessionJobs, job, devices, signal);
+      const made = early ?? warm?.made ?? (await createFirstSandbox(sources, sessionJobs, provider, job, signal));
       const sandbox = liveSandboxes.adopt(sessionJobs, job, made, madeAt);
       if (warm) deps.warm.given(warm.id, jobID);
       await takeovers.prepare(job, made);
@@ -169,6 +194,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
       making.set(jobID, { made, oldFiles });
       const forget = () => {
         if (making.get(jobID)?.made === made) making.delete(jobID);
+        ahead.look();
       };
       made.then(forget, forget);
       return made;
@@ -179,6 +205,8 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
       const job = requireJob(sessionJobs, jobID);
       return expectedSandbox(deps, sessionJobs, await deps.provider(job.provider), job);
     },
+    lookAhead: ahead.look,
+    dropAhead: ahead.drop,
     creating: (jobID) => steps.get(jobID) ?? null,
     live: liveSandboxes.get,
     pendingSince: liveSandboxes.pendingSince,
@@ -222,6 +250,7 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
       }),
     discard(sessionJobs, jobID) {
       parking.stopTimer(jobID);
+      ahead.drop(jobID);
       return operations.run(jobID, async () => {
         const job = sessionJobs.get(jobID);
         const sandbox = liveSandboxes.raw(jobID);
@@ -241,9 +270,9 @@ export function createSandboxLifecycle(deps: SandboxLifecycleDeps): SandboxLifec
         sessionJobs.update(jobID, (current) => ({ ...current, sandbox: { kind: "gone" } }));
       });
     },
-    suspend() {
+    async suspend() {
       parking.suspend();
-      return liveSandboxes.suspend();
+      await Promise.all([ahead.suspend(), liveSandboxes.suspend()]);
     },
   };
 }

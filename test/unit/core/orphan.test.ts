@@ -107,3 +107,13 @@ test("a sandbox that a dead process made before its job got another one is ended
   expect(after(NOW - MINUTE - 1_000)).toBe("keep");
   expect(after(null)).toBe("keep");
 });
+
+test("a sandbox that costs nothing is kept for its run, which is queued or about to take it, while the process that made it lives", () => {
+  const facts = { createdAt: NOW - 99 * MINUTE, mayBeMadeAhead: true };
+  expect(decide({ ...facts, job: jobIn("queued", "creating") })).toBe("keep");
+  expect(decide({ ...facts, job: jobIn("queued", "creating"), mayBeMadeAhead: false })).toBe("end");
+  expect(decide({ ...facts, job: jobIn("starting", "creating"), isLeaseAlive: true })).toBe("keep");
+  expect(decide({ ...facts, job: jobIn("starting", "creating"), isLeaseAlive: false })).toBe("end");
+  expect(decide({ ...facts, job: jobIn("running", "other"), isLeaseAlive: true })).toBe("end");
+  expect(decide({ ...facts, job: jobIn("completed", "parked") })).toBe("end");
+});

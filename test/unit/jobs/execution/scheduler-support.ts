@@ -58,7 +58,7 @@ export function openScheduler(limit = 1, money: Partial<Pick<Limits, "budget" | 
     },
     leases,
     localQueue,
-    lifecycle: { isUnterminated: (id) => unterminated.has(id), parkWaiting: () => inLook.does() },
+    lifecycle: { isUnterminated: (id) => unterminated.has(id), parkWaiting: () => inLook.does(), lookAhead: () => {} },
     bursts: { giveUpWaitedFor: () => {} },
     runner: {
       async run(_sessionJobs, id) {
