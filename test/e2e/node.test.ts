@@ -55,7 +55,7 @@ test("offers its tools in Node, and refuses a job's tools to every other session
     sandbox_read: { path: "/etc/passwd" },
     sandbox_write: { path: marker, content: "x" },
     sandbox_edit: { path: "/etc/passwd", old_string: "root", new_string: "toor" },
-    job_report: { status: "none" },
+    job_report: { status: "working" },
   };
   for (const [tool, args] of Object.entries(calls)) {
     const { output, metadata } = await host.call(tool, args, { sessionID });
