@@ -11,14 +11,36 @@ const CLOSED_THOUGHTS = /^(?!.*<think>).*?(?:^|\n)<\/think>[ \t]*(?:\n\s*|$)/is;
 /** The text without the thoughts before it. Thoughts that do not end may hold the answer, and stay. */
 export const withoutThoughts = (text: string): string => text.replace(THOUGHTS, "").replace(CLOSED_THOUGHTS, "");
 
-/** <function=sandbox_exec> or <tool_call>{"name": "sandbox_exec", up to the end. */
-const CALL_AT_END = [
-  /<function=(\w+)>(?:(?!<\/function>|```).)*(?:<\/function>)?\s*(?:<\/tool_call>)?\s*$/is,
-  /<tool_call>\s*\{\s*"name"\s*:\s*"(\w+)"(?:(?!<\/tool_call>|```).)*(?:<\/tool_call>)?\s*$/is,
-  /^\s*(?:```(?:json)?\s*)?\{\s*"name"\s*:\s*"(\w+)"\s*,\s*"(?:arguments|parameters)"\s*:\s*\{.*\}\s*\}\s*(?:```)?\s*$/is,
-];
+/** <function=sandbox_exec> and <tool_call>{"name": "sandbox_exec". */
+const OPENING = /<function=(\w+)>|<tool_call>\s*\{\s*"name"\s*:\s*"(\w+)"/gi;
+const CLOSING = /<\/function>|<\/tool_call>/i;
 const TOOLS_OF_JOBS = /^(?:agents_\w+|job_report|sandbox_\w+|skill)$/;
 
 /** The tool of a job that the text ends with a call of; null = none. */
-export const callWrittenIn = (text: string): string | null =>
-  CALL_AT_END.map((call) => call.exec(text)?.[1] ?? "").find((tool) => TOOLS_OF_JOBS.test(tool)) ?? null;
+export function callWrittenIn(text: string): string | null {
+  const tool = objectIn(text) ?? taggedAtEnd(text) ?? "";
+  return TOOLS_OF_JOBS.test(tool) ? tool : null;
+}
+
+/** Of a call in tags, which may lack their ends. A model in a loop begins thousands: only the last is looked at. */
+function taggedAtEnd(text: string): string | null {
+  const last = [...text.matchAll(OPENING)].at(-1);
+  if (!last) return null;
+  let rest = text.slice(last.index + last[0].length).trimEnd();
+  for (const end of ["</tool_call>", "</function>"])
+    if (rest.toLowerCase().endsWith(end)) rest = rest.slice(0, -end.length).trimEnd();
+  // Behind a fence or the end of a call more was said.
+  return rest.includes("```") || CLOSING.test(rest) ? null : (last[1] ?? last[2] ?? null);
+}
+
+/** {"name": "sandbox_exec", "arguments": {}} as the whole text, fenced or not. */
+function objectIn(text: string): string | null {
+  const [, inFence] = /^```(?:json)?\s*\{(.*)```$/s.exec(text.trim()) ?? [];
+  try {
+    const call = JSON.parse(inFence === undefined ? text : `{${inFence}`) as Record<string, unknown> | null;
+    const given = call?.arguments ?? call?.parameters;
+    return typeof call?.name === "string" && typeof given === "object" && given !== null ? call.name : null;
+  } catch {
+    return null;
+  }
+}

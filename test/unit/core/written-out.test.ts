@@ -51,4 +51,14 @@ describe("a call of a tool that a model writes as text", () => {
     "",
   ])
     test(`is none: ${JSON.stringify(text)}`, () => expect(callWrittenIn(text)).toBeNull());
+
+  test.each([
+    ["<function=sandbox_exec>", "```"],
+    ['<tool_call>{"name": "sandbox_exec"', "```"],
+    ['{"name": "sandbox_exec", "arguments": {', "x"],
+    [`<function=sandbox_exec>${" ".repeat(20)}`, "```"],
+  ])("is looked for at once in what a model writes in a loop: %s", (again, end) => {
+    expect(callWrittenIn(again.repeat(20_000) + end)).toBeNull();
+    expect(callWrittenIn(`${again}${" ".repeat(500_000)}${end}`)).toBeNull();
+  });
 });
