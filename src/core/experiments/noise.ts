@@ -143,7 +143,7 @@ export const leastDifference = ({ value, freedom }: NoiseFloor, n: number, m: nu
 
 /** The t between whose minus and plus 95 % of the distribution lie, for 1 degree of freedom, 2, 3 and so on. */
 const STUDENT_T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
-/** The same for the normal distribution, which is that of infinitely many degrees of freedom. */
+/** The same for the normal distribution, which they approach. */
 const NORMAL = 1.959964;
 
 /** Beyond the table by the first terms of the Cornish-Fisher expansion, to three digits. */

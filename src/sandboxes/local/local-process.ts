@@ -3,7 +3,6 @@ import { closeSync, readSync } from "node:fs";
 import type { Clock } from "../../shared/clock.ts";
 import { sleep } from "../../shared/clock.ts";
 import { PluginError } from "../../shared/error-code.ts";
-import { isMissing } from "../../shared/missing-file.ts";
 import { startProgram } from "../../shared/start-program.ts";
 import { within } from "../../shared/time-limit.ts";
 import { type ExitStatus, FileError, type SandboxProcess } from "../port.ts";
@@ -126,11 +125,9 @@ function begin({ isolation, launch: toLaunch, writeEnds, clock, hasInput }: Loca
       over.resolve(); // even if it does not die
     };
     return { child, exited, giveUp, mark: readMark(script, content.length, over.promise, clock).finally(release) };
-  } catch (cause) {
+  } catch (error) {
     release();
-    if (!isMissing(cause)) throw cause;
-    const message = "The command was not started in the sandbox: its cgroup is gone.";
-    throw new PluginError("sandbox_lost", message, { cause, retryable: null });
+    throw error;
   }
 }
 

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { accessSync, chmodSync, constants } from "node:fs";
+import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { ensurePrivateFolder, writePrivateFile } from "../../../shared/private-files.ts";
+import { isProgram } from "./lent/host-files.ts";
 
 /**
  * Puts programs of our own where the host can run them, below the folder of all sandboxes, which no job sees.
@@ -20,13 +21,4 @@ export function createProgramFiles(rootDir: string): (program: Uint8Array) => st
     chmodSync(path, 0o500);
     return path;
   };
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

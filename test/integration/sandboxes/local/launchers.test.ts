@@ -12,7 +12,7 @@ import {
   shellLaunchers,
 } from "../../../../src/sandboxes/local/bubblewrap/launchers.ts";
 import { isProcessDead } from "../../../../src/shared/is-process-dead.ts";
-import { pause, until } from "../../../support/wait.ts";
+import { until } from "../../../support/wait.ts";
 
 const SHOW = 'for f in /proc/self/fd/*; do [ -e "$f" ] && echo "${f##*/}"; done; printf "[%s]" "$@"';
 const root = mkdtempSync(join(tmpdir(), "opa-test-launchers-"));
@@ -92,7 +92,8 @@ for (const [kind, launchers] of KINDS)
       });
       closeSync(input);
       const pid = await new Promise<number>((resolve) => parent.stdout?.once("data", (text) => resolve(Number(text))));
-      await pause(100); // it is a `sleep` by then
+      const isSleep = () => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("/bin/sleep");
+      await until(isSleep, { what: "the program runs" });
       parent.kill("SIGKILL");
       await until(() => isProcessDead(pid), { what: "it has ended", timeoutMs: 5_000 });
     });
